@@ -1,0 +1,41 @@
+package pbft
+
+// Drop names why a verified message changed nothing. Every drop is an effect, so that it can be
+// counted; none is an error of this replica.
+type Drop string
+
+// The drops.
+const (
+	DropVoteView         Drop = "vote_of_other_view"
+	DropVoteWindow       Drop = "vote_outside_window"
+	DropVoteDuplicate    Drop = "vote_duplicate"
+	DropVoteConflict     Drop = "vote_conflict"
+	DropVoteFlood        Drop = "vote_too_far_ahead"
+	DropPrePrepareView   Drop = "pre_prepare_of_other_view"
+	DropPrePrepareSender Drop = "pre_prepare_not_from_primary"
+	DropPrePrepareWindow Drop = "pre_prepare_outside_window"
+	DropPrePrepareFar    Drop = "pre_prepare_too_far_ahead"
+	DropPrePrepareSecond Drop = "pre_prepare_second"
+	DropPrePrepareParent Drop = "pre_prepare_wrong_parent"
+	DropPrePrepareBody   Drop = "pre_prepare_bad_body"
+	DropBundleDone       Drop = "bundle_already_done"
+	DropBundleConflict   Drop = "bundle_conflict"
+	DropBundleFull       Drop = "bundle_queue_full"
+	DropBundleKnown      Drop = "bundle_known"
+	DropBatchUnwanted    Drop = "batch_unwanted"
+	DropDecidedUnwanted  Drop = "decided_unwanted"
+	DropCheckpointOld    Drop = "checkpoint_old"
+	DropCheckpointSecond Drop = "checkpoint_conflict"
+	DropComplainView     Drop = "complain_of_other_view"
+	DropViewChangeOld    Drop = "view_change_old"
+	DropNewViewOld       Drop = "new_view_old"
+	DropNewViewSecond    Drop = "new_view_second"
+	DropNewViewDead      Drop = "new_view_dead"
+	DropProofOld         Drop = "proof_old"
+	DropFetchUnknown     Drop = "fetch_unknown"
+	DropFenceStale       Drop = "fence_answer_stale"
+	DropEvidenceKnown    Drop = "evidence_known"
+	DropStatusThrottled  Drop = "status_throttled"
+	DropExecutedStale    Drop = "executed_stale"
+	DropHalted           Drop = "replica_halted"
+)

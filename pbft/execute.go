@@ -1,0 +1,201 @@
+package pbft
+
+import (
+	"byzd/crypto"
+	"byzd/pbft/message"
+)
+
+// execute applies decided batches in order, as far as their bodies are here. Every certificate they
+// are decided by was formed from durable votes (rule R1).
+func (r *Replica) execute() {
+	for r.halted == "" && r.executed.Seq < r.decided.Seq {
+		entries, _, _ := r.path(r.decided)
+		if len(entries) == 0 {
+			return
+		}
+		if entries[0].header.Parent != r.executed.Digest {
+			a := &message.Alarm{First: r.committed, FirstCheckpoint: r.stable, Second: r.high}
+			r.alarm(a, r.executed.Seq)
+			return
+		}
+		for _, e := range entries {
+			if !e.complete() {
+				return
+			}
+			r.executeBatch(e)
+		}
+	}
+}
+
+func (r *Replica) executeBatch(e *entry) {
+	r.stageBody(e)
+	if c := r.committed; c != nil && r.logged.Less(c.Rank()) {
+		r.logged = c.Rank()
+		r.persist(&message.Record{Type: message.RecordCommitted, Cert: c})
+	}
+	r.executed, r.executedTime = e.ref, e.header.TimeMS
+	r.history[e.ref.Seq] = e.ref.Digest
+	r.observe(EventExecuted, e.ref, "")
+	r.monitor.progress(r.now)
+	b := e.batch()
+	r.emit(Execute{
+		Batch: b, Verdicts: r.clients.Plan(b),
+		Checkpoint: e.ref.Seq%r.cfg.Params.CheckpointEvery == 0,
+	})
+	r.pool.discharge(r.clients, r.now)
+}
+
+// onExecuted turns the root of the state into a CHECKPOINT.
+func (r *Replica) onExecuted(in Executed) {
+	if in.Batch.Seq > r.executed.Seq || r.history[in.Batch.Seq] != in.Batch.Digest {
+		r.drop(r.self, DropExecutedStale)
+		return
+	}
+	c := &message.Checkpoint{
+		Seq: in.Batch.Seq, Digest: in.Batch.Digest, Root: in.Root, Voter: r.self,
+	}
+	if c.Seq == r.stable.Seq && r.stable.Root != c.Root {
+		r.diverged(r.stable)
+		return
+	}
+	r.own[c.Seq] = c
+	r.persist(&message.Record{Type: message.RecordCheckpoint, Checkpoint: c})
+	if r.halted == "" && !r.fence.raised && c.Seq > r.stable.Seq {
+		r.send(All, c)
+	}
+}
+
+// keptCheckpoints bounds the sequence numbers that CHECKPOINTs of one voter are kept of (rule R18).
+const keptCheckpoints = 4
+
+func (r *Replica) onCheckpoint(from int, c *message.Checkpoint) {
+	if c.Seq <= r.stable.Seq || c.Seq > r.stable.Seq+8*r.cfg.Params.Window {
+		r.drop(from, DropCheckpointOld)
+		return
+	}
+	votes := r.checkpoints[c.Seq]
+	if votes == nil {
+		votes = make([]*message.Checkpoint, len(r.cfg.Members))
+		r.checkpoints[c.Seq] = votes
+	}
+	if first := votes[c.Voter]; first != nil {
+		if first.Digest != c.Digest || first.Root != c.Root {
+			r.drop(from, DropCheckpointSecond)
+			r.prove(message.ContradictingCheckpoints(r.cfg, first, c))
+		}
+		return
+	}
+	votes[c.Voter] = c
+	r.limitCheckpoints(c.Voter)
+	r.tallyCheckpoint(votes, c)
+}
+
+// limitCheckpoints forgets a voter's lowest CHECKPOINT beyond the few that are kept.
+func (r *Replica) limitCheckpoints(voter int) {
+	count, lowest := 0, uint64(0)
+	for seq, votes := range r.checkpoints {
+		if votes[voter] == nil {
+			continue
+		}
+		count++
+		if lowest == 0 || seq < lowest {
+			lowest = seq
+		}
+	}
+	if count > keptCheckpoints {
+		r.checkpoints[lowest][voter] = nil
+	}
+}
+
+func (r *Replica) tallyCheckpoint(votes []*message.Checkpoint, c *message.Checkpoint) {
+	cert := &message.CheckpointCertificate{Seq: c.Seq, Digest: c.Digest, Root: c.Root}
+	sigs := make([][]byte, 0, r.cfg.Sizes.Quorum)
+	for i, other := range votes {
+		same := other != nil && other.Digest == c.Digest && other.Root == c.Root
+		if same && len(sigs) < r.cfg.Sizes.Quorum {
+			cert.Signers = cert.Signers.Add(i)
+			sigs = append(sigs, other.Sig)
+		}
+	}
+	if len(sigs) < r.cfg.Sizes.Quorum {
+		return
+	}
+	aggregate, err := r.cfg.Scheme.Aggregate(sigs)
+	if err != nil {
+		panic("pbft: verified checkpoints do not aggregate: " + err.Error())
+	}
+	cert.Aggregate = aggregate
+	r.learnStable(cert)
+}
+
+// learnStable moves the low watermark. The certificate is staged before it is cited (rule R14), and
+// decides its batch like a commit certificate.
+func (r *Replica) learnStable(c *message.CheckpointCertificate) {
+	if c.Seq <= r.stable.Seq {
+		return
+	}
+	if !r.learnDecided(c.Ref(), &message.Alarm{Second: r.high}) {
+		return
+	}
+	if own := r.own[c.Seq]; own != nil && own.Root != c.Root {
+		r.diverged(c)
+	}
+	r.stable = c
+	r.persist(&message.Record{Type: message.RecordStable, Stable: c})
+	r.observe(EventStable, c.Ref(), "")
+	r.forgetBelow(c.Seq)
+	r.emit(Release{Stable: c.Seq})
+	r.rotate(c)
+}
+
+// diverged stops this replica's voting: its state is not what a quorum certified.
+func (r *Replica) diverged(c *message.CheckpointCertificate) {
+	r.halt("DIVERGED: the state after batch " + c.Digest.Short() +
+		" differs from the certified root " + c.Root.Short())
+}
+
+// forgetBelow drops the votes that a stable checkpoint makes pointless.
+func (r *Replica) forgetBelow(seq uint64) {
+	for key := range r.slots {
+		reopening := key.view == r.view && key.seq == r.base.Seq && !r.settled()
+		if key.seq <= seq && key.view <= r.view && !reopening {
+			delete(r.slots, key)
+		}
+	}
+	for s := range r.checkpoints {
+		if s <= seq {
+			delete(r.checkpoints, s)
+		}
+	}
+	for s := range r.own {
+		if s <= seq {
+			delete(r.own, s)
+		}
+	}
+	r.collect()
+}
+
+// rotate changes the primary as planned, at a stable checkpoint, without a complaint and without a
+// longer timeout.
+func (r *Replica) rotate(c *message.CheckpointCertificate) {
+	every := r.cfg.Params.RotateEvery
+	if every > 0 && r.target == r.view && c.Seq >= r.base.Seq+every && r.fence.ready() {
+		r.startViewChange(r.view+1, false)
+	}
+}
+
+// remember keeps each voter's highest PREPARE and COMMIT: what a restarted voter may ask for (rule
+// R14), and what a later VIEW-CHANGE of its must not hide (E5).
+func (r *Replica) remember(v *message.Vote) {
+	kind := 0
+	if v.Kind == crypto.KindCommit {
+		kind = 1
+	}
+	last := r.newest[kind][v.Voter]
+	if last == nil || last.Rank().Less(v.Rank()) {
+		r.newest[kind][v.Voter] = v
+	}
+	if change := r.changes[v.Voter]; change != nil && kind == 1 {
+		r.prove(message.Hiding(v, &change.Stmt))
+	}
+}

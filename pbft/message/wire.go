@@ -1,0 +1,236 @@
+package message
+
+import (
+	"fmt"
+
+	"byzd/crypto"
+)
+
+// Version is the version of the wire format. Peers of another version are refused by name.
+const Version = 1
+
+// Type tells messages apart on the wire.
+type Type uint8
+
+// The messages. Numbers are never reused.
+const (
+	TypePrePrepare Type = iota + 1
+	TypeVote
+	TypeCheckpoint
+	TypeViewChange
+	TypeNewView
+	TypeComplain
+	TypeStatus
+	TypeSubmission
+	TypeHave
+	TypeFetchBundles
+	TypeFetchBatches
+	TypeBatchReply
+	TypeFetchDecided
+	TypeDecided
+	TypeProof
+	TypeEvidence
+	TypeFenceAsk
+	TypeFenceAnswer
+	typeEnd
+)
+
+// String is the message's name in traces, counters and traitor specifications.
+func (t Type) String() string {
+	names := [...]string{
+		"", "pre-prepare", "vote", "checkpoint", "view-change", "new-view", "complain", "status",
+		"submission", "have", "fetch-bundles", "fetch-batches", "batch", "fetch-decided", "decided",
+		"proof", "evidence", "fence-ask", "fence-answer",
+	}
+	if int(t) < len(names) {
+		return names[t]
+	}
+	return fmt.Sprintf("type-%d", uint8(t))
+}
+
+// Message is one of the messages of this package.
+type Message interface {
+	Type() Type
+	encode(w *writer)
+}
+
+// Type implements [Message], here and below.
+func (*PrePrepare) Type() Type   { return TypePrePrepare }
+func (*Vote) Type() Type         { return TypeVote }
+func (*Checkpoint) Type() Type   { return TypeCheckpoint }
+func (*ViewChange) Type() Type   { return TypeViewChange }
+func (*NewView) Type() Type      { return TypeNewView }
+func (*Complain) Type() Type     { return TypeComplain }
+func (*Status) Type() Type       { return TypeStatus }
+func (*Submission) Type() Type   { return TypeSubmission }
+func (*Have) Type() Type         { return TypeHave }
+func (*FetchBundles) Type() Type { return TypeFetchBundles }
+func (*FetchBatches) Type() Type { return TypeFetchBatches }
+func (*BatchReply) Type() Type   { return TypeBatchReply }
+func (*FetchDecided) Type() Type { return TypeFetchDecided }
+func (*Decided) Type() Type      { return TypeDecided }
+func (*Proof) Type() Type        { return TypeProof }
+func (*Evidence) Type() Type     { return TypeEvidence }
+func (*FenceAsk) Type() Type     { return TypeFenceAsk }
+func (*FenceAnswer) Type() Type  { return TypeFenceAnswer }
+
+// Encode returns the frame of a message of an epoch: type, epoch, body.
+func Encode(epoch uint64, m Message) []byte {
+	w := writer{buf: make([]byte, 0, 256)}
+	w.u8(uint8(m.Type()))
+	w.u64(epoch)
+	m.encode(&w)
+	return w.buf
+}
+
+// Decode reads a frame. It accepts exactly what [Encode] writes; the result may alias the frame.
+// Nothing is verified yet but the form.
+func Decode(frame []byte) (epoch uint64, m Message, err error) {
+	r := reader{buf: frame}
+	t := Type(r.u8())
+	epoch = r.number()
+	if r.err == nil && (t == 0 || t >= typeEnd) {
+		return 0, nil, fmt.Errorf("%w: message of unknown type %d", ErrMalformed, uint8(t))
+	}
+	m = decodeBody(t, &r)
+	if err := r.done(); err != nil {
+		return 0, nil, err
+	}
+	return epoch, m, nil
+}
+
+func decodeBody(t Type, r *reader) Message {
+	switch t {
+	case TypePrePrepare:
+		return decodePrePrepare(r)
+	case TypeVote:
+		return decodeVote(r)
+	case TypeCheckpoint:
+		return decodeCheckpoint(r)
+	case TypeViewChange:
+		return decodeViewChange(r)
+	case TypeNewView:
+		return decodeNewView(r)
+	case TypeComplain:
+		return decodeComplain(r)
+	case TypeStatus:
+		return decodeStatus(r)
+	case TypeSubmission:
+		return &Submission{Bundle: decodeBundle(r)}
+	case TypeHave:
+		return &Have{IDs: decodeDigests(r, MaxFetch)}
+	case TypeFetchBundles:
+		return &FetchBundles{IDs: decodeDigests(r, MaxFetch)}
+	case TypeFetchBatches:
+		return &FetchBatches{Digests: decodeDigests(r, MaxFetch)}
+	case TypeBatchReply:
+		return &BatchReply{Batch: decodeBatch(r), Votes: decodeVotes(r)}
+	case TypeFetchDecided:
+		return &FetchDecided{After: r.number()}
+	case TypeDecided:
+		return decodeDecided(r)
+	case TypeProof:
+		return decodeProof(r)
+	case TypeEvidence:
+		return decodeEvidence(r)
+	case TypeFenceAsk:
+		return &FenceAsk{Nonce: r.u64()}
+	case TypeFenceAnswer:
+		return decodeFenceAnswer(r)
+	default:
+		return nil
+	}
+}
+
+// Cache remembers bundles whose signatures held, so that each is checked once. It may forget, and
+// must be safe for as many goroutines as verify at once.
+type Cache interface {
+	Has(id crypto.Digest) bool
+	Add(id crypto.Digest)
+}
+
+// Verified is a message whose every signature and certificate was checked, with the replica that
+// it came from (not always its author). Only [Verify] and a [Sealer] make one.
+type Verified struct {
+	from int
+	msg  Message
+}
+
+// From is the replica at the other end of the connection, or this replica itself.
+func (v Verified) From() int { return v.from }
+
+// Message is what was verified. It must not be changed.
+func (v Verified) Message() Message { return v.msg }
+
+// Verify checks a message of an epoch that came from a replica. The error is a [Refusal].
+func Verify(cfg *Config, cache Cache, from int, epoch uint64, m Message) (Verified, error) {
+	if epoch != cfg.Epoch {
+		return Verified{}, RefusedEpoch
+	}
+	if from < 0 || from >= len(cfg.Members) {
+		return Verified{}, RefusedMember
+	}
+	if err := verify(cfg, cache, m); err != nil {
+		return Verified{}, err
+	}
+	return Verified{from: from, msg: m}, nil
+}
+
+func verify(cfg *Config, cache Cache, m Message) error {
+	switch m := m.(type) {
+	case *PrePrepare:
+		return m.verify(cfg)
+	case *Vote:
+		if m.Voter >= len(cfg.Members) {
+			return RefusedMember
+		}
+		return verifyBy(cfg, m.Voter, m.Kind, m.body(), m.Sig)
+	case *Checkpoint:
+		if m.Voter >= len(cfg.Members) {
+			return RefusedMember
+		}
+		return verifyBy(cfg, m.Voter, crypto.KindCheckpoint, m.body(), m.Sig)
+	case *ViewChange:
+		return m.verify(cfg)
+	case *NewView:
+		return m.verify(cfg)
+	case *Complain:
+		return m.verify(cfg)
+	case *Submission:
+		return m.verify(cfg, cache)
+	case *BatchReply:
+		return m.verify(cfg, cache)
+	case *Decided:
+		return m.verify(cfg)
+	case *Proof:
+		return m.verify(cfg)
+	case *Evidence:
+		return m.Verify(cfg)
+	case *FenceAnswer:
+		return m.verify(cfg)
+	default: // the rest is advice, and has nothing to check
+		return nil
+	}
+}
+
+// VerifyVotes checks single votes of one statement together, as the scheme does it best: shares of
+// an aggregating scheme are added up and checked once. The verdicts are in the order of the votes.
+func VerifyVotes(cfg *Config, epoch uint64, froms []int, votes []*Vote) ([]Verified, []bool) {
+	keys := make([]crypto.PublicKey, len(votes))
+	sigs := make([][]byte, len(votes))
+	for i, v := range votes {
+		if v.Voter >= len(cfg.Members) || epoch != cfg.Epoch {
+			return make([]Verified, len(votes)), make([]bool, len(votes))
+		}
+		keys[i], sigs[i] = cfg.Members[v.Voter].Key, v.Sig
+	}
+	statement := cfg.Domain().SignBytes(votes[0].Kind, votes[0].body())
+	good := cfg.Scheme.VerifyShares(keys, statement, sigs)
+	verified := make([]Verified, len(votes))
+	for i := range votes {
+		if good[i] {
+			verified[i] = Verified{from: froms[i], msg: votes[i]}
+		}
+	}
+	return verified, good
+}

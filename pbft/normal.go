@@ -1,0 +1,409 @@
+package pbft
+
+import (
+	"cmp"
+
+	"byzd/crypto"
+	"byzd/pbft/message"
+)
+
+// maxAhead is how far beyond the tip proposals are buffered, in batches (rule R18).
+const maxAhead = 2 * message.MaxInFlight
+
+// propose makes one batch of everything that has arrived, if this replica leads and may (PROTOCOL
+// §4.4 with rules R2, R6 and R17).
+func (r *Replica) propose() {
+	if !r.mayVote() || !r.leads() || !r.open || r.frozen || r.pool.empty() {
+		return
+	}
+	seq := r.tip.Seq + 1
+	if seq > r.stable.Seq+r.cfg.Params.Window || !r.holds(r.tip) ||
+		r.tip.Seq >= r.decided.Seq+uint64(r.cfg.Params.InFlight) { //nolint:gosec // positive
+		return
+	}
+	parent, taken := r.sinceExecuted()
+	if parent.kind == message.Reconfig {
+		return
+	}
+	bundles := r.pool.choose(r.cfg.Params, r.rr, taken)
+	if len(bundles) == 0 {
+		return
+	}
+	r.rr = (r.rr + 1) % len(r.cfg.Members)
+	b := &message.Batch{
+		Header: message.Header{
+			Cluster: r.cfg.Cluster, Epoch: r.cfg.Epoch, Seq: seq, Parent: r.tip.Digest,
+			TimeMS: max(parent.time, r.now), PropView: r.view,
+		},
+		Bundles: bundles,
+	}
+	for _, bundle := range bundles {
+		b.Header.Requests += uint32(len(bundle.Items)) //nolint:gosec // within the batch's limits
+		b.Header.Bytes += uint32(bundle.Size())        //nolint:gosec // within the batch's limits
+	}
+	b.Header.Root = message.BatchRoot(b.IDs())
+	e := r.learnBatch(b)
+	if e.bad != "" {
+		panic("pbft: proposed a batch that breaks " + string(e.bad))
+	}
+	r.observe(EventProposed, e.ref, "")
+	r.vote(e.ref, &message.PrePrepare{View: r.view, Header: b.Header, IDs: e.ids})
+}
+
+// tail describes the chain between the executed batch and the tip.
+type tail struct {
+	time int64
+	kind message.BatchKind
+}
+
+// sinceExecuted returns the tip's header time and kind, and the places that batches above the
+// executed one take already.
+func (r *Replica) sinceExecuted() (tail, map[message.RequestKey]bool) {
+	t := tail{time: r.executedTime}
+	taken := map[message.RequestKey]bool{}
+	entries, _, _ := r.path(r.tip)
+	for _, e := range entries {
+		t = tail{time: e.header.TimeMS, kind: e.header.Kind}
+		for _, b := range e.bundles {
+			taken[b.Key()] = true
+		}
+	}
+	return t, taken
+}
+
+// vote PREPAREs a batch: it stages the bodies and the vote, moves the tip, and sends m, which
+// carries the vote. The vote counts here when it comes back durable (rule R1).
+func (r *Replica) vote(ref message.Ref, m message.Message) {
+	if r.prepared != (message.Ref{}) && !r.extends(ref, r.prepared) {
+		panic("pbft: PREPARE off the chain of this view (rule R6)")
+	}
+	r.makeDurable(ref)
+	entries, _, _ := r.path(ref)
+	for _, e := range entries {
+		e.voted, e.view = true, r.view
+	}
+	r.prepared, r.tip = ref, ref
+	r.persist(&message.Record{Type: message.RecordVote, Vote: r.ballot(crypto.KindPrepare, ref)})
+	r.send(All, m)
+}
+
+func (r *Replica) ballot(kind crypto.Kind, ref message.Ref) *message.Vote {
+	return &message.Vote{
+		Kind: kind, View: r.view, Seq: ref.Seq, Digest: ref.Digest, Voter: r.self,
+	}
+}
+
+func (r *Replica) onPrePrepare(from int, m *message.PrePrepare) {
+	h := &m.Header
+	switch {
+	case m.View != r.view:
+		r.drop(from, DropPrePrepareView)
+		return
+	case from != r.Primary():
+		r.drop(from, DropPrePrepareSender)
+		return
+	case h.Seq <= r.stable.Seq || h.Seq > r.stable.Seq+r.cfg.Params.Window:
+		r.drop(from, DropPrePrepareWindow)
+		return
+	case h.Seq > max(r.tip.Seq, r.decided.Seq)+maxAhead:
+		r.drop(from, DropPrePrepareFar)
+		return
+	}
+	vote := m.Vote(r.cfg)
+	if from != r.self {
+		r.monitor.proposed(r.now)
+	}
+	s := r.slot(crypto.KindPrepare, m.View, h.Seq)
+	if first := s.votes[from]; first != nil && first.Digest != vote.Digest {
+		r.drop(from, DropPrePrepareSecond)
+	} else if h.Seq > r.executed.Seq {
+		r.learnHeader(*h, m.IDs)
+	}
+	r.onVote(from, vote)
+}
+
+// accept PREPAREs the primary's proposals that extend the tip, in order. Whatever holds one back is
+// looked at again with every input.
+func (r *Replica) accept() {
+	for r.mayVote() && r.open && !r.frozen {
+		first := r.slotIf(crypto.KindPrepare, r.view, r.tip.Seq+1)
+		if first == nil || first.votes[r.Primary()] == nil {
+			return
+		}
+		e := r.entries[first.votes[r.Primary()].Digest]
+		if e == nil || !r.acceptable(e) {
+			return
+		}
+		r.observe(EventAccepted, e.ref, "")
+		r.vote(e.ref, r.ballot(crypto.KindPrepare, e.ref))
+	}
+}
+
+// acceptable judges a proposal at tip+1. Only pure functions of the batch may refuse it; the clock
+// and this replica's own progress may hold it (DESIGN §5 point 7).
+func (r *Replica) acceptable(e *entry) bool {
+	if e.bad != "" {
+		r.refuse(e, DropPrePrepareBody)
+		return false
+	}
+	if e.header.Parent != r.tip.Digest || e.header.PropView != r.view {
+		r.refuse(e, DropPrePrepareParent)
+		return false
+	}
+	if !e.complete() || !r.holds(r.tip) {
+		return false
+	}
+	parent := r.executedTime
+	if p := r.entries[r.tip.Digest]; p != nil && r.tip.Seq > r.executed.Seq {
+		if p.header.Kind == message.Reconfig {
+			return false
+		}
+		parent = p.header.TimeMS
+	}
+	if !r.timely(e, parent) {
+		return false
+	}
+	seq, p := e.ref.Seq, &r.cfg.Params
+	return seq <= r.stable.Seq+p.Window && seq <= r.executed.Seq+p.Window/2 &&
+		seq <= r.decided.Seq+maxAhead
+}
+
+// refuse reports a proposal that this view will never accept, once.
+func (r *Replica) refuse(e *entry, why Drop) {
+	if r.monitor.refused != e.ref {
+		r.monitor.refused = e.ref
+		r.drop(r.Primary(), why)
+	}
+}
+
+// clockLead is how far a header's time may run ahead of a replica's clock, in milliseconds.
+const clockLead = 5000
+
+// timely applies rule R10: a header's time never steps back and never runs far ahead; a proposal
+// that breaks this is held, and complained about, never called invalid.
+func (r *Replica) timely(e *entry, parent int64) bool {
+	t := e.header.TimeMS
+	if t >= parent && t <= max(parent, r.now+clockLead) {
+		r.monitor.clock(t < r.now-clockLead-r.monitor.tau, e.ref)
+		return true
+	}
+	r.monitor.heldByClock(r.now)
+	return false
+}
+
+// slotKey says where a vote counts. The view is part of it: a base is voted on again in every view,
+// with the same sequence number (rule R17).
+type slotKey struct {
+	kind      crypto.Kind
+	view, seq uint64
+}
+
+func (k slotKey) compare(other slotKey) int {
+	return cmp.Or(
+		cmp.Compare(k.kind, other.kind), cmp.Compare(k.view, other.view), cmp.Compare(k.seq, other.seq))
+}
+
+// slot counts the votes of one place.
+type slot struct {
+	votes     []*message.Vote
+	cert      *message.Certificate
+	committed bool // of PREPAREs: this replica sent its COMMIT
+}
+
+func (r *Replica) slotIf(kind crypto.Kind, view, seq uint64) *slot {
+	return r.slots[slotKey{kind, view, seq}]
+}
+
+func (r *Replica) slot(kind crypto.Kind, view, seq uint64) *slot {
+	key := slotKey{kind, view, seq}
+	s := r.slots[key]
+	if s == nil {
+		s = &slot{votes: make([]*message.Vote, len(r.cfg.Members))}
+		r.slots[key] = s
+	}
+	return s
+}
+
+// maxAheadVotes bounds the votes of views to come that are kept of one voter.
+const maxAheadVotes = 4 * maxAhead
+
+func (r *Replica) onVote(from int, v *message.Vote) {
+	r.remember(v)
+	if why := r.misplaced(v); why != "" {
+		r.drop(from, why)
+		return
+	}
+	s := r.slot(v.Kind, v.View, v.Seq)
+	if first := s.votes[v.Voter]; first != nil {
+		if first.Digest == v.Digest {
+			r.drop(from, DropVoteDuplicate)
+			return
+		}
+		r.drop(from, DropVoteConflict)
+		r.prove(message.ContradictingVotes(first, v))
+		return
+	}
+	if v.View > r.view {
+		if r.ahead[v.Voter] >= maxAheadVotes {
+			r.drop(from, DropVoteFlood)
+			return
+		}
+		r.ahead[v.Voter]++
+	}
+	s.votes[v.Voter] = v
+	if v.Kind == crypto.KindPrepare {
+		r.proveFork(v)
+	}
+	if s.cert == nil {
+		r.tally(s, v)
+	}
+}
+
+// misplaced returns why a vote cannot count here: only the current view, the target and the next
+// are of interest, and of those only the window.
+func (r *Replica) misplaced(v *message.Vote) Drop {
+	if v.View != r.view && v.View != r.target && v.View != r.view+1 {
+		return DropVoteView
+	}
+	h, window := r.stable.Seq, r.cfg.Params.Window
+	if v.View == r.view && v.Seq == r.base.Seq && !r.settled() {
+		return ""
+	}
+	if v.View > r.view && v.Seq+window > h && v.Seq <= h+window {
+		return ""
+	}
+	if v.Seq <= h || v.Seq > h+window {
+		return DropVoteWindow
+	}
+	return ""
+}
+
+// settled reports whether a commit certificate of the current view is known.
+func (r *Replica) settled() bool {
+	return r.committed != nil && r.committed.View >= r.view
+}
+
+// tally makes a certificate when a quorum stands.
+func (r *Replica) tally(s *slot, v *message.Vote) {
+	count := 0
+	for _, other := range s.votes {
+		if other != nil && other.Digest == v.Digest {
+			count++
+		}
+	}
+	if count < r.cfg.Sizes.Quorum {
+		return
+	}
+	s.cert = r.certify(s, v)
+	if v.Kind == crypto.KindPrepare {
+		r.observe(EventPrepared, v.Ref(), "")
+		r.learnPrepared(s.cert)
+		return
+	}
+	r.learnCommitted(s.cert)
+}
+
+// certify aggregates the first quorum of matching votes.
+func (r *Replica) certify(s *slot, v *message.Vote) *message.Certificate {
+	c := &message.Certificate{Kind: v.Kind, View: v.View, Seq: v.Seq, Digest: v.Digest}
+	sigs := make([][]byte, 0, r.cfg.Sizes.Quorum)
+	for i, other := range s.votes {
+		if other != nil && other.Digest == v.Digest && len(sigs) < r.cfg.Sizes.Quorum {
+			c.Signers = c.Signers.Add(i)
+			sigs = append(sigs, other.Sig)
+		}
+	}
+	aggregate, err := r.cfg.Scheme.Aggregate(sigs)
+	if err != nil {
+		panic("pbft: verified votes do not aggregate: " + err.Error())
+	}
+	c.Aggregate = aggregate
+	return c
+}
+
+// learnPrepared adopts a prepared certificate that ranks above the one held. It is kept for ever
+// after: what this replica reports in a VIEW-CHANGE only grows (DESIGN §5 point 2).
+func (r *Replica) learnPrepared(c *message.Certificate) {
+	switch {
+	case r.high.Rank().Less(c.Rank()):
+		r.high = c
+	case r.high.Rank() == c.Rank() && r.high.Digest != c.Digest:
+		r.alarm(&message.Alarm{First: r.high, Second: c}, c.Seq)
+	}
+}
+
+// commit sends COMMITs for the batches that are prepared in this view and held whole, lowest first.
+func (r *Replica) commit() {
+	if !r.mayVote() {
+		return
+	}
+	low := r.base.Seq
+	if r.settled() {
+		low = max(low, r.committed.Seq)
+	}
+	for seq := low; seq <= max(r.tip.Seq, r.high.Seq); seq++ {
+		s := r.slotIf(crypto.KindPrepare, r.view, seq)
+		if s == nil || s.cert == nil || s.committed {
+			continue
+		}
+		ref := s.cert.Ref()
+		if !r.holds(ref) || !r.oneChain(ref) {
+			continue
+		}
+		s.committed = true
+		if r.lastCmt.Seq < ref.Seq {
+			r.lastCmt = ref
+		}
+		r.makeDurable(ref)
+		if r.highLogged.Less(r.high.Rank()) {
+			r.highLogged = r.high.Rank()
+			r.persist(&message.Record{Type: message.RecordHigh, Cert: r.high})
+		}
+		vote := r.ballot(crypto.KindCommit, ref)
+		r.persist(&message.Record{Type: message.RecordVote, Vote: vote})
+		r.send(All, vote)
+	}
+}
+
+// oneChain keeps this replica's COMMITs of one view on one chain (rule R6).
+func (r *Replica) oneChain(ref message.Ref) bool {
+	if r.lastCmt == (message.Ref{}) {
+		return true
+	}
+	if r.lastCmt.Seq <= ref.Seq {
+		return r.extends(ref, r.lastCmt)
+	}
+	return r.extends(r.lastCmt, ref)
+}
+
+// learnCommitted adopts a commit certificate. It needs no vote of this replica and no open view.
+func (r *Replica) learnCommitted(c *message.Certificate) {
+	r.observe(EventCommitted, c.Ref(), "")
+	if !r.learnDecided(c.Ref(), &message.Alarm{Second: c}) {
+		return
+	}
+	if r.committed == nil || r.committed.Rank().Less(c.Rank()) {
+		r.committed = c
+	}
+	if !r.open && r.settled() {
+		r.open = true
+		r.observe(EventOpen, c.Ref(), "")
+		r.monitor.opened(r.now)
+		r.pool.restart(r.now)
+	}
+}
+
+// learnDecided notes that a batch is certified for ever. It reports false, and raises the alarm, if
+// something else was certified in its place.
+func (r *Replica) learnDecided(ref message.Ref, a *message.Alarm) bool {
+	if d, ok := r.history[ref.Seq]; ok && ref.Seq <= r.executed.Seq && d != ref.Digest ||
+		ref.Seq == r.decided.Seq && ref.Digest != r.decided.Digest {
+		a.First, a.FirstCheckpoint = r.committed, r.stable
+		r.alarm(a, ref.Seq)
+		return false
+	}
+	if ref.Seq > r.decided.Seq {
+		r.decided = ref
+	}
+	return true
+}

@@ -1,0 +1,182 @@
+package pbft
+
+import (
+	"maps"
+	"slices"
+
+	"byzd/crypto"
+	"byzd/pbft/message"
+)
+
+// poolBytes bounds the bundles that wait, over all gateways. Each gateway has its equal share, so
+// that none can crowd out another (rule R9).
+const poolBytes = 64 << 20
+
+// maxPoolBundles bounds the number of bundles of one gateway.
+const maxPoolBundles = GatewayWindow
+
+// queue holds one gateway's undischarged bundles, in the order of their numbers.
+type queue struct {
+	bundles map[uint64]*message.Bundle
+	order   []uint64 // ascending
+	bytes   int
+	head    uint64 // the number that the age below is of
+	since   int64  // when it became the head, or the view was entered; -1 if there is none
+	told    int64  // when its name was sent to the primary of the view; -1 if it was not
+	deficit int    // bytes that the gateway may still put into batches (deficit round robin)
+}
+
+// pool holds the bundles that everybody is waiting for, by gateway.
+type pool struct {
+	queues []queue
+	byID   map[crypto.Digest]*message.Bundle
+}
+
+func newPool(members int) pool {
+	p := pool{queues: make([]queue, members), byID: map[crypto.Digest]*message.Bundle{}}
+	for i := range p.queues {
+		p.queues[i] = queue{bundles: map[uint64]*message.Bundle{}, since: -1, told: -1}
+	}
+	return p
+}
+
+// add queues a bundle. At most one is kept for each place; when the gateway's share is used up, the
+// highest number gives way.
+func (p *pool) add(b *message.Bundle) Drop {
+	q := &p.queues[b.Gateway]
+	if old := q.bundles[b.Seq]; old != nil {
+		if old.ID() == b.ID() {
+			return DropBundleKnown
+		}
+		return DropBundleConflict
+	}
+	q.bundles[b.Seq] = b
+	at, _ := slices.BinarySearch(q.order, b.Seq)
+	q.order = slices.Insert(q.order, at, b.Seq)
+	q.bytes += b.Size()
+	p.byID[b.ID()] = b
+	for q.bytes > poolBytes/len(p.queues) && len(q.order) > 1 || len(q.order) > maxPoolBundles {
+		highest := q.order[len(q.order)-1]
+		p.remove(b.Gateway, highest)
+		if highest == b.Seq {
+			return DropBundleFull
+		}
+	}
+	return ""
+}
+
+func (p *pool) remove(gateway int, seq uint64) {
+	q := &p.queues[gateway]
+	b := q.bundles[seq]
+	if b == nil {
+		return
+	}
+	delete(q.bundles, seq)
+	delete(p.byID, b.ID())
+	q.bytes -= b.Size()
+	if at, found := slices.BinarySearch(q.order, seq); found {
+		q.order = slices.Delete(q.order, at, at+1)
+	}
+}
+
+// discharge drops what the client table says will not be executed any more, and notes since when
+// each queue has its head.
+func (p *pool) discharge(t *ClientTable, now int64) {
+	for g := range p.queues {
+		q := &p.queues[g]
+		kept := q.order[:0]
+		for _, seq := range q.order {
+			b := q.bundles[seq]
+			if !t.Discharged(b.Key()) {
+				kept = append(kept, seq)
+				continue
+			}
+			delete(q.bundles, seq)
+			delete(p.byID, b.ID())
+			q.bytes -= b.Size()
+		}
+		q.order = kept
+		q.note(now)
+	}
+}
+
+func (q *queue) note(now int64) {
+	switch {
+	case len(q.order) == 0:
+		q.since, q.told = -1, -1
+	case q.since < 0 || q.head != q.order[0]:
+		q.head, q.since, q.told = q.order[0], now, -1
+	}
+}
+
+// restart lets every head's age begin anew, for a view that was just entered.
+func (p *pool) restart(now int64) {
+	for g := range p.queues {
+		q := &p.queues[g]
+		q.since, q.told = -1, -1
+		q.note(now)
+	}
+}
+
+// empty reports whether nothing waits.
+func (p *pool) empty() bool {
+	for g := range p.queues {
+		if len(p.queues[g].order) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// drrQuantum is what each gateway may add to a batch per round.
+const drrQuantum = 64 << 10
+
+// choose picks bundles for a batch by deficit round robin over the gateways, each in the order of
+// its numbers. The head of every queue comes first. Places in taken are on the chain already.
+func (p *pool) choose(
+	params message.Params, first int, taken map[message.RequestKey]bool,
+) []*message.Bundle {
+	n := len(p.queues)
+	next := make([]int, n)
+	var chosen []*message.Bundle
+	requests, size := 0, 0
+	for progress := true; progress; {
+		progress = false
+		for k := range n {
+			g := (first + k) % n
+			q := &p.queues[g]
+			q.deficit += drrQuantum
+			for next[g] < len(q.order) && q.deficit > 0 {
+				b := q.bundles[q.order[next[g]]]
+				if taken[b.Key()] {
+					next[g]++
+					continue
+				}
+				requests += len(b.Items)
+				size += b.Size()
+				if len(chosen) > 0 &&
+					(requests > params.MaxBatchRequests || size > params.MaxBatchBytes) {
+					return chosen
+				}
+				chosen = append(chosen, b)
+				q.deficit -= b.Size()
+				next[g]++
+			}
+			if next[g] >= len(q.order) {
+				q.deficit = 0
+			} else {
+				progress = true // a bundle larger than the quantum waits for its round
+			}
+		}
+	}
+	return chosen
+}
+
+func (p *pool) clone() pool {
+	c := pool{queues: slices.Clone(p.queues), byID: maps.Clone(p.byID)}
+	for g := range c.queues {
+		c.queues[g].bundles = maps.Clone(c.queues[g].bundles)
+		c.queues[g].order = slices.Clone(c.queues[g].order)
+	}
+	return c
+}

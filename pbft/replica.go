@@ -1,0 +1,232 @@
+package pbft
+
+import (
+	"fmt"
+
+	"byzd/crypto"
+	"byzd/pbft/message"
+	"byzd/pbft/quorum"
+)
+
+// Replica is one replica's protocol state. It belongs to one owner, who feeds it with [Replica.Step]
+// and does what the effects say. It never looks at a clock, a file or a map's order: the same
+// inputs give the same effects, byte for byte.
+type Replica struct {
+	cfg  *message.Config
+	self int
+	now  int64
+
+	// The view that this replica is in, and the one that it is bound to. While target > view it has
+	// sent a VIEW-CHANGE and votes no more.
+	view, target uint64
+	newView      *message.NewView    // what started view; nil in view 0
+	ownNewView   *message.NewView    // the last one that this replica made
+	change       *message.ViewChange // the last one that this replica made
+	base         message.Ref         // of view
+	open         bool                // a commit certificate of view is known (rule R2)
+
+	// What is known to be decided, and what of it is executed.
+	executed     message.Ref
+	executedTime int64
+	decided      message.Ref          // the highest batch under a certificate
+	committed    *message.Certificate // the commit certificate of the highest rank; nil at first
+	logged       message.Rank         // of the last commit certificate that was persisted
+	high         *message.Certificate // the prepared certificate of the highest rank
+	highLogged   message.Rank
+	stable       *message.CheckpointCertificate
+	history      map[uint64]crypto.Digest // executed batches within the window
+
+	// This replica's own chain of votes in view (rule R6).
+	tip      message.Ref // proposals must extend this
+	prepared message.Ref // the last batch that it PREPAREd in view; Seq 0 and no digest if none
+	lastCmt  message.Ref // the highest batch that it COMMITted in view
+	frozen   bool        // it must not PREPARE in view any more
+
+	entries     map[crypto.Digest]*entry
+	incomplete  []*entry // entries that miss bundles
+	slots       map[slotKey]*slot
+	ahead       []int // votes of views to come, by voter
+	checkpoints map[uint64][]*message.Checkpoint
+	own         map[uint64]*message.Checkpoint // own checkpoints not yet stable
+	changes     []*message.ViewChange          // the highest of each replica
+	newest      [2][]*message.Vote             // of each voter, the highest PREPARE and COMMIT
+
+	clients *ClientTable
+	pool    pool
+	rr      int // where the next round robin starts
+
+	monitor   monitor
+	peers     []peer
+	convicted quorum.Set
+	proofs    map[string]bool
+	fence     fence
+	restored  []*message.Vote // own votes of this view, to be sent again after a start
+
+	// When and whom to ask for what is missing.
+	fetchAt, decidedAt, certifiedAt, votedAt          int64
+	decidedTurn, certifiedTurn, votedTurn, bundleTurn int
+
+	halted string // why this replica says nothing any more; empty while it does
+
+	out []Effect
+}
+
+// Restored is what a replica knows when it starts: everything that it ever made irrevocable, and
+// the executed state that the caller rebuilt. The zero value is a first start.
+type Restored struct {
+	View       uint64
+	Target     uint64
+	NewView    *message.NewView
+	OwnNewView *message.NewView
+	Change     *message.ViewChange
+	High       *message.Certificate
+	Committed  *message.Certificate
+	Stable     *message.CheckpointCertificate
+	Votes      []*message.Vote  // own, unsigned
+	Batches    []*message.Batch // bodies that may be needed, executed ones of the window included
+	Executed   message.Ref
+	Time       int64 // of the last executed header
+	Clients    *ClientTable
+	Proofs     []*message.Evidence
+	Alarm      *message.Alarm
+}
+
+// New returns a replica that continues from what was restored. It is fenced until enough members
+// have confirmed that it forgot nothing (rule R14); alone it needs nobody.
+func New(cfg *message.Config, self int, st Restored) *Replica {
+	n := len(cfg.Members)
+	r := &Replica{
+		cfg: cfg, self: self, executed: cfg.Base, decided: cfg.Base,
+		high: cfg.BaseCertificate(), stable: cfg.BaseCheckpoint(),
+		base: cfg.Base, tip: cfg.Base, open: true,
+		history: map[uint64]crypto.Digest{cfg.Base.Seq: cfg.Base.Digest},
+		entries: map[crypto.Digest]*entry{}, slots: map[slotKey]*slot{},
+		ahead: make([]int, n), checkpoints: map[uint64][]*message.Checkpoint{},
+		own:     map[uint64]*message.Checkpoint{},
+		changes: make([]*message.ViewChange, n), peers: make([]peer, n),
+		newest: [2][]*message.Vote{make([]*message.Vote, n), make([]*message.Vote, n)},
+		pool:   newPool(n), clients: NewClientTable(cfg), proofs: map[string]bool{},
+	}
+	r.monitor = newMonitor(cfg)
+	r.restore(st)
+	r.fence.raised = cfg.Sizes.Quorum > 1
+	return r
+}
+
+// Step takes one input and returns what follows from it, in order.
+func (r *Replica) Step(in Input) []Effect {
+	r.out = nil
+	switch in := in.(type) {
+	case Tick:
+		r.onTick(in.Now)
+	case Received:
+		r.onReceived(in.Msg)
+	case Executed:
+		r.onExecuted(in)
+	case Hint:
+		r.peers[in.Peer].unreachable = !in.Reachable
+	case TurnEnd:
+		r.propose()
+	default:
+		panic(fmt.Sprintf("pbft: unknown input %T", in))
+	}
+	return r.out
+}
+
+func (r *Replica) emit(e Effect) { r.out = append(r.out, e) }
+
+func (r *Replica) drop(from int, why Drop) { r.emit(Dropped{From: from, Why: why}) }
+
+func (r *Replica) persist(rec *message.Record) {
+	rec.Epoch = r.cfg.Epoch
+	r.emit(Persist{Record: rec})
+}
+
+func (r *Replica) send(to int, m message.Message) { r.emit(Send{To: to, Msg: m}) }
+
+func (r *Replica) observe(e Event, batch message.Ref, note string) {
+	r.emit(Observed{Event: e, View: r.view, Batch: batch, Peer: r.self, Note: note})
+}
+
+// halt stops this replica for good: it says nothing any more, and why.
+func (r *Replica) halt(why string) {
+	if r.halted == "" {
+		r.halted = why
+		r.emit(Halt{Why: why})
+	}
+}
+
+// alarm is raised by two certificates that cannot both be with at most f liars: keep both, stop,
+// and say so (DESIGN §5 point 12).
+func (r *Replica) alarm(a *message.Alarm, seq uint64) {
+	r.persist(&message.Record{Type: message.RecordAlarm, Alarm: a})
+	r.halt(fmt.Sprintf("two certificates for sequence number %d: more than %d replicas lie",
+		seq, r.cfg.Sizes.F))
+}
+
+// mayVote reports whether this replica may sign in its view.
+func (r *Replica) mayVote() bool {
+	return r.target == r.view && !r.fence.raised && r.halted == ""
+}
+
+// Primary returns the primary of the current view.
+func (r *Replica) Primary() int { return r.cfg.Primary(r.view) }
+
+func (r *Replica) leads() bool { return r.Primary() == r.self }
+
+func (r *Replica) onReceived(v message.Verified) {
+	from := v.From()
+	if from != r.self {
+		r.peers[from].heard = r.now
+	}
+	switch m := v.Message().(type) {
+	case *message.PrePrepare:
+		r.onPrePrepare(from, m)
+	case *message.Vote:
+		r.onVote(from, m)
+	case *message.Checkpoint:
+		r.onCheckpoint(from, m)
+	case *message.ViewChange:
+		r.onViewChange(from, m)
+	case *message.NewView:
+		r.onNewView(from, m)
+	case *message.Complain:
+		r.onComplain(from, m)
+	case *message.Status:
+		r.onStatus(from, m)
+	case *message.Submission:
+		r.onSubmission(from, m.Bundle)
+	case *message.Have:
+		r.onHave(from, m)
+	case *message.FetchBundles:
+		r.onFetchBundles(from, m)
+	case *message.FetchBatches:
+		r.onFetchBatches(from, m)
+	case *message.BatchReply:
+		r.onBatchReply(from, m)
+	case *message.FetchDecided:
+		r.emit(Serve{To: from, After: m.After})
+	case *message.Decided:
+		r.onDecided(from, m)
+	case *message.Proof:
+		r.onProof(from, m)
+	case *message.Evidence:
+		r.accuse(from, m)
+	case *message.FenceAsk:
+		r.onFenceAsk(from, m)
+	case *message.FenceAnswer:
+		r.onFenceAnswer(from, m)
+	default:
+		panic(fmt.Sprintf("pbft: unknown message %T", m))
+	}
+	r.advance()
+}
+
+// advance does whatever has become possible, in the order of the protocol.
+func (r *Replica) advance() {
+	r.execute()
+	r.prepareBase()
+	r.moveTip()
+	r.accept()
+	r.commit()
+}

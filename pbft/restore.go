@@ -1,0 +1,111 @@
+package pbft
+
+import (
+	"cmp"
+	"slices"
+
+	"byzd/crypto"
+	"byzd/pbft/message"
+)
+
+// restore continues from what the caller's journal holds.
+func (r *Replica) restore(st Restored) {
+	if st.Clients != nil {
+		r.clients = st.Clients
+	}
+	if st.Executed != (message.Ref{}) {
+		r.executed, r.executedTime = st.Executed, st.Time
+		r.decided = st.Executed
+		r.history[st.Executed.Seq] = st.Executed.Digest
+	}
+	if st.High != nil {
+		r.high, r.highLogged = st.High, st.High.Rank()
+	}
+	if st.Stable != nil {
+		r.stable = st.Stable
+	}
+	r.restoreBatches(st.Batches)
+	r.restoreView(st)
+	if st.Committed != nil {
+		r.committed, r.logged = st.Committed, st.Committed.Rank()
+		if st.Committed.Seq > r.decided.Seq {
+			r.decided = st.Committed.Ref()
+		}
+	}
+	if r.stable.Seq > r.decided.Seq {
+		r.decided = r.stable.Ref()
+	}
+	r.open = r.view == 0 || r.settled()
+	r.restoreVotes(st.Votes)
+	for _, e := range st.Proofs {
+		r.proofs[e.Key()] = true
+		r.convicted = r.convicted.Add(e.Culprit)
+	}
+	if st.Alarm != nil {
+		r.halted = "two conflicting certificates are on this disk"
+	}
+	r.collect()
+}
+
+// restoreBatches makes entries of the bodies, and history of those that are executed.
+func (r *Replica) restoreBatches(batches []*message.Batch) {
+	for _, b := range batches {
+		e := r.learnBatch(b)
+		e.durable = true
+	}
+	for at := r.executed; ; {
+		e := r.entries[at.Digest]
+		if e == nil {
+			return
+		}
+		at = message.Ref{Seq: at.Seq - 1, Digest: e.header.Parent}
+		r.history[at.Seq] = at.Digest
+	}
+}
+
+func (r *Replica) restoreView(st Restored) {
+	r.ownNewView, r.change = st.OwnNewView, st.Change
+	if st.NewView != nil {
+		r.newView = st.NewView
+		r.view, r.base = st.NewView.View, st.NewView.Base.Ref()
+		r.tip = r.base
+	}
+	r.target = r.view
+	if st.Change != nil && st.Change.Stmt.NewView > r.view {
+		r.target = st.Change.Stmt.NewView
+	}
+}
+
+// restoreVotes sets the tip to the last batch that was PREPAREd in this view, never to the base or
+// to what is executed (rule R6), and keeps the votes to be sent again.
+func (r *Replica) restoreVotes(votes []*message.Vote) {
+	for _, v := range votes {
+		kind := 0
+		if v.Kind == crypto.KindCommit {
+			kind = 1
+		}
+		last := r.newest[kind][r.self]
+		if last == nil || !v.Rank().Less(last.Rank()) {
+			r.newest[kind][r.self] = v
+		}
+		if e := r.entries[v.Digest]; e != nil && kind == 0 {
+			e.voted, e.view = true, max(e.view, v.View)
+		}
+		if v.View != r.view {
+			continue
+		}
+		r.restored = append(r.restored, v)
+		switch {
+		case kind == 0 && v.Seq >= r.prepared.Seq:
+			r.prepared, r.tip = v.Ref(), v.Ref()
+		case kind == 1 && v.Seq >= r.lastCmt.Seq:
+			r.lastCmt = v.Ref()
+		}
+		if kind == 1 {
+			r.slot(crypto.KindPrepare, v.View, v.Seq).committed = true
+		}
+	}
+	slices.SortStableFunc(r.restored, func(a, b *message.Vote) int {
+		return cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Kind, b.Kind))
+	})
+}
