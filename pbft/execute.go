@@ -29,7 +29,8 @@ func (r *Replica) execute() {
 
 func (r *Replica) executeBatch(e *entry) {
 	r.stageBody(e)
-	if c := r.committed; c != nil && r.logged.Less(c.Rank()) {
+	// The certificate is logged with the batch that it names, so that its whole chain is on disk.
+	if c := r.committed; c != nil && r.logged.Less(c.Rank()) && c.Ref() == e.ref {
 		r.logged = c.Rank()
 		r.persist(&message.Record{Type: message.RecordCommitted, Cert: c})
 	}
@@ -38,10 +39,11 @@ func (r *Replica) executeBatch(e *entry) {
 	r.observe(EventExecuted, e.ref, "")
 	r.monitor.progress(r.now)
 	b := e.batch()
-	r.emit(Execute{
-		Batch: b, Verdicts: r.clients.Plan(b),
-		Checkpoint: e.ref.Seq%r.cfg.Params.CheckpointEvery == 0,
-	})
+	x := Execute{Batch: b, Verdicts: r.clients.Plan(b)}
+	if e.ref.Seq%r.cfg.Params.CheckpointEvery == 0 {
+		x.Checkpoint, x.Clients = true, r.clients.Root()
+	}
+	r.emit(x)
 	r.pool.discharge(r.clients, r.now)
 }
 

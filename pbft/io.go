@@ -57,7 +57,8 @@ type Send struct {
 type Execute struct {
 	Batch      *message.Batch
 	Verdicts   []Verdict
-	Checkpoint bool // answer with Executed
+	Checkpoint bool          // answer with Executed
+	Clients    crypto.Digest // with Checkpoint: the root of the client table after this batch
 }
 
 // Serve wants decided batches after a sequence number sent to a replica, from the caller's log.

@@ -85,7 +85,8 @@ type Restored struct {
 	Votes      []*message.Vote  // own, unsigned
 	Batches    []*message.Batch // bodies that may be needed, executed ones of the window included
 	Executed   message.Ref
-	Time       int64 // of the last executed header
+	Time       int64                    // of the last executed header
+	History    map[uint64]crypto.Digest // of the executed batches within two windows
 	Clients    *ClientTable
 	Proofs     []*message.Evidence
 	Alarm      *message.Alarm

@@ -2,6 +2,7 @@ package pbft
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"byzd/crypto"
@@ -17,6 +18,7 @@ func (r *Replica) restore(st Restored) {
 		r.executed, r.executedTime = st.Executed, st.Time
 		r.decided = st.Executed
 		r.history[st.Executed.Seq] = st.Executed.Digest
+		maps.Copy(r.history, st.History)
 	}
 	if st.High != nil {
 		r.high, r.highLogged = st.High, st.High.Rank()

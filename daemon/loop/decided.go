@@ -1,0 +1,215 @@
+package loop
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sort"
+
+	"byzd/crypto"
+	"byzd/daemon/journal"
+	"byzd/pbft"
+	"byzd/pbft/message"
+)
+
+// archive finds decided batches in the journal again: for replicas that are behind, and for the
+// start.
+type archive struct {
+	journal *journal.Journal
+	bodies  map[crypto.Digest]place // of batches not executed yet, or dead
+	decided []uint64                // LSN of the body of batch first+i
+	first   uint64
+	proofs  []proofAt // ascending by seq
+}
+
+// place says where a body is, and what its parent is.
+type place struct {
+	seq, lsn uint64
+	parent   crypto.Digest
+}
+
+type proofAt struct {
+	seq, lsn uint64
+}
+
+func newArchive(j *journal.Journal, base uint64) *archive {
+	return &archive{journal: j, bodies: map[crypto.Digest]place{}, first: base + 1}
+}
+
+// note indexes a record that was staged at an LSN.
+func (a *archive) note(rec *message.Record, lsn uint64) {
+	switch rec.Type {
+	case message.RecordBatch:
+		h := &rec.Batch.Header
+		a.bodies[h.Digest()] = place{h.Seq, lsn, h.Parent}
+	case message.RecordCommitted:
+		a.addProof(rec.Cert.Seq, lsn)
+	case message.RecordStable:
+		a.addProof(rec.Stable.Seq, lsn)
+	default:
+	}
+}
+
+func (a *archive) addProof(seq, lsn uint64) {
+	at := sort.Search(len(a.proofs), func(i int) bool { return a.proofs[i].seq >= seq })
+	if at < len(a.proofs) && a.proofs[at].seq == seq {
+		a.proofs[at].lsn = lsn
+		return
+	}
+	a.proofs = append(a.proofs, proofAt{})
+	copy(a.proofs[at+1:], a.proofs[at:])
+	a.proofs[at] = proofAt{seq, lsn}
+}
+
+// executed moves a batch from the loose bodies to the decided ones.
+func (a *archive) executed(ref message.Ref) {
+	p, ok := a.bodies[ref.Digest]
+	if !ok || ref.Seq != a.first+uint64(len(a.decided)) {
+		panic(fmt.Sprintf("loop: executed batch %d after %d, recorded: %t",
+			ref.Seq, a.first+uint64(len(a.decided)), ok))
+	}
+	a.decided = append(a.decided, p.lsn)
+	delete(a.bodies, ref.Digest)
+	if len(a.bodies) > keptParents {
+		for d, loose := range a.bodies {
+			if loose.seq+keptParents/2 < ref.Seq {
+				delete(a.bodies, d)
+			}
+		}
+	}
+}
+
+// batch reads a decided batch.
+func (a *archive) batch(seq uint64) (*message.Batch, error) {
+	if seq < a.first || seq >= a.first+uint64(len(a.decided)) {
+		return nil, fmt.Errorf("batch %d is not in the log", seq)
+	}
+	rec, err := a.read(a.decided[seq-a.first])
+	if err != nil {
+		return nil, err
+	}
+	return rec.Batch, nil
+}
+
+func (a *archive) read(lsn uint64) (*message.Record, error) {
+	raw, err := a.journal.Read(lsn)
+	if err != nil {
+		return nil, err
+	}
+	return message.DecodeRecord(message.RecordType(raw.Type), raw.Version, raw.Body)
+}
+
+// serve builds the answer to a replica that asks for what follows a sequence number, or nil.
+func (a *archive) serve(after uint64) (*message.Decided, error) {
+	top := min(after+message.MaxDecided, a.first+uint64(len(a.decided))-1)
+	at := sort.Search(len(a.proofs), func(i int) bool { return a.proofs[i].seq > top })
+	if at == 0 || a.proofs[at-1].seq <= after || after+1 < a.first {
+		return nil, nil //nolint:nilnil // nothing to say is not an error
+	}
+	rec, err := a.read(a.proofs[at-1].lsn)
+	if err != nil {
+		return nil, err
+	}
+	m := &message.Decided{Proof: message.Proof{Commit: rec.Cert, Checkpoint: rec.Stable}}
+	size := 0
+	for seq := after + 1; seq <= a.proofs[at-1].seq; seq++ {
+		b, err := a.batch(seq)
+		if err != nil {
+			return nil, err
+		}
+		m.Headers = append(m.Headers, b.Header)
+		size += int(b.Header.Bytes)
+		if size <= message.DecidedBytes || len(m.Bodies) == 0 {
+			m.Bodies = append(m.Bodies, b)
+		}
+	}
+	return m, nil
+}
+
+// replay executes again what the journal proves to be decided, and returns where that ends.
+func (a *archive) replay(
+	cfg *message.Config, st *pbft.Restored, clients *pbft.ClientTable, x *executor,
+) error {
+	st.Executed, st.Clients, st.History = cfg.Base, clients, map[uint64]crypto.Digest{}
+	chain, err := a.chain(cfg)
+	if err != nil {
+		return err
+	}
+	x.quiet = true
+	defer func() { x.quiet = false }()
+	for i := len(chain) - 1; i >= 0; i-- {
+		rec, err := a.read(chain[i].lsn)
+		if err != nil {
+			return err
+		}
+		b := rec.Batch
+		st.Executed = message.Ref{Seq: b.Header.Seq, Digest: b.Header.Digest()}
+		st.Time = b.Header.TimeMS
+		a.executed(st.Executed)
+		x.apply(b, clients.Plan(b))
+		if uint64(i) < 2*cfg.Params.Window { //nolint:gosec // not negative
+			st.History[b.Header.Seq] = st.Executed.Digest
+		}
+		if i < recentBodies {
+			st.Batches = append(st.Batches, b)
+		}
+	}
+	return a.loose(st)
+}
+
+// recentBodies is how many executed batches are kept in memory after a start, for those who are
+// slow. Older ones are served from the journal.
+const recentBodies = 2 * message.MaxInFlight
+
+// loose loads the bodies that are not decided and may still be (rule R2).
+func (a *archive) loose(st *pbft.Restored) error {
+	var places []place
+	for _, p := range a.bodies {
+		if st.Stable == nil || p.seq > st.Stable.Seq {
+			places = append(places, p)
+		}
+	}
+	slices.SortFunc(places, func(p, q place) int { return cmp.Compare(p.lsn, q.lsn) })
+	for _, p := range places {
+		rec, err := a.read(p.lsn)
+		if err != nil {
+			return err
+		}
+		st.Batches = append(st.Batches, rec.Batch)
+	}
+	return nil
+}
+
+// chain lists the decided batches from the highest certificate down to the base. The top of it may
+// lack bodies, when the crash came before they were fetched; then the certificates below it count.
+func (a *archive) chain(cfg *message.Config) ([]place, error) {
+	for i := len(a.proofs) - 1; i >= 0; i-- {
+		rec, err := a.read(a.proofs[i].lsn)
+		if err != nil {
+			return nil, err
+		}
+		at := message.Ref{}
+		if rec.Cert != nil {
+			at = rec.Cert.Ref()
+		} else {
+			at = rec.Stable.Ref()
+		}
+		if places, whole := a.descend(cfg, at); whole {
+			return places, nil
+		}
+	}
+	return nil, nil
+}
+
+func (a *archive) descend(cfg *message.Config, at message.Ref) ([]place, bool) {
+	var places []place
+	for at != cfg.Base {
+		p, ok := a.bodies[at.Digest]
+		if !ok {
+			return nil, false
+		}
+		places = append(places, p)
+		at = message.Ref{Seq: at.Seq - 1, Digest: p.parent}
+	}
+	return places, true
+}

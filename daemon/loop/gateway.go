@@ -1,0 +1,158 @@
+package loop
+
+import (
+	"slices"
+
+	"byzd/pbft"
+	"byzd/pbft/message"
+)
+
+// gateway turns the operations of this node's clients into bundles: one signature for everything
+// that arrived while the last ones were under way.
+type gateway struct {
+	session  uint64
+	next     uint64 // the number of the next bundle
+	reserved uint64 // numbers below this are recorded as used
+	gathered []operation
+	size     int
+	waiting  []waiting // own bundles that were not executed yet, ascending
+}
+
+// operation is one operation of a client, with the tag that its result goes to.
+type operation struct {
+	item message.Item
+	tag  uint64
+}
+
+// waiting is an own bundle that was not executed yet.
+type waiting struct {
+	bundle *message.Bundle
+	sealed message.Verified
+	tags   []uint64
+	again  int64 // when to broadcast it again
+	delay  int64
+}
+
+// Result is what became of one operation that was submitted here.
+type Result struct {
+	Tag     uint64
+	Outcome pbft.Outcome
+	Value   []byte
+}
+
+// Limits of the gateway.
+const (
+	reserveStep     = 1024 // bundle numbers per record (rule R7.3)
+	maxOutstanding  = 4    // bundles under way; what arrives meanwhile shares the next one
+	bundleOps       = 512
+	bundleBytes     = 256 << 10
+	rebroadcastMin  = 200
+	rebroadcastMax  = 1000
+	maxGatherFactor = 64 // full bundles that may wait; beyond, clients are told to come back
+)
+
+func newGateway(session, reserved uint64) gateway {
+	return gateway{session: session, next: reserved, reserved: reserved}
+}
+
+// Submit gathers an operation for the next bundle; its result comes with the tag in an [Applied]. It
+// reports false if too much waits already: the client should come back later.
+func (l *Loop) Submit(item message.Item, tag uint64) bool {
+	g := &l.gateway
+	if g.size > maxGatherFactor*bundleBytes || len(g.gathered) > maxGatherFactor*bundleOps {
+		return false
+	}
+	g.gathered = append(g.gathered, operation{item, tag})
+	g.size += itemSize(&item)
+	return true
+}
+
+func itemSize(item *message.Item) int {
+	if item.Signed != nil {
+		return len(item.Signed.Op) + 160
+	}
+	return len(item.Op) + 8
+}
+
+// submitGathered makes bundles of what was gathered, while not too many are under way.
+func (l *Loop) submitGathered() {
+	g := &l.gateway
+	for len(g.gathered) > 0 && len(g.waiting) < maxOutstanding {
+		n, size := 0, 0
+		for n < len(g.gathered) && n < bundleOps && (n == 0 || size < bundleBytes) {
+			size += itemSize(&g.gathered[n].item)
+			n++
+		}
+		l.submitBundle(g.gathered[:n])
+		g.gathered = g.gathered[n:]
+		g.size -= size
+	}
+	if len(g.gathered) == 0 {
+		g.gathered = nil
+	}
+}
+
+func (l *Loop) submitBundle(ops []operation) {
+	g := &l.gateway
+	if g.next >= g.reserved {
+		g.reserved = g.next + reserveStep
+		l.record(&message.Record{
+			Type: message.RecordReserved, Epoch: l.cfg.Cluster.Epoch,
+			Reserved: message.RequestKey{Session: g.session, Seq: g.reserved},
+		})
+	}
+	b := &message.Bundle{Session: g.session, Seq: g.next, Ack: g.next}
+	tags := make([]uint64, len(ops))
+	for i := range ops {
+		b.Items, tags[i] = append(b.Items, ops[i].item), ops[i].tag
+	}
+	if len(g.waiting) > 0 {
+		b.Ack = g.waiting[0].bundle.Seq
+	}
+	g.next++
+	v, err := l.guard.Seal(&message.Submission{Bundle: b})
+	if err != nil {
+		panic("loop: " + err.Error())
+	}
+	g.waiting = append(g.waiting, waiting{b, v, tags, l.now + rebroadcastMin, rebroadcastMin})
+	l.held = append(l.held, held{lsn: l.staged, to: pbft.All, msg: v, send: true})
+	l.step(pbft.Received{Msg: v})
+}
+
+// executed takes the results of own bundles out of what was applied.
+func (g *gateway) executed(a *Applied) {
+	for i, v := range a.Verdicts {
+		bundle := a.Batch.Bundles[v.Bundle]
+		if bundle.Session != g.session {
+			continue
+		}
+		for k := range g.waiting {
+			w := &g.waiting[k]
+			if w.bundle.Seq == bundle.Seq && w.bundle.ID() == bundle.ID() {
+				a.Own = append(a.Own, Result{w.tags[v.Item], v.Outcome, a.Results[i]})
+			}
+		}
+	}
+	for _, bundle := range a.Batch.Bundles {
+		if bundle.Session != g.session {
+			continue
+		}
+		g.waiting = slices.DeleteFunc(g.waiting, func(w waiting) bool {
+			return w.bundle.Seq == bundle.Seq
+		})
+	}
+}
+
+// rebroadcast repeats own bundles that were not executed for a while (rule R9f).
+func (l *Loop) rebroadcast() {
+	g := &l.gateway
+	for i := range g.waiting {
+		w := &g.waiting[i]
+		if l.now < w.again {
+			continue
+		}
+		w.delay = min(2*w.delay, rebroadcastMax)
+		w.again = l.now + w.delay
+		l.held = append(l.held, held{lsn: l.staged, to: pbft.All, msg: w.sealed, send: true})
+	}
+}

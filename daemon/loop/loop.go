@@ -1,0 +1,291 @@
+package loop
+
+import (
+	"fmt"
+
+	"byzd/daemon/journal"
+	"byzd/pbft"
+	"byzd/pbft/message"
+)
+
+// Links carries frames to other replicas. It must not block.
+type Links interface {
+	// Send hands a frame to one replica, or to all others if to is pbft.All.
+	Send(to int, t message.Type, frame []byte)
+}
+
+// Adversary is a traitor round an honest replica: it sees what comes in and what goes out, and may
+// change, withhold, delay or invent. It holds a signer of its own; the guard is never loosened.
+type Adversary interface {
+	// In returns what of a message from a peer reaches the replica.
+	In(now int64, v message.Verified) []message.Verified
+	// Out returns what is sent instead of a message.
+	Out(now int64, to int, v message.Verified) []Outgoing
+	// Tick returns what is sent of its own accord.
+	Tick(now int64) []Outgoing
+}
+
+// Outgoing is a message, or a ready frame, for one replica or all.
+type Outgoing struct {
+	To    int
+	Msg   message.Message
+	Type  message.Type // of Frame
+	Frame []byte       // sent as it is if not nil
+}
+
+// Config is what a loop is made of. Only Adversary may be nil.
+type Config struct {
+	Cluster   *message.Config
+	Self      int
+	Sealer    message.Sealer
+	Journal   *journal.Journal
+	Store     Store
+	Links     Links
+	Adversary Adversary
+	// Applied receives what executed, when it is durable. It must not block.
+	Applied func(*Applied)
+	// Watch receives every effect that only informs: Dropped, Observed, Accuse, Halt.
+	Watch func(pbft.Effect)
+}
+
+// Loop is one node's replica, journal, store and gateway. One goroutine owns it.
+type Loop struct {
+	cfg     Config
+	replica *pbft.Replica
+	guard   *Guard
+	exec    *executor
+	archive *archive
+	gateway gateway
+
+	now     int64
+	staged  uint64 // LSN of the last staged record
+	synced  uint64
+	held    []held // in order, behind the sync
+	returns []message.Verified
+	trouble error // an archive that cannot be read
+}
+
+// held is something that waits until a record is durable.
+type held struct {
+	lsn     uint64
+	to      int
+	msg     message.Verified
+	send    bool
+	back    bool // hand it back to the replica
+	applied *Applied
+}
+
+// Open replays the journal and returns the loop that continues from it.
+func Open(cfg Config) (*Loop, error) {
+	l := &Loop{cfg: cfg, exec: newExecutor(cfg.Sealer, cfg.Store)}
+	l.archive = newArchive(cfg.Journal, cfg.Cluster.Base.Seq)
+	var fold pbft.Fold
+	err := cfg.Journal.Replay(func(lsn uint64, raw journal.Record) error {
+		rec, err := message.DecodeRecord(message.RecordType(raw.Type), raw.Version, raw.Body)
+		if err != nil {
+			return fmt.Errorf("journal record %d: %w", lsn, err)
+		}
+		if rec.Epoch != cfg.Cluster.Epoch {
+			return fmt.Errorf("journal record %d is of epoch %d, this node is in epoch %d",
+				lsn, rec.Epoch, cfg.Cluster.Epoch)
+		}
+		fold.Add(rec)
+		l.archive.note(rec, lsn)
+		l.staged, l.synced = lsn, lsn
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	st := fold.Result()
+	clients := pbft.NewClientTable(cfg.Cluster)
+	if err := l.archive.replay(cfg.Cluster, &st, clients, l.exec); err != nil {
+		return nil, err
+	}
+	l.guard = NewGuard(cfg.Sealer, st)
+	l.gateway = newGateway(uint64(cfg.Self), fold.Reserved) //nolint:gosec // not negative
+	l.replica = pbft.New(cfg.Cluster, cfg.Self, st)
+	return l, nil
+}
+
+// Replica gives read access to the protocol's state, for status and tests.
+func (l *Loop) Replica() *pbft.Replica { return l.replica }
+
+// SetAdversary changes who wraps the replica, on a testnet; nil for nobody.
+func (l *Loop) SetAdversary(a Adversary) { l.cfg.Adversary = a }
+
+// Staged is the LSN that must be durable before everything said so far may leave.
+func (l *Loop) Staged() uint64 { return l.staged }
+
+// Idle reports whether nothing waits: no record to be synced, nothing held, nothing to hand back.
+func (l *Loop) Idle() bool {
+	return l.staged == l.synced && len(l.held) == 0 && len(l.returns) == 0
+}
+
+// Trouble returns why this node cannot go on, for instance a journal that no longer reads.
+func (l *Loop) Trouble() error { return l.trouble }
+
+// Receive takes a verified message from a peer.
+func (l *Loop) Receive(v message.Verified) {
+	if l.cfg.Adversary == nil {
+		l.step(pbft.Received{Msg: v})
+		return
+	}
+	for _, m := range l.cfg.Adversary.In(l.now, v) {
+		l.step(pbft.Received{Msg: m})
+	}
+}
+
+// Tick tells the time in milliseconds.
+func (l *Loop) Tick(now int64) {
+	l.now = max(l.now, now)
+	l.step(pbft.Tick{Now: l.now})
+	l.rebroadcast()
+	if l.cfg.Adversary != nil {
+		for _, o := range l.cfg.Adversary.Tick(l.now) {
+			l.dispatch(o)
+		}
+	}
+}
+
+// Hint passes on that a peer can or cannot be reached.
+func (l *Loop) Hint(peer int, reachable bool) {
+	l.step(pbft.Hint{Peer: peer, Reachable: reachable})
+}
+
+// EndTurn lets the gateway bundle what it gathered and the primary batch what it has.
+func (l *Loop) EndTurn() {
+	l.submitGathered()
+	l.step(pbft.TurnEnd{})
+}
+
+// Release tells that records up to an LSN are durable: what waited for them leaves, and this node's
+// own statements among it count for itself from now on (rule R1).
+func (l *Loop) Release(lsn uint64) {
+	l.synced = max(l.synced, lsn)
+	n := 0
+	for n < len(l.held) && l.held[n].lsn <= l.synced {
+		h := &l.held[n]
+		n++
+		if h.applied != nil {
+			l.cfg.Applied(h.applied)
+			continue
+		}
+		if h.send {
+			l.transmit(h.to, h.msg)
+		}
+		if h.back {
+			l.returns = append(l.returns, h.msg)
+		}
+	}
+	l.held = append(l.held[:0], l.held[n:]...)
+}
+
+// Resume hands the released statements of this node back to the replica.
+func (l *Loop) Resume() {
+	returns := l.returns
+	l.returns = nil
+	for _, v := range returns {
+		l.step(pbft.Received{Msg: v})
+	}
+}
+
+func (l *Loop) step(in pbft.Input) { l.do(l.replica.Step(in)) }
+
+func (l *Loop) do(effects []pbft.Effect) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case pbft.Persist:
+			l.record(e.Record)
+		case pbft.Send:
+			l.say(e)
+		case pbft.Execute:
+			l.execute(e)
+		case pbft.Serve:
+			l.serve(e)
+		case pbft.Release:
+		default:
+			l.cfg.Watch(e)
+		}
+	}
+}
+
+// record stages a record; the guard and the archive see it first.
+func (l *Loop) record(rec *message.Record) {
+	l.guard.Record(rec)
+	l.staged = l.cfg.Journal.Append(journal.Record{
+		Type: uint8(rec.Type), Version: message.RecordVersion, Body: rec.Encode(),
+	})
+	l.archive.note(rec, l.staged)
+}
+
+// say seals a message and holds it back until everything recorded before it is durable.
+func (l *Loop) say(e pbft.Send) {
+	v, err := l.guard.Seal(e.Msg)
+	if err != nil {
+		panic(fmt.Sprintf("loop: replica %d: %v", l.cfg.Self, err))
+	}
+	l.held = append(l.held, held{
+		lsn: l.staged, to: e.To, msg: v, send: true, back: e.To == pbft.All && countsForSelf(e.Msg),
+	})
+}
+
+// countsForSelf reports whether a message is a statement that its author counts too.
+func countsForSelf(m message.Message) bool {
+	switch m.(type) {
+	case *message.PrePrepare, *message.Vote, *message.Checkpoint, *message.ViewChange,
+		*message.NewView, *message.Complain:
+		return true
+	default:
+		return false
+	}
+}
+
+// transmit sends a message, or what a traitor makes of it.
+func (l *Loop) transmit(to int, v message.Verified) {
+	if l.cfg.Adversary == nil {
+		l.dispatch(Outgoing{To: to, Msg: v.Message()})
+		return
+	}
+	for _, o := range l.cfg.Adversary.Out(l.now, to, v) {
+		l.dispatch(o)
+	}
+}
+
+func (l *Loop) dispatch(o Outgoing) {
+	if len(l.cfg.Cluster.Members) == 1 {
+		return
+	}
+	frame, t := o.Frame, o.Type
+	if frame == nil {
+		frame, t = message.Encode(l.cfg.Cluster.Epoch, o.Msg), o.Msg.Type()
+	}
+	l.cfg.Links.Send(o.To, t, frame)
+}
+
+func (l *Loop) execute(e pbft.Execute) {
+	ref := message.Ref{Seq: e.Batch.Header.Seq, Digest: e.Batch.Header.Digest()}
+	l.archive.executed(ref)
+	applied := l.exec.apply(e.Batch, e.Verdicts)
+	l.gateway.executed(applied)
+	l.held = append(l.held, held{lsn: l.staged, applied: applied})
+	if e.Checkpoint {
+		root := l.exec.root(&e.Batch.Header, e.Clients)
+		l.do(l.replica.Step(pbft.Executed{Batch: ref, Root: root}))
+	}
+}
+
+// serve answers a replica that is behind from the journal.
+func (l *Loop) serve(e pbft.Serve) {
+	m, err := l.archive.serve(e.After)
+	if err != nil {
+		l.trouble = fmt.Errorf("reading decided batches: %w", err)
+		return
+	}
+	if m != nil {
+		l.say(pbft.Send{To: e.To, Msg: m})
+	}
+}
+
+// Reply returns the reply to a client's request that this node has executed, or nil.
+func (l *Loop) Reply(session, seq uint64) *message.Reply { return l.exec.cached(session, seq) }

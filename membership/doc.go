@@ -1,0 +1,2 @@
+// Package membership tells who seems reachable, and where.
+package membership

@@ -1,0 +1,17 @@
+package membership
+
+import "errors"
+
+// Errors that a caller may want to tell apart.
+var (
+	// ErrConfig is wrapped by every complaint about a [Config].
+	ErrConfig = errors.New("membership: configuration")
+	// ErrNoContact is returned by [Gossip.Join] when no address led to a member.
+	ErrNoContact = errors.New("membership: no contact address answered as a member")
+	// ErrClosed is returned by calls on a [Gossip] after [Gossip.Close].
+	ErrClosed = errors.New("membership: closed")
+	// ErrSelf is returned when a contact address leads back to this node.
+	ErrSelf = errors.New("membership: the address is our own")
+	// ErrRefused is wrapped by errors of a stream that one of the two sides would not have.
+	ErrRefused = errors.New("membership: refused")
+)

@@ -1,0 +1,191 @@
+package membership
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"go.uber.org/goleak"
+
+	"byzd/crypto"
+)
+
+// TestMain fails the package if a goroutine outlives its tests. memberlist's own may end a probe
+// interval after its Shutdown, so goleak is asked until it is content.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+var (
+	testCluster = crypto.Digest{1, 2, 3}
+	testCounter atomic.Uint64
+)
+
+// testKeys returns the network keys of n members, the same at each call.
+func testKeys(n int) ([]crypto.NetworkKey, []Member) {
+	keys := make([]crypto.NetworkKey, n)
+	members := make([]Member, n)
+	for i := range keys {
+		keys[i] = crypto.NewNetworkKey([crypto.SeedSize]byte{byte(i), byte(i >> 8), 7})
+		members[i] = Member{ID: keys[i].ID(), Name: fmt.Sprintf("node%d", i)}
+	}
+	return keys, members
+}
+
+// cluster is n members, each of which may run.
+type cluster struct {
+	t       *testing.T
+	keys    []crypto.NetworkKey
+	members []Member
+	nodes   []*Gossip
+	adjust  func(i int, cfg *Config)
+}
+
+func newCluster(t *testing.T, n int, adjust func(i int, cfg *Config)) *cluster {
+	t.Helper()
+	c := &cluster{t: t, nodes: make([]*Gossip, n), adjust: adjust}
+	c.keys, c.members = testKeys(n)
+	t.Cleanup(func() {
+		for i := range c.nodes {
+			c.kill(i)
+		}
+	})
+	return c
+}
+
+// config is node i's, with the addresses of all running nodes as contacts.
+func (c *cluster) config(i int, contacts ...string) Config {
+	cfg := Config{
+		Cluster: testCluster, Key: c.keys[i], Members: c.members, Bind: "127.0.0.1:0",
+		TransportAddr: fmt.Sprintf("/transport/%d", i), ClientAddr: fmt.Sprintf("client-%d:1", i),
+		Join: contacts, Counter: testCounter.Add(1), Timing: quick(), Log: testLog(c.t, i),
+	}
+	if c.adjust != nil {
+		c.adjust(i, &cfg)
+	}
+	return cfg
+}
+
+// quick is for tests in which nobody crashes: news travels fast.
+func quick() Timing {
+	return Timing{GossipInterval: 50 * time.Millisecond, RejoinInterval: 500 * time.Millisecond}
+}
+
+func testLog(t *testing.T, i int) logrus.FieldLogger {
+	log := logrus.New()
+	log.SetOutput(t.Output())
+	log.SetLevel(logrus.InfoLevel)
+	return log.WithField("node", i)
+}
+
+func (c *cluster) start(i int, contacts ...string) *Gossip {
+	c.t.Helper()
+	g, err := Start(c.config(i, contacts...))
+	if err != nil {
+		c.t.Fatalf("start node %d: %v", i, err)
+	}
+	c.nodes[i] = g
+	return g
+}
+
+// startAll starts the nodes that are listed, all with the first as their contact.
+func (c *cluster) startAll(which ...int) {
+	c.t.Helper()
+	first := c.start(which[0])
+	for _, i := range which[1:] {
+		c.start(i, first.Addr())
+	}
+}
+
+// kill is a crash: nobody is told.
+func (c *cluster) kill(i int) {
+	g := c.nodes[i]
+	if g == nil {
+		return
+	}
+	c.nodes[i] = nil
+	if err := g.Close(); err != nil {
+		c.t.Errorf("close node %d: %v", i, err)
+	}
+}
+
+// wait polls a condition until it holds, and fails the test after limit.
+func wait(t *testing.T, limit time.Duration, what string, condition func() error) time.Duration {
+	t.Helper()
+	start := time.Now()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := condition()
+		took := time.Since(start)
+		if err == nil {
+			t.Logf("%s: took %v", what, took.Round(time.Millisecond))
+			return took
+		}
+		if took > limit {
+			t.Fatalf("%s: not after %v: %v", what, took.Round(time.Millisecond), err)
+		}
+		<-ticker.C
+	}
+}
+
+// sees says what is missing until every running node among observers has each of subjects in the
+// state, with the address that the subject has.
+func (c *cluster) sees(observers, subjects []int, state State) func() error {
+	return func() error {
+		for _, o := range observers {
+			view := c.nodes[o].View()
+			for _, s := range subjects {
+				v := view[s]
+				if v.State != state {
+					return fmt.Errorf("node %d holds node %d for %v, want %v", o, s, v.State, state)
+				}
+				if g := c.nodes[s]; g != nil && v.Record != g.transport.record {
+					return fmt.Errorf("node %d knows %+v of node %d, want %+v",
+						o, v.Record, s, g.transport.record)
+				}
+			}
+		}
+		return nil
+	}
+}
+
+// holds fails the test if condition stops to hold within the time.
+func holds(t *testing.T, during time.Duration, condition func() error) {
+	t.Helper()
+	end := time.NewTimer(during)
+	defer end.Stop()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if err := condition(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-end.C:
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func upTo(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+func counted(g *Gossip) string {
+	var b strings.Builder
+	for name, n := range g.Counters() {
+		if n > 0 {
+			fmt.Fprintf(&b, " %s=%d", name, n)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,54 @@
+package message
+
+import (
+	"encoding/binary"
+
+	"byzd/crypto"
+)
+
+// Reply is one replica's answer to a client's signed request. The replica signs one Merkle root for
+// all replies of a batch; the path leads from this reply to it.
+type Reply struct {
+	Member  int
+	Batch   uint64 // the sequence number of the batch that executed the request
+	Session uint64
+	Seq     uint64
+	Outcome uint8 // pbft.Outcome
+	Result  []byte
+	Index   int
+	Count   int
+	Path    []crypto.Digest
+	Root    crypto.Digest
+	Sig     []byte // over the REPLY-ROOT statement
+}
+
+// MaxReplies bounds the replies under one root.
+const MaxReplies = 1 << 16
+
+// Leaf is the digest that stands for the reply in the tree. Replies of correct replicas to one
+// request have one leaf.
+func (p *Reply) Leaf() crypto.Digest {
+	var head [25]byte
+	binary.BigEndian.PutUint64(head[0:], p.Batch)
+	binary.BigEndian.PutUint64(head[8:], p.Session)
+	binary.BigEndian.PutUint64(head[16:], p.Seq)
+	head[24] = p.Outcome
+	return crypto.Hash("byzd/reply/1", head[:], p.Result)
+}
+
+// Verify checks that the member signed the reply.
+func (p *Reply) Verify(cfg *Config) error {
+	if p.Member < 0 || p.Member >= len(cfg.Members) {
+		return RefusedMember
+	}
+	if p.Count < 1 || p.Count > MaxReplies || p.Index < 0 || p.Index >= p.Count {
+		return RefusedProof
+	}
+	if !crypto.VerifyMerkle(p.Root, p.Leaf(), p.Index, p.Count, p.Path) {
+		return RefusedProof
+	}
+	if !VerifyReplyRoot(cfg, p.Member, p.Batch, p.Root, p.Sig) {
+		return RefusedSignature
+	}
+	return nil
+}
