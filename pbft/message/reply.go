@@ -52,3 +52,34 @@ func (p *Reply) Verify(cfg *Config) error {
 	}
 	return nil
 }
+
+// EncodeReply returns the reply's one encoding.
+func EncodeReply(p *Reply) []byte {
+	var w writer
+	w.u16(uint16(p.Member)) //nolint:gosec // below MaxReplicas
+	w.u64(p.Batch)
+	w.u64(p.Session)
+	w.u64(p.Seq)
+	w.u8(p.Outcome)
+	w.bytes(p.Result)
+	w.u32(uint32(p.Index)) //nolint:gosec // below MaxReplies
+	w.u32(uint32(p.Count)) //nolint:gosec // at most MaxReplies
+	encodeDigests(&w, p.Path)
+	w.digest(p.Root)
+	w.bytes(p.Sig)
+	return w.buf
+}
+
+// MaxReplyBytes bounds a result; it is far above what the store returns at once.
+const MaxReplyBytes = 32 << 20
+
+// DecodeReply reads what [EncodeReply] wrote. The reply is not verified.
+func DecodeReply(data []byte) (*Reply, error) {
+	r := reader{buf: data}
+	p := &Reply{
+		Member: r.index(), Batch: r.number(), Session: r.number(), Seq: r.number(),
+		Outcome: r.u8(), Result: r.bytes(MaxReplyBytes), Index: int(r.u32()), Count: int(r.u32()),
+		Path: decodeDigests(&r, 32), Root: r.digest(), Sig: r.bytes(maxSignature),
+	}
+	return p, r.done()
+}
