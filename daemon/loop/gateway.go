@@ -20,15 +20,16 @@ type gateway struct {
 
 // operation is one operation of a client, with the tag that its result goes to.
 type operation struct {
-	item message.Item
-	tag  uint64
+	item   message.Item
+	client string
+	tag    uint64
 }
 
 // waiting is an own bundle that was not executed yet.
 type waiting struct {
 	bundle *message.Bundle
 	sealed message.Verified
-	tags   []uint64
+	ops    []operation // of the bundle's items
 	again  int64 // when to broadcast it again
 	delay  int64
 }
@@ -36,6 +37,8 @@ type waiting struct {
 // Result is what became of one operation that was submitted here.
 type Result struct {
 	Tag     uint64
+	Client  string
+	Item    *message.Item
 	Outcome pbft.Outcome
 	Value   []byte
 }
@@ -55,14 +58,18 @@ func newGateway(session, reserved uint64) gateway {
 	return gateway{session: session, next: reserved, reserved: reserved}
 }
 
-// Submit gathers an operation for the next bundle; its result comes with the tag in an [Applied]. It
-// reports false if too much waits already: the client should come back later.
-func (l *Loop) Submit(item message.Item, tag uint64) bool {
+// Submit gathers a client's operation for the next bundle; its result comes with the tag in an
+// [Applied]. client tells clients apart. It reports false if too much waits already: the client
+// should come back later.
+func (l *Loop) Submit(item message.Item, client string, tag uint64) bool {
 	g := &l.gateway
+	if l.forgotten(item, client, tag) {
+		return true
+	}
 	if g.size > maxGatherFactor*bundleBytes || len(g.gathered) > maxGatherFactor*bundleOps {
 		return false
 	}
-	g.gathered = append(g.gathered, operation{item, tag})
+	g.gathered = append(g.gathered, operation{item, client, tag})
 	g.size += itemSize(&item)
 	return true
 }
@@ -102,9 +109,8 @@ func (l *Loop) submitBundle(ops []operation) {
 		})
 	}
 	b := &message.Bundle{Session: g.session, Seq: g.next, Ack: g.next}
-	tags := make([]uint64, len(ops))
 	for i := range ops {
-		b.Items, tags[i] = append(b.Items, ops[i].item), ops[i].tag
+		b.Items = append(b.Items, ops[i].item)
 	}
 	if len(g.waiting) > 0 {
 		b.Ack = g.waiting[0].bundle.Seq
@@ -114,7 +120,7 @@ func (l *Loop) submitBundle(ops []operation) {
 	if err != nil {
 		panic("loop: " + err.Error())
 	}
-	g.waiting = append(g.waiting, waiting{b, v, tags, l.now + rebroadcastMin, rebroadcastMin})
+	g.waiting = append(g.waiting, waiting{b, v, slices.Clone(ops), l.now + rebroadcastMin, rebroadcastMin})
 	l.held = append(l.held, held{lsn: l.staged, to: pbft.All, msg: v, send: true})
 	l.step(pbft.Received{Msg: v})
 }
@@ -129,7 +135,8 @@ func (g *gateway) executed(a *Applied) {
 		for k := range g.waiting {
 			w := &g.waiting[k]
 			if w.bundle.Seq == bundle.Seq && w.bundle.ID() == bundle.ID() {
-				a.Own = append(a.Own, Result{w.tags[v.Item], v.Outcome, a.Results[i]})
+				op := &w.ops[v.Item]
+				a.Own = append(a.Own, Result{op.tag, op.client, &op.item, v.Outcome, a.Results[i]})
 			}
 		}
 	}

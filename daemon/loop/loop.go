@@ -6,31 +6,13 @@ import (
 	"byzd/daemon/journal"
 	"byzd/pbft"
 	"byzd/pbft/message"
+	"byzd/pbft/traitor"
 )
 
 // Links carries frames to other replicas. It must not block.
 type Links interface {
 	// Send hands a frame to one replica, or to all others if to is pbft.All.
 	Send(to int, t message.Type, frame []byte)
-}
-
-// Adversary is a traitor round an honest replica: it sees what comes in and what goes out, and may
-// change, withhold, delay or invent. It holds a signer of its own; the guard is never loosened.
-type Adversary interface {
-	// In returns what of a message from a peer reaches the replica.
-	In(now int64, v message.Verified) []message.Verified
-	// Out returns what is sent instead of a message.
-	Out(now int64, to int, v message.Verified) []Outgoing
-	// Tick returns what is sent of its own accord.
-	Tick(now int64) []Outgoing
-}
-
-// Outgoing is a message, or a ready frame, for one replica or all.
-type Outgoing struct {
-	To    int
-	Msg   message.Message
-	Type  message.Type // of Frame
-	Frame []byte       // sent as it is if not nil
 }
 
 // Config is what a loop is made of. Only Adversary may be nil.
@@ -41,7 +23,7 @@ type Config struct {
 	Journal   *journal.Journal
 	Store     Store
 	Links     Links
-	Adversary Adversary
+	Adversary traitor.Adversary
 	// Applied receives what executed, when it is durable. It must not block.
 	Applied func(*Applied)
 	// Watch receives every effect that only informs: Dropped, Observed, Accuse, Halt.
@@ -112,7 +94,7 @@ func Open(cfg Config) (*Loop, error) {
 func (l *Loop) Replica() *pbft.Replica { return l.replica }
 
 // SetAdversary changes who wraps the replica, on a testnet; nil for nobody.
-func (l *Loop) SetAdversary(a Adversary) { l.cfg.Adversary = a }
+func (l *Loop) SetAdversary(a traitor.Adversary) { l.cfg.Adversary = a }
 
 // Staged is the LSN that must be durable before everything said so far may leave.
 func (l *Loop) Staged() uint64 { return l.staged }
@@ -244,7 +226,7 @@ func countsForSelf(m message.Message) bool {
 // transmit sends a message, or what a traitor makes of it.
 func (l *Loop) transmit(to int, v message.Verified) {
 	if l.cfg.Adversary == nil {
-		l.dispatch(Outgoing{To: to, Msg: v.Message()})
+		l.dispatch(traitor.Outgoing{To: to, Msg: v.Message()})
 		return
 	}
 	for _, o := range l.cfg.Adversary.Out(l.now, to, v) {
@@ -252,7 +234,7 @@ func (l *Loop) transmit(to int, v message.Verified) {
 	}
 }
 
-func (l *Loop) dispatch(o Outgoing) {
+func (l *Loop) dispatch(o traitor.Outgoing) {
 	if len(l.cfg.Cluster.Members) == 1 {
 		return
 	}
@@ -268,6 +250,7 @@ func (l *Loop) execute(e pbft.Execute) {
 	l.archive.executed(ref)
 	applied := l.exec.apply(e.Batch, e.Verdicts)
 	l.gateway.executed(applied)
+	l.betray(applied)
 	l.held = append(l.held, held{lsn: l.staged, applied: applied})
 	if e.Checkpoint {
 		root := l.exec.root(&e.Batch.Header, e.Clients)

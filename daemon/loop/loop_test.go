@@ -181,7 +181,7 @@ func (c *cluster) put(i int, tag uint64, key, value string) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if !c.nodes[i].loop.Submit(message.Item{Op: op}, tag) {
+	if !c.nodes[i].loop.Submit(message.Item{Op: op}, "test", tag) {
 		c.t.Fatalf("node %d is busy", i)
 	}
 }

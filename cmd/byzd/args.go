@@ -1,0 +1,143 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// arrange lets flags stand anywhere on the command line: the library stops at the first argument
+// and would take what follows for more of them. Global flags go to the front, a command's own behind
+// its name, arguments to the end. A flag that nobody knows is an error; behind "--" nothing is a
+// flag.
+func arrange(app *cli.App, args []string) ([]string, error) {
+	if len(args) == 0 || len(args) > 1 && args[len(args)-1] == "--generate-bash-completion" {
+		return args, nil
+	}
+	a := arranger{globals: app.Flags, commands: app.Commands}
+	for rest := args[1:]; len(rest) > 0; {
+		used, err := a.take(rest)
+		if err != nil {
+			return nil, err
+		}
+		rest = rest[used:]
+	}
+	out := append([]string{args[0]}, a.front...)
+	for i, name := range a.path {
+		out = append(out, name)
+		if i == len(a.path)-1 {
+			out = append(out, a.own...)
+		}
+	}
+	if len(a.path) == 0 {
+		out = append(out, a.own...)
+	}
+	if len(a.positional) > 0 {
+		out = append(append(out, "--"), a.positional...)
+	}
+	return out, nil
+}
+
+type arranger struct {
+	globals, flags []cli.Flag // of the application, and of the command so far
+	commands       []*cli.Command
+	path           []string
+	front, own     []string
+	positional     []string
+}
+
+// take sorts in the next word, with its value where it is a flag that wants one, and returns how
+// many words that were.
+func (a *arranger) take(rest []string) (int, error) {
+	word := rest[0]
+	switch {
+	case word == "--":
+		a.positional = append(a.positional, rest[1:]...)
+		return len(rest), nil
+	case len(word) < 2 || word[0] != '-':
+		a.word(word)
+		return 1, nil
+	case word == "-h" || word == "--help":
+		a.own = append(a.own, word)
+		return 1, nil
+	}
+	name, _, joined := strings.Cut(strings.TrimLeft(word, "-"), "=")
+	to := &a.own
+	flag := find(a.flags, name)
+	if flag == nil {
+		flag, to = find(a.globals, name), &a.front
+	}
+	if flag == nil {
+		return 0, usagef(suggest(name, a.flags, a.globals), "there is no flag %s here", word)
+	}
+	*to = append(*to, word)
+	if _, boolean := flag.(*cli.BoolFlag); boolean || joined {
+		return 1, nil
+	}
+	if len(rest) < 2 {
+		return 0, usagef("", "flag %s wants a value", word)
+	}
+	*to = append(*to, rest[1])
+	return 2, nil
+}
+
+// word is a command's name, as long as there are commands to name, or an argument.
+func (a *arranger) word(word string) {
+	if len(a.positional) == 0 {
+		for _, c := range a.commands {
+			if c.HasName(word) {
+				a.path = append(a.path, word)
+				a.flags, a.commands = c.Flags, c.Subcommands
+				return
+			}
+		}
+	}
+	a.positional = append(a.positional, word)
+}
+
+func find(flags []cli.Flag, name string) cli.Flag {
+	for _, f := range flags {
+		for _, n := range f.Names() {
+			if n == name {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+// suggest names the flag that was probably meant.
+func suggest(name string, lists ...[]cli.Flag) string {
+	best, least := "", 4
+	for _, flags := range lists {
+		for _, f := range flags {
+			if d := editDistance(name, f.Names()[0]); d < least {
+				best, least = f.Names()[0], d
+			}
+		}
+	}
+	if best == "" {
+		return "see --help of the command"
+	}
+	return "did you mean --" + best + "?"
+}
+
+// editDistance counts the letters to change, add or remove (Levenshtein).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

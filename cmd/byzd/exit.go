@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// The exit codes of DESIGN §9.
+const (
+	exitGood        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitNoProgress  = 3 // no quorum, not ready in time, or no progress
+	exitBroken      = 4 // agreement, validity, integrity or linearisability
+	exitInterrupted = 130
+)
+
+// exitError is an error with its exit code and, where one is known, what to do about it.
+type exitError struct {
+	code int
+	err  error
+	hint string
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// Hint says what to do about the error.
+func (e *exitError) Hint() string { return e.hint }
+
+// failf is an error that ends byzd with a code. hint may be empty.
+func failf(code int, hint, format string, args ...any) error {
+	return &exitError{code: code, err: fmt.Errorf(format, args...), hint: hint}
+}
+
+func usageError(err error) error { return &exitError{code: exitUsage, err: err} }
+
+func usagef(hint, format string, args ...any) error {
+	return failf(exitUsage, hint, format, args...)
+}
+
+// silent ends byzd with a code after everything was said.
+func silent(code int) error { return &exitError{code: code} }
+
+// hinter is an error that knows what to do about it. Errors of every room may be one.
+type hinter interface{ Hint() string }
+
+// report prints an error and returns the exit code.
+func report(ctx context.Context, stderr io.Writer, err error) int {
+	if err == nil {
+		return exitGood
+	}
+	code := exitFailed
+	var e *exitError
+	if errors.As(err, &e) {
+		code = e.code
+		if e.err == nil {
+			return code
+		}
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		code = exitInterrupted
+	}
+	_, _ = fmt.Fprintf(stderr, "byzd: error: %v\n", err)
+	var h hinter
+	if errors.As(err, &h) && h.Hint() != "" {
+		_, _ = fmt.Fprintf(stderr, "byzd: hint: %s\n", h.Hint())
+	}
+	return code
+}

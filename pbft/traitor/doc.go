@@ -1,0 +1,2 @@
+// Package traitor is the catalogue of lies: behaviours that wrap an honest replica.
+package traitor
