@@ -12,7 +12,9 @@
 //	l.EndTurn()                 // a primary makes its batch, the gateway its bundle
 //	lsn := l.Staged()
 //	journal.Flush()             // may run beside the next turn's Steps
-//	l.Release(lsn)              // sends what waited, and hands own statements back to the replica
+//	for l.Release(lsn) {         // sends what waited
+//		l.Resume()              // hands own statements back to the replica
+//	}
 //
 // The caller's duties:
 //

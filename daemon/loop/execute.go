@@ -21,8 +21,14 @@ type Applied struct {
 	Batch    *message.Batch
 	Verdicts []pbft.Verdict
 	Results  [][]byte         // one for each verdict
-	Replies  []*message.Reply // to the clients' signed requests, signed by this member
+	Replies  []Replied        // to the clients' signed requests
 	Own      []Result         // of what was submitted here
+}
+
+// Replied is this member's signed reply, and the client that it goes to.
+type Replied struct {
+	Client crypto.NodeID
+	Reply  *message.Reply
 }
 
 // executor applies decided batches and keeps the replies to signed requests for as long as their
@@ -55,7 +61,7 @@ func (x *executor) apply(b *message.Batch, verdicts []pbft.Verdict) *Applied {
 		if v.Outcome == pbft.Duplicate {
 			if old := x.replies[v.Session][item.Signed.Seq]; old != nil {
 				a.Results[i] = old.Result
-				a.Replies = append(a.Replies, old)
+				a.Replies = append(a.Replies, Replied{item.Signed.Client, old})
 			}
 			continue
 		}
@@ -67,12 +73,12 @@ func (x *executor) apply(b *message.Batch, verdicts []pbft.Verdict) *Applied {
 			Seq: item.Signed.Seq, Outcome: uint8(v.Outcome), Result: a.Results[i],
 		}
 		fresh = append(fresh, reply)
+		a.Replies = append(a.Replies, Replied{item.Signed.Client, reply})
 		if v.Outcome == pbft.Run {
 			x.cache(item.Signed, reply)
 		}
 	}
 	x.sign(b.Header.Seq, fresh)
-	a.Replies = append(a.Replies, fresh...)
 	return a
 }
 

@@ -150,6 +150,15 @@ func (g *gateway) executed(a *Applied) {
 	}
 }
 
+// Waiting returns how many operations of this node's clients are not executed yet.
+func (l *Loop) Waiting() int {
+	count := len(l.gateway.gathered)
+	for i := range l.gateway.waiting {
+		count += len(l.gateway.waiting[i].ops)
+	}
+	return count
+}
+
 // rebroadcast repeats own bundles that were not executed for a while (rule R9f).
 func (l *Loop) rebroadcast() {
 	g := &l.gateway

@@ -142,8 +142,9 @@ func (l *Loop) EndTurn() {
 }
 
 // Release tells that records up to an LSN are durable: what waited for them leaves, and this node's
-// own statements among it count for itself from now on (rule R1).
-func (l *Loop) Release(lsn uint64) {
+// own statements among it count for itself from now on (rule R1). It reports whether there are such
+// statements: then Resume is due.
+func (l *Loop) Release(lsn uint64) bool {
 	l.synced = max(l.synced, lsn)
 	n := 0
 	for n < len(l.held) && l.held[n].lsn <= l.synced {
@@ -160,7 +161,10 @@ func (l *Loop) Release(lsn uint64) {
 			l.returns = append(l.returns, h.msg)
 		}
 	}
-	l.held = append(l.held[:0], l.held[n:]...)
+	rest := copy(l.held, l.held[n:])
+	clear(l.held[rest:])
+	l.held = l.held[:rest]
+	return len(l.returns) > 0
 }
 
 // Resume hands the released statements of this node back to the replica.
@@ -271,4 +275,10 @@ func (l *Loop) serve(e pbft.Serve) {
 }
 
 // Reply returns the reply to a client's request that this node has executed, or nil.
-func (l *Loop) Reply(session, seq uint64) *message.Reply { return l.exec.cached(session, seq) }
+func (l *Loop) Reply(session, seq uint64) *message.Reply {
+	p := l.exec.cached(session, seq)
+	if p == nil || l.cfg.Adversary == nil {
+		return p
+	}
+	return l.cfg.Adversary.Replied(l.now, p)
+}
