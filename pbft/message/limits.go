@@ -16,6 +16,8 @@ type Limits struct {
 	Batch      int // a whole batch in answer to a fetch
 	Decided    int
 	Evidence   int
+	Proof      int
+	Fence      int // the answer to who has just started
 }
 
 const frameHead = 1 + 8
@@ -46,11 +48,13 @@ func (c *Config) Limits() Limits {
 			DecidedBytes + batch,
 		Evidence: frameHead + 3 + 2*(1+4+maxEvidenceBody+4+sig) +
 			4 + MaxEvidenceHeaders*HeaderSize + 4 + n*stmt,
+		Proof: frameHead + 1 + 2*certificate + checkpoint + newView,
+		Fence: frameHead + 8 + statements + 4 + stmt,
 	}
 }
 
 // Largest is the largest frame of any kind.
 func (l Limits) Largest() int {
 	return max(l.Vote, l.Complain, l.ViewChange, l.NewView, l.PrePrepare, l.Submission, l.Batch,
-		l.Decided, l.Evidence)
+		l.Decided, l.Evidence, l.Proof, l.Fence)
 }
