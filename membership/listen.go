@@ -50,6 +50,20 @@ func listen(bind string) (*net.UDPConn, *net.TCPListener, error) {
 	return nil, nil, fmt.Errorf("bind %q for packets: %w", bind, err)
 }
 
+// Advertised returns the address that others are told for a listening one (host:port): with the
+// host that the operator named, if any, and else, where it listens everywhere, with this machine's
+// first address that another could reach.
+func Advertised(want, listen string) (string, error) {
+	bound, err := netip.ParseAddrPort(listen)
+	if err != nil {
+		return "", fmt.Errorf("%w: listening address: %w", ErrConfig, err)
+	}
+	if host, _, err := net.SplitHostPort(want); err == nil {
+		want = host
+	}
+	return advertised(want, bound)
+}
+
 // advertised returns the address that our record says: what the configuration wants, else where we
 // listen, else the first address of this machine that another could reach.
 func advertised(want string, bound netip.AddrPort) (string, error) {
