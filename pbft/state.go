@@ -1,0 +1,72 @@
+package pbft
+
+import (
+	"fmt"
+
+	"byzd/pbft/message"
+	"byzd/pbft/quorum"
+)
+
+// State is where a replica stands, for people. It is a copy.
+type State struct {
+	View, Target uint64
+	Primary      int
+	Active       bool   // it is in its view and may vote
+	Open         bool   // the view has a commit certificate
+	Frozen       bool   // it PREPAREs no more in this view (rule R6)
+	Reason       string // why it does not vote; empty if it does
+	Executed     uint64
+	Stable       uint64
+	Tip          uint64
+	Tau          int64 // the view timeout, in milliseconds
+	Convicted    quorum.Set
+	Pending      int   // operations that are known and not executed
+	OldestMS     int64 // the age of the oldest of them that is the head of its gateway's queue
+	LastVotes    []message.Rank
+}
+
+// State returns where this replica stands.
+func (r *Replica) State() State {
+	s := State{
+		View: r.view, Target: r.target, Primary: r.Primary(), Active: r.mayVote(),
+		Open: r.open, Frozen: r.frozen, Reason: r.reason(), Executed: r.executed.Seq,
+		Stable: r.stable.Seq, Tip: r.tip.Seq, Tau: r.monitor.tau, Convicted: r.convicted,
+		LastVotes: make([]message.Rank, len(r.cfg.Members)),
+	}
+	for g := range r.pool.queues {
+		q := &r.pool.queues[g]
+		for _, seq := range q.order {
+			s.Pending += len(q.bundles[seq].Items)
+		}
+		if q.since >= 0 {
+			s.OldestMS = max(s.OldestMS, r.now-q.since)
+		}
+	}
+	for i := range s.LastVotes {
+		for _, kind := range r.newest {
+			if v := kind[i]; v != nil && s.LastVotes[i].Less(v.Rank()) {
+				s.LastVotes[i] = v.Rank()
+			}
+		}
+	}
+	return s
+}
+
+// reason says why this replica takes no part in agreement, or nothing.
+func (r *Replica) reason() string {
+	switch {
+	case r.halted != "":
+		return r.halted
+	case r.fence.raised:
+		return fmt.Sprintf("it has just started and asks the others what it has said: "+
+			"%d of %d have answered", r.fence.answers.Count(), r.cfg.Sizes.Quorum-1)
+	case r.target > r.view:
+		return fmt.Sprintf("it is in a view change to view %d", r.target)
+	case !r.open:
+		return fmt.Sprintf("view %d is not open yet", r.view)
+	case r.decided.Seq > r.executed.Seq+r.cfg.Params.Window:
+		return fmt.Sprintf("it is behind: it has executed batch %d of %d",
+			r.executed.Seq, r.decided.Seq)
+	}
+	return ""
+}
