@@ -44,6 +44,7 @@ type Loop struct {
 	synced  uint64
 	held    []held // in order, behind the sync
 	returns []message.Verified
+	proofs  []*message.Evidence // restored
 	trouble error // an archive that cannot be read
 }
 
@@ -84,6 +85,7 @@ func Open(cfg Config) (*Loop, error) {
 	if err := l.archive.replay(cfg.Cluster, &st, clients, l.exec); err != nil {
 		return nil, err
 	}
+	l.proofs = st.Proofs
 	l.guard = NewGuard(cfg.Sealer, st)
 	l.gateway = newGateway(uint64(cfg.Self), fold.Reserved) //nolint:gosec // not negative
 	l.replica = pbft.New(cfg.Cluster, cfg.Self, st)
@@ -282,3 +284,6 @@ func (l *Loop) Reply(session, seq uint64) *message.Reply {
 	}
 	return l.cfg.Adversary.Replied(l.now, p)
 }
+
+// Evidence returns the proofs of lies that the journal held when it was opened.
+func (l *Loop) Evidence() []*message.Evidence { return l.proofs }

@@ -1,0 +1,74 @@
+package daemon
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"byzd/membership"
+	"byzd/transport"
+)
+
+// discovery starts gossip and passes what it says on: addresses to the transport, and opinions on who
+// is reachable, which are advice, to nobody else (DESIGN §5 point 9).
+type discovery struct {
+	gossip *membership.Gossip
+	lies   *membershipLies
+}
+
+// startDiscovery joins the gossip of the cluster.
+func startDiscovery(
+	o *Options, t transport.Transport, in *inbound, client string, cut membership.Conditions,
+) (*discovery, error) {
+	members := make([]membership.Member, len(o.Cluster.Members))
+	for i, m := range o.Cluster.Members {
+		members[i] = membership.Member{ID: m.Node, Name: m.Name}
+	}
+	up, err := membership.Advertised(o.Advertise, t.Addr())
+	if err != nil {
+		return nil, err
+	}
+	d := &discovery{lies: &membershipLies{}}
+	cfg := membership.Config{
+		Cluster: o.Cluster.Cluster, Key: o.NetworkKey, Members: members,
+		Bind: o.Gossip, Advertise: o.Advertise,
+		TransportAddr: up, ClientAddr: client, Join: o.Join,
+		Counter: uint64(time.Now().UnixNano()), //nolint:gosec // after 1970
+		Timing:  o.Timing,
+		Log:     o.Log.WithField("room", "membership"), Conditions: cut,
+		Events: func(e membership.Event) {
+			if e.Record.Counter > 0 {
+				t.Heard(e.Member.ID, []string{e.Record.TransportAddr})
+			}
+			in.reach.opinion(in.index[e.Member.ID], e.State == membership.Alive)
+		},
+	}
+	d.gossip, err = membership.Start(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
+	return d, nil
+}
+
+// membershipLies lets the traitor's behaviour be changed at run time; the zero value is honest.
+type membershipLies struct {
+	now atomic.Pointer[membership.FalseDead]
+}
+
+// arm makes the gossip call victims dead before listeners; nothing armed is honest.
+func (d *discovery) arm(lie *membership.FalseDead) {
+	d.lies.now.Store(lie)
+	if lie == nil {
+		d.gossip.SetLies(nil)
+		return
+	}
+	d.gossip.SetLies(lie)
+}
+
+// told is how many lies the gossip has told since it was armed.
+func (d *discovery) told() uint64 {
+	if lie := d.lies.now.Load(); lie != nil {
+		return lie.Count()
+	}
+	return 0
+}

@@ -1,0 +1,139 @@
+package daemon
+
+import (
+	"runtime"
+	"sync"
+
+	"byzd/crypto"
+	"byzd/pbft/message"
+	"byzd/transport"
+)
+
+// inbound is a frame's way in: decoded strictly, its signatures checked by a bounded number of
+// workers, then put into the one queue that the owner of the loop reads. Cheap checks come first, and
+// every refusal has a name and a counter. It runs on the transport's goroutines, one for each peer
+// and class: a peer that sends faster than this node verifies waits for itself alone.
+type inbound struct {
+	cluster  *message.Config
+	index    map[crypto.NodeID]int
+	cache    *bundleCache
+	tickets  chan struct{} // one for each signature check that may run at once
+	queue    chan message.Verified
+	reach    *reach
+	refusals *tally
+	closing  <-chan struct{}
+}
+
+// queued is how many verified messages may wait for the owner of the loop.
+const queued = 1024
+
+func newInbound(cluster *message.Config, refusals *tally, closing <-chan struct{}) *inbound {
+	in := &inbound{
+		cluster: cluster, index: make(map[crypto.NodeID]int, len(cluster.Members)),
+		cache:   newBundleCache(),
+		tickets: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		queue:   make(chan message.Verified, queued), reach: newReach(len(cluster.Members)),
+		refusals: refusals, closing: closing,
+	}
+	for i := range cluster.Members {
+		in.index[cluster.Members[i].Node] = i
+	}
+	return in
+}
+
+// Receive implements [transport.Handler].
+func (in *inbound) Receive(id crypto.NodeID, _ transport.Class, _ uint64, frame []byte) {
+	from, member := in.index[id]
+	if !member {
+		in.refusals.add(string(message.RefusedMember))
+		return
+	}
+	epoch, m, err := message.Decode(frame)
+	if err != nil {
+		in.refusals.add("malformed")
+		return
+	}
+	select {
+	case in.tickets <- struct{}{}:
+	case <-in.closing:
+		return
+	}
+	v, err := message.Verify(in.cluster, in.cache, from, epoch, m)
+	<-in.tickets
+	if err != nil {
+		in.refusals.add(err.Error())
+		return
+	}
+	select {
+	case in.queue <- v:
+	case <-in.closing:
+	}
+}
+
+// PeerUp implements [transport.Handler].
+func (in *inbound) PeerUp(id crypto.NodeID) { in.reach.connection(in.index[id], true) }
+
+// PeerDown implements [transport.Handler].
+func (in *inbound) PeerDown(id crypto.NodeID) { in.reach.connection(in.index[id], false) }
+
+// bundleCache remembers which bundles were verified, so that a bundle which comes again, alone or in
+// a batch, costs a look-up. It forgets the oldest.
+type bundleCache struct {
+	mu    sync.Mutex
+	known map[crypto.Digest]struct{}
+	ring  []crypto.Digest
+	next  int
+}
+
+// cachedBundles bounds the cache: some ten seconds of a busy cluster.
+const cachedBundles = 1 << 15
+
+func newBundleCache() *bundleCache {
+	return &bundleCache{
+		known: make(map[crypto.Digest]struct{}), ring: make([]crypto.Digest, cachedBundles),
+	}
+}
+
+// Has implements [message.Cache].
+func (c *bundleCache) Has(id crypto.Digest) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, known := c.known[id]
+	return known
+}
+
+// Add implements [message.Cache].
+func (c *bundleCache) Add(id crypto.Digest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, known := c.known[id]; known {
+		return
+	}
+	delete(c.known, c.ring[c.next])
+	c.known[id], c.ring[c.next] = struct{}{}, id
+	c.next = (c.next + 1) % len(c.ring)
+}
+
+// tally counts things by name.
+type tally struct {
+	mu     sync.Mutex
+	counts map[string]uint64
+}
+
+func newTally() *tally { return &tally{counts: map[string]uint64{}} }
+
+func (t *tally) add(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts[name]++
+}
+
+func (t *tally) snapshot() map[string]uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make(map[string]uint64, len(t.counts))
+	for name, n := range t.counts {
+		out[name] = n
+	}
+	return out
+}

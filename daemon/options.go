@@ -1,0 +1,87 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/sirupsen/logrus"
+
+	"byzd/crypto"
+	"byzd/membership"
+	"byzd/pbft/message"
+)
+
+// Options is what a node is made of. Addresses are host:port; port 0 is the kernel's choice.
+type Options struct {
+	Home    string          // the directory of the node's files, locked while the node runs
+	Data    string          // where the journal is
+	Proofs  string          // where proofs of lies are written
+	Cluster *message.Config // from the genesis
+	Genesis []byte          // the genesis itself, for clients
+
+	NetworkKey  crypto.NetworkKey
+	SigningSeed [crypto.SeedSize]byte
+
+	Listen    string // for members
+	Gossip    string // for members, UDP and TCP
+	Advertise string // the host that others are told; empty for where the node listens
+	Client    string // the client endpoint
+	Operator  string // the operator's endpoint, on loopback
+	Join      []string
+
+	DiskQuota int64    // bytes that the journal may take; 0 for no limit
+	Traitors  []string // behaviours, on a testnet only
+
+	Timing  membership.Timing // of gossip; zero for the defaults
+	Log     logrus.FieldLogger
+	Started func(Addresses) error // called once when everything listens
+}
+
+// Addresses is where a node really listens.
+type Addresses struct {
+	Listen, Gossip, Client string
+	Operator               string // a URL
+}
+
+// Error is a reason why a node cannot run, with advice.
+type Error struct {
+	Err    error
+	Advice string
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Hint says what to do about it.
+func (e *Error) Hint() string { return e.Advice }
+
+func advise(advice, format string, args ...any) error {
+	return &Error{Err: fmt.Errorf(format, args...), Advice: advice}
+}
+
+var errStranger = errors.New("the node's network key is not a member's")
+
+// identify finds the node's place in the genesis and makes its signer.
+func (o *Options) identify() (int, crypto.Signer, error) {
+	id := o.NetworkKey.ID()
+	self := o.Cluster.Member(id)
+	if self < 0 {
+		return 0, nil, advise("add this node with byzd genesis add, or use the genesis it stands in",
+			"%w: %s does not stand in the genesis of cluster %s",
+			errStranger, id, o.Cluster.Cluster.Short())
+	}
+	signer, err := o.Cluster.Scheme.NewSigner(o.SigningSeed)
+	if err != nil {
+		return 0, nil, fmt.Errorf("signing key: %w", err)
+	}
+	if !signer.Public().Equal(o.Cluster.Members[self].Key) {
+		return 0, nil, advise("use the signing key that byzd init made for this node",
+			"the signing key is not the one that the genesis has for member %q",
+			o.Cluster.Members[self].Name)
+	}
+	if len(o.Traitors) > 0 && !o.Cluster.Params.Testnet {
+		return 0, nil, advise("make a testnet with byzd testnet up",
+			"traitors are for testnets, and this genesis is not a testnet's")
+	}
+	return self, signer, nil
+}

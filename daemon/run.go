@@ -1,0 +1,276 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"byzd/daemon/api"
+	"byzd/daemon/conditions"
+	"byzd/daemon/disk"
+	"byzd/daemon/journal"
+	"byzd/daemon/kv"
+	"byzd/daemon/loop"
+	"byzd/daemon/operator"
+	"byzd/membership"
+	"byzd/pbft"
+	"byzd/pbft/message"
+	"byzd/transport"
+)
+
+// node is a running node.
+type node struct {
+	opts    Options
+	self    int
+	cluster *message.Config
+	began   time.Time
+
+	quota      *disk.Quota
+	journal    *journal.Journal
+	loop       *loop.Loop
+	in         *inbound
+	owner      *owner
+	service    *service
+	transport  transport.Transport
+	discovery  *discovery
+	conditions conditions.Table
+	evidence   *evidence
+	traitors   *traitors
+	drops      *tally
+	events     *tally
+	refusals   *tally
+	operator   *operator.Server
+	clients    *clients
+	out        links
+	closing    chan struct{}
+	closers    []func() error // in the order of their making
+}
+
+// leaveTime bounds how long a node says goodbye.
+const leaveTime = time.Second
+
+// Run runs a node until the context ends, or until it cannot go on; the error says why. All that it
+// started has ended when it returns.
+func Run(ctx context.Context, o Options) error {
+	n := &node{
+		opts: o, cluster: o.Cluster, began: time.Now(), closing: make(chan struct{}),
+		drops: newTally(), events: newTally(), refusals: newTally(),
+	}
+	err := n.start()
+	if err == nil {
+		err = n.run(ctx)
+	}
+	for _, stop := range slices.Backward(n.closers) {
+		err = errors.Join(err, stop())
+	}
+	return err
+}
+
+// onClose remembers what has to be undone.
+func (n *node) onClose(stop func() error) { n.closers = append(n.closers, stop) }
+
+// start makes everything listen, from the inside to the outside: what is asked must be able to
+// answer.
+func (n *node) start() error {
+	self, signer, err := n.opts.identify()
+	if err != nil {
+		return err
+	}
+	n.self = self
+	sealer := message.Sealer{Config: n.cluster, Self: self, Signer: signer}
+	for _, step := range []func() error{
+		n.lock,
+		func() error { return n.open(sealer) },
+		func() error { return n.arm(sealer) },
+		n.connect, n.listenClients, n.discover, n.serve,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *node) lock() error {
+	unlock, err := disk.Lock(n.opts.Home)
+	if errors.Is(err, disk.ErrLocked) {
+		return advise("stop that process, or use another --home", "the home is in use: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	n.onClose(unlock)
+	return nil
+}
+
+// open replays the journal.
+func (n *node) open(sealer message.Sealer) error {
+	d, err := disk.OS(n.opts.Data)
+	if err != nil {
+		return err
+	}
+	n.quota, err = disk.WithQuota(d, n.opts.DiskQuota)
+	if err != nil {
+		return err
+	}
+	n.journal, err = journal.Open(n.quota, journal.Options{
+		Cluster: n.cluster.Cluster, Salt: rand.Uint64(), //nolint:gosec // no secret, see journal
+	})
+	if err != nil {
+		return explainJournal(err)
+	}
+	n.onClose(n.journal.Close)
+	if r := n.journal.Report(); r.TornBytes > 0 {
+		n.opts.Log.WithField("bytes", r.TornBytes).Info("cut off a torn tail of the journal")
+	}
+	n.evidence, err = newEvidence(n.opts.Proofs, n.cluster, n.opts.Log)
+	if err != nil {
+		return err
+	}
+	n.onClose(n.evidence.close)
+	n.service = newService(n.closing)
+	n.service.members = n.apiMembers
+	n.loop, err = loop.Open(loop.Config{
+		Cluster: n.cluster, Self: n.self, Sealer: sealer, Journal: n.journal, Store: kv.New(),
+		Links: &n.out, Applied: n.service.applied, Watch: n.watch,
+	})
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	for _, e := range n.loop.Evidence() {
+		n.evidence.add(e)
+	}
+	n.in = newInbound(n.cluster, n.refusals, n.closing)
+	n.owner = newOwner(n.loop, n.journal, n.in, n.diskFull)
+	n.service.owner, n.owner.onTick = n.owner, n.refresh
+	return nil
+}
+
+func explainJournal(err error) error {
+	var damage *journal.DamageError
+	switch {
+	case errors.As(err, &damage):
+		return advise("this node may have forgotten votes, so it must not vote with this journal; "+
+			"restore nothing, keep the files, and replace the node by one with new keys",
+			"the journal is damaged: %w", err)
+	case errors.Is(err, journal.ErrCluster):
+		return advise("use the genesis that the journal was made with, or another --home",
+			"the journal is another cluster's: %w", err)
+	default:
+		return fmt.Errorf("open the journal: %w", err)
+	}
+}
+
+// connect starts the transport.
+func (n *node) connect() error {
+	peers := make([]transport.Peer, len(n.cluster.Members))
+	for i, m := range n.cluster.Members {
+		peers[i] = transport.Peer{ID: m.Node, Name: m.Name}
+	}
+	cfg := transport.Config{
+		Cluster: n.cluster.Cluster, Epoch: n.cluster.Epoch, WireVersion: message.Version,
+		Key: n.opts.NetworkKey, Peers: peers, Listen: n.opts.Listen, Handler: n.in,
+		Limits: limits(n.cluster.Limits()), Log: n.opts.Log.WithField("room", "transport"),
+	}
+	if n.cluster.Params.Testnet {
+		cfg.Conditions = n.weather()
+	}
+	t, err := transport.New(cfg)
+	if err != nil {
+		return advise("choose another --listen address, or stop who uses it",
+			"cannot listen for members on %s: %w", n.opts.Listen, err)
+	}
+	n.transport = t
+	n.out = links{transport: t, members: n.cluster.Members}
+	n.onClose(t.Close)
+	return nil
+}
+
+func (n *node) weather() weather {
+	return weather{table: &n.conditions, self: n.opts.NetworkKey.ID()}
+}
+
+// discover joins the gossip.
+func (n *node) discover() error {
+	client, err := membership.Advertised(n.opts.Advertise, n.clients.listener.Addr().String())
+	if err != nil {
+		return err
+	}
+	var cut membership.Conditions
+	if n.cluster.Params.Testnet {
+		cut = n.weather()
+	}
+	n.discovery, err = startDiscovery(&n.opts, n.transport, n.in, client, cut)
+	if err != nil {
+		return advise("choose another --gossip address, or stop who uses it", "%w", err)
+	}
+	n.onClose(n.discovery.gossip.Close)
+	return nil
+}
+
+// serve opens the endpoints of clients and operator and tells where everything is.
+func (n *node) serve() error {
+	var err error
+	n.operator, err = operator.Start(n.opts.Operator, n, n.opts.Log.WithField("room", "operator"))
+	if err != nil {
+		return advise("choose another --operator address, or stop who uses it", "%w", err)
+	}
+	n.onClose(n.operator.Close)
+	where := Addresses{
+		Listen: n.transport.Addr(), Gossip: n.discovery.gossip.Addr(),
+		Client: n.clients.listener.Addr().String(), Operator: n.operator.URL(),
+	}
+	n.clients.serve()
+	n.opts.Log.WithFields(map[string]any{
+		"node": n.self, "member": n.cluster.Members[n.self].Name,
+		"cluster": n.cluster.Cluster.Short(), "listen": where.Listen, "gossip": where.Gossip,
+		"client": where.Client, "operator": where.Operator,
+	}).Info("listening")
+	if n.opts.Started != nil {
+		return n.opts.Started(where)
+	}
+	return nil
+}
+
+// run drives the loop until the context ends, then says goodbye.
+func (n *node) run(ctx context.Context) error {
+	err := n.owner.run(ctx)
+	close(n.closing)
+	n.service.stop()
+	if err == nil {
+		if err := n.discovery.gossip.Leave(leaveTime); err != nil {
+			n.opts.Log.WithError(err).Debug("goodbye was not said in time")
+		}
+	}
+	return err
+}
+
+// watch takes what the replica only informs of.
+func (n *node) watch(e pbft.Effect) {
+	switch e := e.(type) {
+	case pbft.Dropped:
+		n.drops.add(string(e.Why))
+	case pbft.Observed:
+		n.events.add(string(e.Event))
+	case pbft.Accuse:
+		n.opts.Log.WithFields(map[string]any{
+			"kind": e.Evidence.Kind, "culprit": n.cluster.Members[e.Evidence.Culprit].Name,
+		}).Warn("a lie is proved")
+		n.evidence.add(e.Evidence)
+	case pbft.Halt:
+		n.opts.Log.Error("this node votes no more: " + e.Why)
+	}
+}
+
+// diskFull tells that the disk has become full, or has room again.
+func (n *node) diskFull(err error) {
+	if err != nil {
+		n.opts.Log.WithError(err).Error("the disk is full: this node is silent until there is room")
+		n.service.setReady(fmt.Errorf("%w: the disk is full: %w", api.ErrNotReady, err))
+		return
+	}
+	n.opts.Log.Info("the disk has room again")
+}
