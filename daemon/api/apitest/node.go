@@ -1,0 +1,290 @@
+package apitest
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"byzd/crypto"
+	"byzd/daemon/api"
+	"byzd/daemon/disk"
+	"byzd/daemon/journal"
+	"byzd/daemon/kv"
+	"byzd/daemon/loop"
+	"byzd/pbft"
+	"byzd/pbft/message"
+)
+
+// Fault is how an endpoint misbehaves. The zero value is correct.
+type Fault struct {
+	// Lie changes the results that clients are told, in replies that the member signs.
+	Lie bool
+	// Drop takes requests and operations, and does nothing with them.
+	Drop bool
+	// Busy refuses requests and operations.
+	Busy bool
+	// Unknown tells clients that the outcome of plain operations is not known.
+	Unknown bool
+}
+
+// node is one member. The owner's goroutine has the loop and the orders.
+type node struct {
+	cluster  *Cluster
+	self     int
+	sealer   message.Sealer
+	journal  *journal.Journal
+	loop     *loop.Loop
+	orders   map[uint64]order
+	tag      uint64
+	executed map[string]int // of operations
+
+	fault     atomic.Pointer[Fault]
+	delivered atomic.Int64
+
+	mu        sync.Mutex
+	listeners map[crypto.NodeID][]*func(*message.Reply)
+
+	listener net.Listener
+	server   *api.Server
+	served   chan error
+	once     sync.Once
+}
+
+type order struct {
+	of *api.Orders
+	i  int
+}
+
+// counting is a store that counts what it applies.
+type counting struct {
+	*kv.Store
+	node *node
+}
+
+// Apply implements [loop.Store].
+func (s counting) Apply(op []byte) []byte {
+	s.node.executed[string(op)]++
+	return s.Store.Apply(op)
+}
+
+func newNode(t *testing.T, c *Cluster, self int, signer crypto.Signer) *node {
+	t.Helper()
+	n := &node{
+		cluster: c, self: self, orders: map[uint64]order{}, executed: map[string]int{},
+		sealer:    message.Sealer{Config: c.Config, Self: self, Signer: signer},
+		listeners: map[crypto.NodeID][]*func(*message.Reply){},
+	}
+	n.fault.Store(&Fault{})
+	var err error
+	if n.journal, err = journal.Open(disk.NewMemory(), c.journalOptions()); err != nil {
+		t.Fatal(err)
+	}
+	n.loop, err = loop.Open(loop.Config{
+		Cluster: c.Config, Self: self, Sealer: n.sealer, Journal: n.journal,
+		Store: counting{kv.New(), n}, Links: links{n}, Applied: n.applied,
+		Watch: func(e pbft.Effect) {
+			if halt, is := e.(pbft.Halt); is {
+				panic("apitest: " + halt.Why)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (n *node) serve(t *testing.T) {
+	t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.listener, n.served = l, make(chan error, 1)
+	n.server = api.New(api.Config{
+		Node: n, Cluster: n.cluster.Config, Self: n.self, Genesis: n.cluster.Genesis.Encode(),
+	})
+	go func() { n.served <- n.server.Serve(l) }()
+}
+
+func (n *node) stop() {
+	n.once.Do(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		n.server.Stop(ctx)
+		<-n.served
+	})
+}
+
+type links struct{ n *node }
+
+// Send implements [loop.Links].
+func (k links) Send(to int, _ message.Type, frame []byte) {
+	c := k.n.cluster
+	for i := range c.nodes {
+		if i != k.n.self && (to == pbft.All || to == i) {
+			c.queue = append(c.queue, packet{k.n.self, i, frame})
+		}
+	}
+}
+
+type noCache struct{}
+
+func (noCache) Has(crypto.Digest) bool { return false }
+func (noCache) Add(crypto.Digest)      {}
+
+func (n *node) receive(p packet) {
+	epoch, m, err := message.Decode(p.frame)
+	if err != nil {
+		panic("apitest: " + err.Error())
+	}
+	v, err := message.Verify(n.cluster.Config, noCache{}, p.from, epoch, m)
+	if err != nil {
+		panic("apitest: " + err.Error())
+	}
+	n.loop.Receive(v)
+}
+
+func (n *node) turn() {
+	n.loop.EndTurn()
+	for !n.loop.Idle() {
+		lsn := n.loop.Staged()
+		if err := n.journal.Flush(); err != nil {
+			panic("apitest: " + err.Error())
+		}
+		n.loop.Release(lsn)
+		n.loop.Resume()
+	}
+}
+
+func (n *node) applied(a *loop.Applied) {
+	for _, r := range a.Own {
+		o, mine := n.orders[r.Tag]
+		if !mine {
+			continue
+		}
+		delete(n.orders, r.Tag)
+		if r.Outcome != pbft.Run {
+			o.of.Done(o.i, nil, api.ErrUnknown)
+			continue
+		}
+		o.of.Done(o.i, r.Value, nil)
+	}
+	for _, r := range a.Replies {
+		n.reply(r.Client, r.Reply)
+	}
+}
+
+// reply hands a reply to who listens, true or not.
+func (n *node) reply(client crypto.NodeID, p *message.Reply) {
+	if n.fault.Load().Lie {
+		lie := *p
+		lie.Result = append(bytes.Clone(p.Result), "lie"...)
+		lie.Index, lie.Count, lie.Path = 0, 1, nil
+		lie.Root = crypto.MerkleRoot([]crypto.Digest{lie.Leaf()})
+		lie.Sig = n.sealer.SignReplyRoot(lie.Batch, lie.Root)
+		p = &lie
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, sink := range n.listeners[client] {
+		(*sink)(p)
+	}
+}
+
+// Order implements [api.Node].
+func (n *node) Order(o *api.Orders) {
+	fail := func(err error) {
+		for i := range o.Ops {
+			o.Done(i, nil, err)
+		}
+	}
+	switch fault := n.fault.Load(); {
+	case fault.Drop:
+		return
+	case fault.Busy:
+		fail(api.ErrBusy)
+		return
+	case fault.Unknown:
+		fail(api.ErrUnknown)
+		return
+	}
+	queued := n.cluster.do(func() {
+		for i, op := range o.Ops {
+			n.tag++
+			n.orders[n.tag] = order{o, i}
+			if !n.loop.Submit(message.Item{Op: op}, o.Client, n.tag) {
+				delete(n.orders, n.tag)
+				o.Done(i, nil, api.ErrBusy)
+			}
+		}
+	})
+	if !queued {
+		fail(api.ErrUnknown)
+	}
+}
+
+// forget answers what will not be executed here any more.
+func (n *node) forget() {
+	for tag, o := range n.orders {
+		delete(n.orders, tag)
+		o.of.Done(o.i, nil, api.ErrUnknown)
+	}
+}
+
+// Deliver implements [api.Node].
+func (n *node) Deliver(req *message.ClientRequest) error {
+	n.delivered.Add(1)
+	switch fault := n.fault.Load(); {
+	case fault.Drop:
+		return nil
+	case fault.Busy:
+		return api.ErrBusy
+	}
+	n.cluster.do(func() {
+		if p := n.loop.Reply(req.Session, req.Seq); p != nil {
+			n.reply(req.Client, p)
+			return
+		}
+		n.loop.Submit(message.Item{Signed: req}, req.Client.String(), 0)
+	})
+	return nil
+}
+
+// Listen implements [api.Node].
+func (n *node) Listen(client crypto.NodeID, sink func(*message.Reply)) (stop func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.listeners[client] = append(n.listeners[client], &sink)
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.listeners[client] = slices.DeleteFunc(n.listeners[client],
+			func(s *func(*message.Reply)) bool { return s == &sink })
+		if len(n.listeners[client]) == 0 {
+			delete(n.listeners, client)
+		}
+	}
+}
+
+// Members implements [api.Node].
+func (n *node) Members() []api.Member {
+	members := make([]api.Member, len(n.cluster.Config.Members))
+	for i, m := range n.cluster.Config.Members {
+		members[i] = api.Member{
+			Index: i, Name: m.Name, ID: m.Node, Client: n.cluster.Endpoints[i], Seen: true,
+		}
+	}
+	return members
+}
+
+// View implements [api.Node].
+func (n *node) View() uint64 { return 0 }
+
+// Ready implements [api.Node].
+func (n *node) Ready() error { return nil }
