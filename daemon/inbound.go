@@ -3,6 +3,7 @@ package daemon
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"byzd/crypto"
 	"byzd/pbft/message"
@@ -22,6 +23,7 @@ type inbound struct {
 	reach    *reach
 	refusals *tally
 	closing  <-chan struct{}
+	deaf     atomic.Bool // the journal takes nothing: what arrives is dropped, under a name
 }
 
 // queued is how many verified messages may wait for the owner of the loop.
@@ -43,6 +45,10 @@ func newInbound(cluster *message.Config, refusals *tally, closing <-chan struct{
 
 // Receive implements [transport.Handler].
 func (in *inbound) Receive(id crypto.NodeID, _ transport.Class, _ uint64, frame []byte) {
+	if in.deaf.Load() {
+		in.refusals.add("disk_full")
+		return
+	}
 	from, member := in.index[id]
 	if !member {
 		in.refusals.add(string(message.RefusedMember))

@@ -96,8 +96,7 @@ func (o *owner) run(ctx context.Context) error {
 }
 
 // wait takes the next input of any kind, and of those that come in crowds all that are there. While
-// the disk is full a node that cannot remember does not listen either: the peers' streams and the
-// clients wait.
+// the disk is full a node that cannot remember does not listen either.
 func (o *owner) wait(ctx context.Context, tick <-chan time.Time) error {
 	messages, submits, hints := o.messages, o.submits, o.hints
 	if o.full != nil {

@@ -131,7 +131,7 @@ func (n *node) open(sealer message.Sealer) error {
 		return err
 	}
 	n.onClose(n.evidence.close)
-	n.service = newService(n.closing)
+	n.service = newService()
 	n.service.members = n.apiMembers
 	n.loop, err = loop.Open(loop.Config{
 		Cluster: n.cluster, Self: n.self, Sealer: sealer, Journal: n.journal, Store: kv.New(),
@@ -267,6 +267,7 @@ func (n *node) watch(e pbft.Effect) {
 
 // diskFull tells that the disk has become full, or has room again.
 func (n *node) diskFull(err error) {
+	n.in.deaf.Store(err != nil)
 	if err != nil {
 		n.opts.Log.WithError(err).Error("the disk is full: this node is silent until there is room")
 		n.service.setReady(fmt.Errorf("%w: the disk is full: %w", api.ErrNotReady, err))

@@ -20,12 +20,12 @@ type service struct {
 	view    atomic.Uint64
 	ready   atomic.Pointer[error]
 	members func() []api.Member
-	closing <-chan struct{}
 
 	tag    uint64
 	orders map[uint64]order // by tag: operations whose results are awaited
 
 	mu        sync.Mutex
+	stopped   bool
 	next      int
 	listeners map[crypto.NodeID][]listener
 }
@@ -41,33 +41,45 @@ type listener struct {
 	sink   func(*message.Reply)
 }
 
-func newService(closing <-chan struct{}) *service {
-	s := &service{
-		closing: closing, orders: map[uint64]order{}, listeners: map[crypto.NodeID][]listener{},
-	}
+func newService() *service {
+	s := &service{orders: map[uint64]order{}, listeners: map[crypto.NodeID][]listener{}}
 	s.setReady(fmt.Errorf("%w: it is starting", api.ErrNotReady))
 	return s
 }
 
 // Order implements [api.Node].
 func (s *service) Order(o *api.Orders) {
-	fail := func(err error) {
-		for i := range o.Ops {
+	err := s.hand(func(l *loop.Loop) { s.submit(l, o) })
+	for i := range o.Ops {
+		if err != nil {
 			o.Done(i, nil, err)
 		}
 	}
+}
+
+// hand gives the owner of the loop something to do for a client, unless too much waits already or
+// the node stops. What it has taken is done, or answered by stop.
+func (s *service) hand(do func(*loop.Loop)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return fmt.Errorf("%w: it is stopping", api.ErrNotReady)
+	}
 	select {
-	case s.owner.submits <- func(l *loop.Loop) { s.submit(l, o) }:
-	case <-s.closing:
-		fail(api.ErrNotReady)
+	case s.owner.submits <- do:
+		return nil
 	default:
-		fail(api.ErrBusy)
+		return api.ErrBusy
 	}
 }
 
-// submit runs on the loop.
+// submit runs on the loop; without one the node has stopped.
 func (s *service) submit(l *loop.Loop, o *api.Orders) {
 	for i, op := range o.Ops {
+		if l == nil {
+			o.Done(i, nil, api.ErrNotReady)
+			continue
+		}
 		s.tag++
 		s.orders[s.tag] = order{o, i}
 		if !l.Submit(message.Item{Op: op}, o.Client, s.tag) {
@@ -82,22 +94,17 @@ func (s *service) Deliver(req *message.ClientRequest) error {
 	if err := s.Ready(); err != nil {
 		return err
 	}
-	deliver := func(l *loop.Loop) {
+	return s.hand(func(l *loop.Loop) {
+		if l == nil {
+			return // the client asks another member
+		}
 		if p := l.Reply(req.Session, req.Seq); p != nil {
 			s.reply(loop.Replied{Client: req.Client, Reply: p})
 			return
 		}
 		// A gateway that is too busy stays silent; the client asks again.
 		l.Submit(message.Item{Signed: req}, req.Client.String(), 0)
-	}
-	select {
-	case s.owner.submits <- deliver:
-		return nil
-	case <-s.closing:
-		return api.ErrNotReady
-	default:
-		return api.ErrBusy
-	}
+	})
 }
 
 // Listen implements [api.Node].
@@ -160,8 +167,16 @@ func (s *service) reply(p loop.Replied) {
 	}
 }
 
-// stop tells everybody who still waits that the outcome is unknown. The loop has ended.
+// stop tells everybody who still waits that nothing was done, or that the outcome is unknown. The
+// loop has ended.
 func (s *service) stop() {
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
+	for len(s.owner.submits) > 0 {
+		do := <-s.owner.submits
+		do(nil)
+	}
 	for _, o := range s.orders {
 		o.orders.Done(o.i, nil, api.ErrUnknown)
 	}

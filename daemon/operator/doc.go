@@ -11,6 +11,7 @@
 //	GET /journal            every record of the journal, for the judge
 //	PUT /testnet/traitors   {"specs": ["mute", …]}: from now on the node lies like this
 //	PUT /testnet/conditions {"cut": [1, 3]}: nothing from this node reaches these any more
+//	PUT /testnet/disk       {"quota": 1048576}: the journal may take that many bytes; 0: any
 //
 // Requests whose Host is not a loopback name are refused, so that no web page can reach the endpoint
 // through a name of its own.

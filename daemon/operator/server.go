@@ -38,6 +38,8 @@ type Control interface {
 	SetTraitors(ctx context.Context, specs []string) error
 	// SetConditions cuts the node's links.
 	SetConditions(c Conditions) error
+	// SetDiskQuota changes how many bytes the journal may take; 0 means no limit.
+	SetDiskQuota(bytes int64) error
 }
 
 // Conditions are a testnet node's links.
@@ -134,6 +136,12 @@ func routes(node Node) http.Handler {
 	mux.HandleFunc("PUT /testnet/conditions", func(w http.ResponseWriter, r *http.Request) {
 		var body Conditions
 		control(w, r, node, &body, func(c Control) error { return c.SetConditions(body) })
+	})
+	mux.HandleFunc("PUT /testnet/disk", func(w http.ResponseWriter, r *http.Request) {
+		var body struct {
+			Quota int64 `json:"quota"`
+		}
+		control(w, r, node, &body, func(c Control) error { return c.SetDiskQuota(body.Quota) })
 	})
 	return mux
 }
