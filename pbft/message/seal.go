@@ -15,15 +15,18 @@ type Sealer struct {
 }
 
 // Seal fills in the message's signatures and returns it as verified. Messages that carry no
-// signature of the sender's own pass unchanged.
+// signature of the sender's own pass unchanged, and so does what another replica has signed and
+// this one passes on: a vote of another voter, a bundle that its gateway has sealed.
 func (s Sealer) Seal(m Message) Verified {
 	switch m := m.(type) {
 	case *PrePrepare:
 		v := m.Vote(s.Config)
 		m.Sig = s.sign(v.Kind, v.body())
 	case *Vote:
-		m.Voter = s.Self
-		m.Sig = s.sign(m.Kind, m.body())
+		if m.Voter == s.Self || len(m.Sig) == 0 {
+			m.Voter = s.Self
+			m.Sig = s.sign(m.Kind, m.body())
+		}
 	case *Checkpoint:
 		m.Voter = s.Self
 		m.Sig = s.sign(crypto.KindCheckpoint, m.body())
@@ -41,7 +44,9 @@ func (s Sealer) Seal(m Message) Verified {
 		m.Voter = s.Self
 		m.Sig = s.sign(crypto.KindComplain, m.body())
 	case *Submission:
-		s.SealBundle(m.Bundle)
+		if m.Bundle.encoded == nil {
+			s.SealBundle(m.Bundle)
+		}
 	}
 	return Verified{from: s.Self, msg: m}
 }
