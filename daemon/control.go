@@ -1,12 +1,142 @@
 package daemon
 
 import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"byzd/crypto"
+	"byzd/daemon/conditions"
+	"byzd/daemon/loop"
 	"byzd/daemon/operator"
+	"byzd/membership"
 	"byzd/pbft/message"
+	"byzd/pbft/traitor"
 )
 
-type traitors struct{}
+// traitors is what this node lies about, on a testnet. It implements [operator.Control].
+type traitors struct {
+	node   *node
+	sealer message.Sealer
+	now    atomic.Pointer[traitor.Traitor]
+}
 
-func (n *node) Control() operator.Control      { return nil }
-func (n *node) arm(message.Sealer) error       { n.traitors = &traitors{}; return nil }
-func (t *traitors) status() []operator.Traitor { return []operator.Traitor{} }
+// Control implements [operator.Node].
+func (n *node) Control() operator.Control {
+	if !n.cluster.Params.Testnet {
+		return nil
+	}
+	return n.traitors
+}
+
+// arm makes this node the traitor that its options say.
+func (n *node) arm(sealer message.Sealer) error {
+	n.traitors = &traitors{node: n, sealer: sealer}
+	if len(n.opts.Traitors) == 0 {
+		return nil
+	}
+	t, err := n.traitors.build(n.opts.Traitors)
+	if err != nil {
+		return err
+	}
+	n.loop.SetAdversary(t)
+	for _, spec := range n.opts.Traitors {
+		n.opts.Log.WithField("behaviour", spec).Warn("THIS NODE IS A TRAITOR")
+	}
+	return nil
+}
+
+// build makes the traitor of some specifications.
+func (t *traitors) build(texts []string) (*traitor.Traitor, error) {
+	specs := make([]traitor.Spec, len(texts))
+	for i, text := range texts {
+		var err error
+		if specs[i], err = traitor.Parse(text); err != nil {
+			return nil, err
+		}
+	}
+	made, err := traitor.New(traitor.Config{
+		Cluster: t.node.cluster, Self: t.node.self, Sealer: t.sealer, Specs: specs,
+		Forge: loop.Forger{},
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.now.Store(made)
+	return made, nil
+}
+
+// SetTraitors implements [operator.Control].
+func (t *traitors) SetTraitors(ctx context.Context, texts []string) error {
+	made, err := t.build(texts)
+	if err != nil {
+		return err
+	}
+	t.whisper(made)
+	t.node.opts.Log.WithField("behaviours", texts).Warn("this node's behaviour is changed")
+	return t.node.owner.do(ctx, func(l *loop.Loop) {
+		if len(texts) == 0 {
+			l.SetAdversary(nil)
+			return
+		}
+		l.SetAdversary(made)
+	})
+}
+
+// whisper arms the lies that gossip tells.
+func (t *traitors) whisper(made *traitor.Traitor) {
+	t.node.discovery.arm(nil)
+	for _, lie := range made.Gossip() {
+		told := membership.NewFalseDead(t.nodes(lie.Victims), t.nodes(lie.Listeners))
+		made.Count(lie.Behaviour, told.Count)
+		t.node.discovery.arm(told)
+	}
+}
+
+func (t *traitors) nodes(numbers []int) []crypto.NodeID {
+	out := make([]crypto.NodeID, len(numbers))
+	for i, k := range numbers {
+		out[i] = t.node.cluster.Members[k].Node
+	}
+	return out
+}
+
+// SetConditions implements [operator.Control].
+func (t *traitors) SetConditions(c operator.Conditions) error {
+	n := len(t.node.cluster.Members)
+	if at := slices.IndexFunc(c.Cut, func(k int) bool { return k < 0 || k >= n }); at >= 0 {
+		return fmt.Errorf("there is no node %d; nodes are 0 to %d", c.Cut[at], n-1)
+	}
+	t.node.conditions.Set(conditions.Rules{Cut: t.nodes(c.Cut)})
+	return nil
+}
+
+// SetDiskQuota implements [operator.Control].
+func (t *traitors) SetDiskQuota(bytes int64) error {
+	if bytes < 0 {
+		return fmt.Errorf("a quota of %d bytes is negative", bytes)
+	}
+	t.node.quota.SetLimit(bytes)
+	return nil
+}
+
+// status tells what is armed and what has fired.
+func (t *traitors) status() []operator.Traitor {
+	out := []operator.Traitor{}
+	now := t.now.Load()
+	if now == nil {
+		return out
+	}
+	for _, a := range now.Status() {
+		row := operator.Traitor{
+			Spec: a.Spec, State: "fired", Waits: a.Waits,
+			Fired: map[string]uint64{a.Behaviour: a.Fired},
+		}
+		if a.Fired == 0 {
+			row.State = "armed"
+		}
+		out = append(out, row)
+	}
+	return out
+}

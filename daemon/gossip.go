@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"byzd/membership"
@@ -11,10 +10,7 @@ import (
 
 // discovery starts gossip and passes what it says on: addresses to the transport, and opinions on who
 // is reachable, which are advice, to nobody else (DESIGN §5 point 9).
-type discovery struct {
-	gossip *membership.Gossip
-	lies   *membershipLies
-}
+type discovery struct{ gossip *membership.Gossip }
 
 // startDiscovery joins the gossip of the cluster.
 func startDiscovery(
@@ -28,7 +24,6 @@ func startDiscovery(
 	if err != nil {
 		return nil, err
 	}
-	d := &discovery{lies: &membershipLies{}}
 	cfg := membership.Config{
 		Cluster: o.Cluster.Cluster, Key: o.NetworkKey, Members: members,
 		Bind: o.Gossip, Advertise: o.Advertise,
@@ -43,32 +38,18 @@ func startDiscovery(
 			in.reach.opinion(in.index[e.Member.ID], e.State == membership.Alive)
 		},
 	}
-	d.gossip, err = membership.Start(cfg)
+	g, err := membership.Start(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("gossip: %w", err)
 	}
-	return d, nil
+	return &discovery{g}, nil
 }
 
-// membershipLies lets the traitor's behaviour be changed at run time; the zero value is honest.
-type membershipLies struct {
-	now atomic.Pointer[membership.FalseDead]
-}
-
-// arm makes the gossip call victims dead before listeners; nothing armed is honest.
+// arm makes the gossip lie; nil makes it honest.
 func (d *discovery) arm(lie *membership.FalseDead) {
-	d.lies.now.Store(lie)
 	if lie == nil {
 		d.gossip.SetLies(nil)
 		return
 	}
 	d.gossip.SetLies(lie)
-}
-
-// told is how many lies the gossip has told since it was armed.
-func (d *discovery) told() uint64 {
-	if lie := d.lies.now.Load(); lie != nil {
-		return lie.Count()
-	}
-	return 0
 }

@@ -208,6 +208,9 @@ func (n *node) discover() error {
 		return advise("choose another --gossip address, or stop who uses it", "%w", err)
 	}
 	n.onClose(n.discovery.gossip.Close)
+	if lies := n.traitors.now.Load(); lies != nil {
+		n.traitors.whisper(lies)
+	}
 	return nil
 }
 

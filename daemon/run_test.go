@@ -23,6 +23,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+func quiet() *logrus.Logger {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	return log
+}
+
 // cluster is a set of nodes in this process, with everything real but the processes.
 type cluster struct {
 	t       *testing.T
@@ -73,8 +79,7 @@ func newCluster(t *testing.T, n int, scheme string) *cluster {
 // start starts a node and waits until it listens.
 func (c *cluster) start(i int, change ...func(*daemon.Options)) *running {
 	c.t.Helper()
-	log := logrus.New()
-	log.SetOutput(io.Discard)
+	log := quiet()
 	if testing.Verbose() {
 		log.SetOutput(c.t.Output())
 		log.SetLevel(logrus.DebugLevel)

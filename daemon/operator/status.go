@@ -58,8 +58,9 @@ type Vote struct {
 // Traitor is a behaviour of this node.
 type Traitor struct {
 	Spec  string            `json:"spec"`
-	State string            `json:"state"` // "armed" until it has fired
-	Fired map[string]uint64 `json:"fired"` // lies told, by behaviour
+	State string            `json:"state"`           // "armed" until it has fired
+	Waits string            `json:"waits,omitempty"` // what has to happen before it can
+	Fired map[string]uint64 `json:"fired"`           // lies told, by behaviour
 }
 
 // Evidence is a proof that this node holds.

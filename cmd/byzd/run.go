@@ -1,0 +1,99 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"byzd/daemon"
+	"byzd/daemon/config"
+	"byzd/daemon/genesis"
+)
+
+// nodeFlags are the keys of the configuration that run takes as flags as well.
+func nodeFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "listen", Usage: "`ADDR` for members (TCP)"},
+		&cli.StringFlag{Name: "gossip", Usage: "`ADDR` for members' gossip (UDP and TCP)"},
+		&cli.StringFlag{Name: "advertise", Usage: "`HOST` that other members are told"},
+		&cli.StringFlag{Name: "client", Usage: "`ADDR` of the client endpoint"},
+		&cli.StringFlag{Name: "operator", Usage: "loopback `ADDR` of the operator's endpoint"},
+		&cli.StringSliceFlag{Name: "join", Usage: "gossip `ADDR` of any member; may be repeated"},
+		&cli.StringFlag{Name: "disk-quota", Usage: "`BYTES` that the journal may take"},
+	}
+}
+
+func runCommand() *cli.Command {
+	return &cli.Command{
+		Name: "run", Usage: "run a node",
+		Flags: append(nodeFlags(), &cli.StringSliceFlag{
+			Name: "traitor", Usage: "lie as `SPEC` says (testnets only); may be repeated",
+		}),
+		Action: run,
+	}
+}
+
+func run(c *cli.Context) error {
+	if _, err := arguments(c, 0, 0, "--home DIR"); err != nil {
+		return err
+	}
+	home := config.Home(c.String(flagHome))
+	if home == "" {
+		return usagef("byzd run --home DIR", "no home is named")
+	}
+	cfg, err := config.Load(home, os.Environ(), givenFlags(c))
+	if err != nil {
+		return err
+	}
+	log, err := newLogger(c.App.ErrWriter, cfg.LogLevel, cfg.LogFormat)
+	if err != nil {
+		return err
+	}
+	captureLibraries(log)
+	g, err := genesis.Load(home.Genesis())
+	if err != nil {
+		return err
+	}
+	cluster, err := g.Config()
+	if err != nil {
+		return err
+	}
+	network, seed, err := config.ReadKeys(home)
+	if err != nil {
+		return err
+	}
+	err = daemon.Run(c.Context, daemon.Options{
+		Home: string(home), Data: home.Data(), Proofs: home.Evidence(), Cluster: cluster,
+		Genesis: g.Encode(), NetworkKey: network, SigningSeed: seed, Listen: cfg.Listen,
+		Gossip: cfg.Gossip, Advertise: cfg.Advertise, Client: cfg.Client, Operator: cfg.Operator,
+		Join: cfg.Join, DiskQuota: cfg.DiskQuota, Traitors: c.StringSlice("traitor"), Log: log,
+		Started: func(a daemon.Addresses) error {
+			return home.WriteAddresses(config.Addresses{
+				PID: os.Getpid(), Listen: a.Listen, Gossip: a.Gossip, Client: a.Client,
+				Operator: a.Operator,
+			})
+		},
+	})
+	if err != nil {
+		return err
+	}
+	log.Info("stopped; the journal is in " + filepath.Clean(home.Data()))
+	return home.RemoveAddresses()
+}
+
+// givenFlags returns the values of the flags that stand on the command line, by name.
+func givenFlags(c *cli.Context) map[string][]string {
+	given := map[string][]string{}
+	for _, name := range c.FlagNames() {
+		if name == flagHome || name == flagJSON || name == "traitor" || !c.IsSet(name) {
+			continue
+		}
+		if values := c.StringSlice(name); len(values) > 0 {
+			given[name] = values
+		} else {
+			given[name] = []string{c.String(name)}
+		}
+	}
+	return given
+}

@@ -1,0 +1,230 @@
+package daemon_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"byzd/crypto"
+	"byzd/daemon"
+	"byzd/daemon/operator"
+)
+
+// until waits for a condition and logs how long that took.
+func until(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	began := time.Now()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for !done() {
+		if time.Since(began) > patience {
+			t.Fatalf("%s: not within %v", what, patience)
+		}
+		<-ticker.C
+	}
+	t.Logf("%s: %v", what, time.Since(began).Round(time.Millisecond))
+}
+
+func (c *cluster) get(i int, path string) (int, string) {
+	c.t.Helper()
+	return c.call(i, http.MethodGet, path, "")
+}
+
+func (c *cluster) call(i int, method, path, body string) (int, string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	url := c.nodes[i].where.Operator + path
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewBufferString(body))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return resp.StatusCode, string(data)
+}
+
+func (c *cluster) status(i int) operator.Status {
+	c.t.Helper()
+	code, body := c.get(i, "/status")
+	if code != http.StatusOK {
+		c.t.Fatalf("status of node %d: %d %s", i, code, body)
+	}
+	var st operator.Status
+	if err := json.Unmarshal([]byte(body), &st); err != nil {
+		c.t.Fatal(err)
+	}
+	return st
+}
+
+func (c *cluster) ready(i int) {
+	c.t.Helper()
+	until(c.t, fmt.Sprintf("node %d ready", i), func() bool {
+		code, _ := c.get(i, "/readyz")
+		return code == http.StatusOK
+	})
+}
+
+func (c *cluster) put(i int, key string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cli := c.client(i)
+	defer cli.Close()
+	began := time.Now()
+	for {
+		_, err := cli.Put(ctx, key, "v")
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			c.t.Fatalf("put through node %d: %v", i, err)
+		}
+	}
+	c.t.Logf("put %s through node %d: %v", key, i, time.Since(began).Round(time.Millisecond))
+}
+
+// Each scheme agrees at four and seven nodes, and goes on when the primary is gone.
+func TestSchemesThroughViewChange(t *testing.T) {
+	for _, scheme := range crypto.SchemeNames() {
+		for _, n := range []int{4, 7} {
+			t.Run(fmt.Sprintf("%s/%d", scheme, n), func(t *testing.T) {
+				c := newCluster(t, n, scheme)
+				defer c.stopAll()
+				for i := range n {
+					c.start(i)
+				}
+				c.put(1, "before")
+				c.stop(0)
+				c.put(1, "after")
+				if v := c.status(1).View; v == 0 {
+					t.Error("the view did not change")
+				}
+				c.contact = c.nodes[1].where.Gossip
+				c.start(0)
+				c.ready(0)
+				c.put(0, "again")
+			})
+		}
+	}
+}
+
+// Small and odd clusters agree, too.
+func TestSizes(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 5, 10} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			c := newCluster(t, n, crypto.SchemeEd25519)
+			defer c.stopAll()
+			for i := range n {
+				c.start(i)
+			}
+			c.put(n-1, "k")
+			c.ready(0)
+		})
+	}
+}
+
+// A full disk stops a node's voting, shows in /readyz, and ends by itself when there is room.
+func TestDiskFull(t *testing.T) {
+	c := newCluster(t, 4, crypto.SchemeEd25519)
+	defer c.stopAll()
+	for i := range 4 {
+		c.start(i)
+	}
+	c.put(1, "before")
+	c.ready(3)
+	if code, body := c.call(3, http.MethodPut, "/testnet/disk", `{"quota": 1}`); code != http.StatusOK {
+		t.Fatalf("quota: %d %s", code, body)
+	}
+	large := strings.Repeat("x", 500<<10)
+	cli := c.client(1)
+	defer cli.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	until(t, "the disk is full and /readyz says so", func() bool {
+		if _, err := cli.Put(ctx, "large", large); err != nil {
+			t.Fatalf("three of four do not go on: %v", err)
+		}
+		code, body := c.get(3, "/readyz")
+		return code == http.StatusServiceUnavailable && strings.Contains(body, "disk is full")
+	})
+	at := c.status(3).Sequence
+	c.put(1, "meanwhile")
+	if now := c.status(3).Sequence; now != at {
+		t.Errorf("a node with a full disk went on from %d to %d", at, now)
+	}
+	if code, body := c.call(3, http.MethodPut, "/testnet/disk", `{"quota": 0}`); code != http.StatusOK {
+		t.Fatalf("quota: %d %s", code, body)
+	}
+	c.ready(3)
+	c.put(3, "after")
+	until(t, "it has caught up", func() bool {
+		return c.status(3).Sequence >= c.status(1).Sequence
+	})
+}
+
+// Whoever cannot be a node is told why, and what to do.
+func TestRefusals(t *testing.T) {
+	c := newCluster(t, 4, crypto.SchemeEd25519)
+	defer c.stopAll()
+	used := c.start(0)
+	base := func() daemon.Options {
+		return daemon.Options{
+			Home: t.TempDir(), Data: t.TempDir(), Proofs: t.TempDir(), Cluster: c.config,
+			NetworkKey: crypto.NewNetworkKey(c.seeds[1]), SigningSeed: c.seeds[1],
+			Listen: "127.0.0.1:0", Gossip: "127.0.0.1:0", Client: "127.0.0.1:0",
+			Operator: "127.0.0.1:0", Log: quiet(),
+			Started: func(daemon.Addresses) error { return errors.New("it started") },
+		}
+	}
+	other := newCluster(t, 4, crypto.SchemeEd25519)
+	for _, tt := range []struct {
+		name, want string
+		change     func(o *daemon.Options)
+	}{
+		{"a stranger's key", "does not stand in the genesis", func(o *daemon.Options) {
+			o.NetworkKey = crypto.NewNetworkKey([32]byte{99})
+		}},
+		{"another signing key", "is not the one that the genesis has", func(o *daemon.Options) {
+			o.SigningSeed = other.seeds[2]
+		}},
+		{"an occupied member port", "cannot listen for members", func(o *daemon.Options) {
+			o.Listen = used.where.Listen
+		}},
+		{"an occupied gossip port", "gossip", func(o *daemon.Options) { o.Gossip = used.where.Gossip }},
+		{"an occupied client port", "cannot listen for clients", func(o *daemon.Options) {
+			o.Client = used.where.Client
+		}},
+		{"an occupied operator port", "operator endpoint", func(o *daemon.Options) {
+			o.Operator = strings.TrimPrefix(used.where.Operator, "http://")
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := base()
+			tt.change(&o)
+			err := daemon.Run(t.Context(), o)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("error %v, want %q", err, tt.want)
+			}
+			var advice interface{ Hint() string }
+			if !errors.As(err, &advice) || advice.Hint() == "" {
+				t.Errorf("no advice with %v", err)
+			}
+		})
+	}
+}
