@@ -1,0 +1,74 @@
+package judge
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"byzd/crypto"
+	"byzd/pbft/message"
+)
+
+// Describe says in one sentence who did what, as a verified proof shows it. who is what the culprit
+// is called.
+func Describe(who string, e *message.Evidence) string {
+	first, second := said(&e.First), said(&e.Second)
+	switch e.Kind {
+	case message.EvidencePrepares, message.EvidenceCommits:
+		return fmt.Sprintf("%s signed two %ss for view %d and sequence number %d: of batch %s and "+
+			"of batch %s.", who, first.kind, first.number(0), first.number(1), first.digest(16),
+			second.digest(16))
+	case message.EvidenceFork:
+		return fmt.Sprintf("%s signed PREPAREs of view %d that are not on one chain: for sequence "+
+			"number %d batch %s, and for %d batch %s, which descends from another one.", who,
+			first.number(0), first.number(1), first.digest(16), second.number(1), second.digest(16))
+	case message.EvidenceHiding:
+		return fmt.Sprintf("%s signed a COMMIT of batch %s (view %d, sequence number %d), and then "+
+			"moved to view %d reporting only (view %d, sequence number %d).", who, first.digest(16),
+			first.number(0), first.number(1), second.number(0), second.number(1), second.number(2))
+	case message.EvidenceNewViews:
+		return fmt.Sprintf("%s, the primary of view %d, signed two different NEW-VIEWs for it.", who,
+			first.number(0))
+	case message.EvidenceBadNewView:
+		return fmt.Sprintf("%s, the primary of view %d, signed a NEW-VIEW for it that breaks the "+
+			"rules, whoever reads it.", who, first.number(0))
+	case message.EvidenceChanges:
+		return fmt.Sprintf("%s signed two different VIEW-CHANGEs to view %d.", who, first.number(0))
+	case message.EvidenceForkedRoot:
+		return fmt.Sprintf("%s signed CHECKPOINTs of two batches at sequence number %d: %s and %s.",
+			who, first.number(0), first.digest(8), second.digest(8))
+	default:
+		return fmt.Sprintf("%s lied (%v).", who, e.Kind)
+	}
+}
+
+// saying reads fields of a signed body. It is for people: what is not there reads as zero.
+type saying struct {
+	kind string
+	body []byte
+}
+
+func said(s *message.Statement) saying {
+	kind := s.Kind.String()
+	switch s.Kind {
+	case crypto.KindPrepare:
+		kind = "PREPARE"
+	case crypto.KindCommit:
+		kind = "COMMIT"
+	default:
+	}
+	return saying{kind, s.Body}
+}
+
+func (s saying) number(i int) uint64 {
+	if len(s.body) < 8*(i+1) {
+		return 0
+	}
+	return binary.BigEndian.Uint64(s.body[8*i:])
+}
+
+func (s saying) digest(at int) string {
+	if len(s.body) < at+len(crypto.Digest{}) {
+		return "?"
+	}
+	return crypto.Digest(s.body[at:]).Short()
+}

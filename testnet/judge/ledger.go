@@ -1,0 +1,176 @@
+package judge
+
+import (
+	"encoding/binary"
+	"maps"
+	"slices"
+
+	"byzd/crypto"
+	"byzd/pbft/message"
+)
+
+// The windows and the idle time of rule R3, stated here a second time on purpose.
+const (
+	gatewayWindow = 1024
+	clientWindow  = 64
+	idleBatches   = 1 << 20
+)
+
+// outcome is what becomes of one ordered operation.
+type outcome uint8
+
+const (
+	runs       outcome = iota // it is applied to the store
+	repeats                   // its place was used before
+	dead                      // stale, outside the window, malformed, or without a session
+	registered                // a session was made or found
+)
+
+// ledger decides what of the ordered operations is executed: the judge's own client table, written
+// from rule R3 and not from the nodes' code, so that a mistake there shows as a difference of roots.
+// It remembers every place of every session that was ever used.
+type ledger struct {
+	limit int // sessions of clients per member
+	rows  map[uint64]*row
+	live  map[crypto.NodeID]uint64 // the session of each client
+	held  []int                    // sessions of clients by member
+}
+
+type row struct {
+	owner            crypto.NodeID
+	member           int
+	nonce, low, used uint64
+	window           uint64
+	done             map[uint64]bool
+}
+
+func newLedger(cfg *message.Config) *ledger {
+	l := &ledger{
+		limit: cfg.Params.MaxClientRows / len(cfg.Members),
+		rows:  map[uint64]*row{}, live: map[crypto.NodeID]uint64{},
+		held: make([]int, len(cfg.Members)),
+	}
+	for i := range cfg.Members {
+		l.rows[uint64(i)] = &row{ //nolint:gosec // not negative
+			owner: cfg.Members[i].Node, member: i, window: gatewayWindow, done: map[uint64]bool{},
+		}
+	}
+	return l
+}
+
+// take uses a place up, if it is free.
+func (r *row) take(seq, ack, batch uint64) outcome {
+	if ack > seq {
+		return dead
+	}
+	r.low = max(r.low, ack)
+	r.used = batch
+	switch {
+	case seq < r.low || seq >= r.low+r.window:
+		return dead
+	case r.done[seq]:
+		return repeats
+	default:
+		r.done[seq] = true
+		return runs
+	}
+}
+
+// bundle decides on a bundle's place in its gateway's session.
+func (l *ledger) bundle(b *message.Bundle, batch uint64) outcome {
+	r := l.rows[b.Session]
+	if r == nil {
+		return dead
+	}
+	return r.take(b.Seq, b.Ack, batch)
+}
+
+// request decides on an operation that a client signed.
+func (l *ledger) request(c *message.ClientRequest, batch uint64) outcome {
+	r := l.rows[c.Session]
+	if r == nil || r.owner != c.Client || c.Session < message.FirstClientSession {
+		return dead
+	}
+	return r.take(c.Seq, c.Ack, batch)
+}
+
+// register makes a session with a number of its own, or finds the one that the same request made.
+func (l *ledger) register(
+	c *message.ClientRequest, member int, id, batch uint64,
+) (uint64, outcome) {
+	if old, ok := l.live[c.Client]; ok {
+		r := l.rows[old]
+		if c.Seq == r.nonce {
+			return old, registered
+		}
+		if c.Seq < r.nonce {
+			return 0, dead
+		}
+		l.end(old)
+	}
+	if l.held[member] >= l.limit && !l.evict(member, batch) {
+		return 0, dead
+	}
+	l.rows[id] = &row{
+		owner: c.Client, member: member, nonce: c.Seq, used: batch, window: clientWindow,
+		done: map[uint64]bool{},
+	}
+	l.live[c.Client] = id
+	l.held[member]++
+	return id, registered
+}
+
+// evict ends the member's client session that was idle longest, if that is long enough.
+func (l *ledger) evict(member int, batch uint64) bool {
+	victim, oldest := uint64(0), batch
+	for _, id := range slices.Sorted(maps.Keys(l.rows)) {
+		r := l.rows[id]
+		if id >= message.FirstClientSession && r.member == member && r.used < oldest {
+			victim, oldest = id, r.used
+		}
+	}
+	if victim == 0 || batch-oldest < idleBatches {
+		return false
+	}
+	l.end(victim)
+	return true
+}
+
+func (l *ledger) end(id uint64) {
+	r := l.rows[id]
+	delete(l.live, r.owner)
+	delete(l.rows, id)
+	l.held[r.member]--
+}
+
+// settled reports whether nothing is to be expected of a place any more: it was used, or it lies
+// where nothing is executed.
+func (l *ledger) settled(key message.RequestKey) bool {
+	r := l.rows[key.Session]
+	return r == nil || key.Seq < r.low || key.Seq >= r.low+r.window || r.done[key.Seq]
+}
+
+// root is the digest that replicas put under their checkpoints: of every session in the order of
+// their numbers, with the places of its window as bits.
+func (l *ledger) root() crypto.Digest {
+	out := make([]byte, 0, 96*len(l.rows))
+	for _, id := range slices.Sorted(maps.Keys(l.rows)) {
+		r := l.rows[id]
+		out = binary.BigEndian.AppendUint64(out, id)
+		out = append(out, r.owner[:]...)
+		for _, v := range []uint64{uint64(r.member), r.nonce, r.low, r.used} { //nolint:gosec // small
+			out = binary.BigEndian.AppendUint64(out, v)
+		}
+		words := make([]uint64, r.window/64)
+		for seq := r.low; seq < r.low+r.window; seq++ {
+			if r.done[seq] {
+				place := seq % r.window
+				words[place/64] |= 1 << (place % 64)
+			}
+		}
+		for _, word := range words {
+			out = binary.BigEndian.AppendUint64(out, word)
+		}
+	}
+	return crypto.Hash("byzd/clients/1", out)
+}

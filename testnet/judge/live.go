@@ -1,0 +1,244 @@
+package judge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// BoundDefault is how long progress may take.
+const BoundDefault = 30 * time.Second
+
+const (
+	lookEvery   = 200 * time.Millisecond
+	answerTime  = 2 * time.Second // for one answer
+	silentTime  = 3 * time.Second // that a silent node is given, when the others are done
+	answerBytes = 16 << 20
+)
+
+// status is what the judge reads of a node's /status. It believes a node about what it is waiting
+// for and what it lied, and about nothing else.
+type status struct {
+	Node     json.Number `json:"node"`
+	Cluster  string      `json:"cluster"`
+	View     uint64      `json:"view"`
+	Sequence uint64      `json:"sequence"`
+	Pending  struct {
+		Count    int   `json:"count"`
+		OldestMS int64 `json:"oldest_ms"`
+	} `json:"pending"`
+	Traitors []struct {
+		Spec  string         `json:"spec"`
+		Fired map[string]int `json:"fired"`
+	} `json:"traitors"`
+}
+
+// Lies are the lies that a node says it told, by behaviour; zero where one is armed only.
+type Lies struct {
+	Node  int
+	Fired map[string]int
+}
+
+// Watch looks at running nodes until everything that is pending at the correct ones is executed and
+// all of them have got as far as the first one was, or the bound is over. Nodes that do not answer
+// at all do not run, or are paused. It returns nil for a network of which no correct node answers,
+// and the lies that the traitors say they told. Nodes whose numbers were not known say them.
+//
+// A network that is never empty of work is one that makes progress if, within one view, the oldest
+// operation of every gateway became the oldest after the watch began, and batches were executed.
+func Watch(ctx context.Context, h *History, nodes []Node, bound time.Duration) (*Live, []Lies, error) {
+	w := &watch{h: h, began: time.Now(), live: &Live{Bound: bound.Milliseconds()}}
+	for i := range nodes {
+		if nodes[i].Operator != "" {
+			w.nodes = append(w.nodes, &watched{Node: &nodes[i]})
+		}
+	}
+	if len(w.nodes) == 0 {
+		return nil, nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound+answerTime)
+	defer cancel()
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		w.look(ctx)
+		if w.done() || time.Since(w.began) >= bound {
+			break
+		}
+		h.progress("waiting for progress", int(time.Since(w.began).Milliseconds()),
+			int(bound.Milliseconds()))
+		select {
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		case <-ticker.C:
+		}
+	}
+	live, lies := w.result()
+	return live, lies, nil
+}
+
+// watch is a watch under way.
+type watch struct {
+	h      *History
+	nodes  []*watched
+	live   *Live
+	began  time.Time
+	target uint64
+}
+
+// watched is what is known of one node.
+type watched struct {
+	*Node
+
+	answered bool // ever
+	silent   bool // at the last look
+	foreign  error
+	first    time.Time // of the first answer in the view that it is in
+	view     uint64
+	began    uint64 // the sequence number of the first answer of all
+	last     status
+	drained  bool
+}
+
+// look asks all nodes once, all at the same time.
+func (w *watch) look(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, n := range w.nodes {
+		if n.foreign != nil || n.settled(w.target) {
+			continue
+		}
+		all.Go(func() { n.ask(ctx, w.h) })
+	}
+	all.Wait()
+	if w.target == 0 {
+		for _, n := range w.nodes {
+			if n.correct() {
+				w.target = max(w.target, n.began)
+			}
+		}
+	}
+}
+
+func (n *watched) correct() bool { return !n.Traitor && n.answered && n.foreign == nil }
+
+// settled reports whether a node need not be asked again.
+func (n *watched) settled(target uint64) bool {
+	return n.answered && !n.silent && (n.Traitor || n.drained && n.last.Sequence >= target)
+}
+
+// ask looks at one node. It runs beside those of other nodes and touches nothing but n.
+func (n *watched) ask(ctx context.Context, h *History) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	asked := time.Now()
+	st, err := readStatus(ctx, n.Operator)
+	if err != nil {
+		n.silent = true
+		return
+	}
+	n.silent = false
+	if why := n.stranger(h, st); why != nil {
+		n.foreign = why
+		return
+	}
+	if !n.answered {
+		n.answered, n.began = true, st.Sequence
+	}
+	if n.first.IsZero() || n.view != st.View {
+		n.first, n.view = time.Now(), st.View
+	}
+	// An operation became the oldest at asked-oldest or later.
+	oldest := asked.Add(-time.Duration(st.Pending.OldestMS) * time.Millisecond)
+	moved := st.Sequence > n.began && oldest.After(n.first)
+	n.last = *st
+	n.drained = n.drained || st.Pending.Count == 0 || moved
+}
+
+// stranger returns why what answers is not the node that was meant: ports are used again.
+func (n *watched) stranger(h *History, st *status) error {
+	if st.Cluster != "" && st.Cluster != h.Config.Cluster.String() {
+		return fmt.Errorf("%s is of cluster %.8s", n.Operator, st.Cluster)
+	}
+	number, err := st.Node.Int64()
+	if err != nil || number < 0 || number >= int64(len(h.Config.Members)) {
+		return fmt.Errorf("%s calls itself node %q", n.Operator, st.Node)
+	}
+	if n.Number >= 0 && int(number) != n.Number {
+		return fmt.Errorf("%s is node %d", n.Operator, number)
+	}
+	n.Number = int(number)
+	return nil
+}
+
+func readStatus(ctx context.Context, operator string) (st *status, err error) {
+	resp, err := get(ctx, operator, "/status")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, resp.Body.Close()) }()
+	st = &status{}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, answerBytes)).Decode(st); err != nil {
+		return nil, fmt.Errorf("%s/status: %w", operator, err)
+	}
+	return st, nil
+}
+
+// done reports whether more looks would change nothing.
+func (w *watch) done() bool {
+	silent := false
+	for _, n := range w.nodes {
+		switch {
+		case n.foreign != nil:
+		case n.silent:
+			silent = true
+		case !n.settled(w.target):
+			return false
+		}
+	}
+	return !silent || time.Since(w.began) >= silentTime
+}
+
+func (w *watch) result() (*Live, []Lies) {
+	var lies []Lies
+	for _, n := range w.nodes {
+		if n.foreign != nil || !n.answered {
+			continue
+		}
+		fired := map[string]int{}
+		for _, t := range n.last.Traitors {
+			for name, count := range t.Fired {
+				fired[name] += count
+			}
+		}
+		if len(fired) > 0 {
+			lies = append(lies, Lies{n.Number, fired})
+		}
+		if !n.Traitor {
+			w.live.Nodes = append(w.live.Nodes, Watched{
+				Node: n.Number, Silent: n.silent, Target: w.target, Executed: n.last.Sequence,
+				Pending: n.last.Pending.Count, OldestMS: n.last.Pending.OldestMS, Drained: n.drained,
+			})
+		}
+	}
+	for _, n := range w.nodes {
+		switch {
+		case n.Traitor:
+		case n.foreign != nil:
+			w.live.Notes = append(w.live.Notes, n.foreign.Error())
+		case !n.answered:
+			who := w.h.name(n.Number)
+			if n.Number < 0 {
+				who = n.Operator
+			}
+			w.live.Notes = append(w.live.Notes, who+" does not answer: it does not run, or is paused")
+		}
+	}
+	if len(w.live.Nodes) == 0 {
+		return nil, lies
+	}
+	return w.live, lies
+}

@@ -1,0 +1,139 @@
+package judge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"byzd/daemon/disk"
+	"byzd/daemon/journal"
+)
+
+// Node is where what a node did can be read.
+type Node struct {
+	Number  int  // of the member; -1 if it is not known
+	Traitor bool // what it executed does not count
+	// Home is the directory of its files, read whether it runs or not; else Operator is asked.
+	Home string
+	// Operator is the URL of its operator endpoint, empty if it need not be asked.
+	Operator string
+	// Unused says that it never ran, so that it has no journal.
+	Unused bool
+}
+
+// journalName is the directory of the journal in a node's home.
+const journalName = "data"
+
+// Read reads the journals of nodes, those of correct ones first. What cannot be read is a gap in
+// that node's log; the error is only for a context that ended.
+func (h *History) Read(ctx context.Context, nodes []Node) error {
+	for _, traitors := range []bool{false, true} {
+		for i, n := range nodes {
+			if n.Traitor != traitors {
+				continue
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			h.progress("reading journals", i, len(nodes))
+			h.readNode(ctx, n)
+		}
+	}
+	return ctx.Err()
+}
+
+func (h *History) readNode(ctx context.Context, n Node) {
+	l := h.Add(n.Number, n.Traitor)
+	l.Label = n.Operator
+	switch {
+	case n.Unused && !exists(filepath.Join(n.Home, journalName)):
+	case n.Home != "":
+		h.readHome(ctx, l, n.Home)
+	default:
+		h.Fill(l, func(fn func(uint64, journal.Record) error) error {
+			return readRemote(ctx, n.Operator, fn)
+		})
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// scanTries bounds how often a journal is read anew because it was shortened meanwhile.
+const scanTries = 5
+
+// readHome reads the journal in a node's home, in use or not. The home is not changed: not even a
+// missing directory is made.
+func (h *History) readHome(ctx context.Context, l *Log, home string) {
+	dir := filepath.Join(home, journalName)
+	if !exists(dir) {
+		l.Gap = fmt.Errorf("its journal is missing: there is no %s", dir)
+		return
+	}
+	d, err := disk.OS(dir)
+	if err != nil {
+		l.Gap = fmt.Errorf("its journal cannot be read: %w", err)
+		return
+	}
+	for range scanTries {
+		fresh := newLog(l.Node, l.Traitor)
+		fresh.Label = l.Label
+		*l = *fresh
+		h.Fill(l, func(fn func(uint64, journal.Record) error) error {
+			return journal.Scan(d, func(lsn uint64, r journal.Record) error {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				return fn(lsn, r)
+			})
+		})
+		if !errors.Is(l.Gap, journal.ErrTruncated) {
+			break
+		}
+	}
+	if errors.Is(l.Gap, fs.ErrNotExist) && l.Records == 0 {
+		l.Gap = fmt.Errorf("its journal is missing from %s", dir)
+	}
+}
+
+// readRemote reads the journal that a running node hands out.
+func readRemote(
+	ctx context.Context, operator string, fn func(uint64, journal.Record) error,
+) (err error) {
+	resp, err := get(ctx, operator, "/journal")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, resp.Body.Close()) }()
+	return journal.ReadStream(resp.Body, 0, fn)
+}
+
+// get asks an operator endpoint. Connections are not kept: the node may be gone the next moment.
+func get(ctx context.Context, operator, path string) (*http.Response, error) {
+	if !strings.Contains(operator, "://") {
+		operator = "http://" + operator
+	}
+	url := strings.TrimRight(operator, "/") + path
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("operator endpoint %q: %w", operator, err)
+	}
+	req.Close = true
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("it does not answer: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		err := fmt.Errorf("%s answers %s", url, resp.Status)
+		return nil, errors.Join(err, resp.Body.Close())
+	}
+	return resp, nil
+}

@@ -1,0 +1,115 @@
+package judge
+
+import (
+	"cmp"
+	"slices"
+
+	"byzd/pbft/message"
+)
+
+// Live is what was seen of a running network over some time.
+type Live struct {
+	Nodes []Watched
+	Notes []string // about correct nodes that were asked and did not answer
+	Bound int64    // how long was watched at most, in milliseconds
+}
+
+// Watched is what was seen of one node that runs and is not a traitor.
+type Watched struct {
+	Node     int
+	Silent   bool // it did not answer to the end
+	Target   uint64
+	Executed uint64 // at the last look
+	Pending  int
+	OldestMS int64
+	// Drained says that all that was pending at the first look was executed later.
+	Drained bool
+}
+
+// done reports whether the node did what was expected of it.
+func (w *Watched) done() bool { return w.Drained && w.Executed >= w.Target }
+
+// judgeTermination judges whether what was asked for gets executed.
+func (h *History) judgeTermination(v *Verdict, replays []*replay, live *Live) {
+	if live != nil && len(live.Nodes) > 0 {
+		h.judgeLive(v, live)
+		return
+	}
+	h.judgeStopped(v, replays)
+}
+
+// judgeLive: everything that is pending at a correct node that runs is executed within the bound,
+// and all of them get as far as the first one was.
+func (h *History) judgeLive(v *Verdict, live *Live) {
+	v.Notes = append(v.Notes, live.Notes...)
+	answering := 0
+	for i := range live.Nodes {
+		w := &live.Nodes[i]
+		if w.Silent {
+			v.note("%s does not answer any more", h.name(w.Node))
+			continue
+		}
+		answering++
+		if w.done() {
+			continue
+		}
+		v.say(Termination, Broken, "no progress within %.1f s: %s executed up to %d of %d, "+
+			"%d operations are pending, the oldest for %.1f s", float64(live.Bound)/1000,
+			h.name(w.Node), w.Executed, w.Target, w.Pending, float64(w.OldestMS)/1000)
+	}
+	if answering == 0 {
+		v.say(Termination, Unknown, "no correct node that runs answers")
+	}
+}
+
+// judgeStopped: every request that a correct node knows of is executed where the most is. What is
+// not may have been under way when the nodes were stopped.
+func (h *History) judgeStopped(v *Verdict, replays []*replay) {
+	for _, l := range h.correct() {
+		if l.Gap != nil {
+			v.say(Termination, Unknown, "what %s knew of is not known: %v", h.who(l), l.Gap)
+		}
+	}
+	waiting := h.waiting(replays)
+	if len(waiting) > 0 {
+		first := waiting[0]
+		v.say(Termination, Unknown, "%d bundles were known and not executed when the nodes stopped, "+
+			"among them %d of %s's gateway", len(waiting), first.Seq, h.name(first.Gateway))
+	}
+}
+
+// waiting lists the bundles that correct nodes keep in batches and that are executed nowhere.
+func (h *History) waiting(replays []*replay) []*message.Bundle {
+	done := map[message.RequestKey]bool{}
+	for _, o := range h.executedBundles() {
+		done[o.bundle.Key()] = true
+	}
+	settled := func(key message.RequestKey) bool {
+		for _, r := range replays {
+			if r.ledger.settled(key) {
+				return true
+			}
+		}
+		return done[key]
+	}
+	var list []*message.Bundle
+	for _, l := range h.correct() {
+		for d := range l.bodies {
+			b := h.batches[d]
+			if b == nil || l.chain.has(message.Ref{Seq: b.Header.Seq, Digest: d}) {
+				continue
+			}
+			for _, bundle := range b.Bundles {
+				key := bundle.Key()
+				if !settled(key) && checkBundle(h.Config, bundle) == nil {
+					done[key] = true // listed once
+					list = append(list, bundle)
+				}
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b *message.Bundle) int {
+		return cmp.Or(cmp.Compare(a.Session, b.Session), cmp.Compare(a.Seq, b.Seq))
+	})
+	return list
+}
