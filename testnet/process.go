@@ -43,6 +43,7 @@ func (l *launcher) close() { close(l.work) }
 type child struct {
 	cmd     *exec.Cmd
 	started string        // its identity
+	logFrom int64         // where its lines begin in the log
 	gone    chan struct{} // closed when the process has ended and the state says so
 }
 

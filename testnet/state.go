@@ -15,7 +15,6 @@ import (
 // Names in the home of a testnet.
 const (
 	stateName   = "testnet.json"
-	genesisName = "genesis.toml"
 	logName     = "supervisor.log" // what the supervisor did, and what it has to say when it dies
 	nodeLogName = "byzd.log"       // in the home of a node
 )
@@ -197,6 +196,9 @@ func (s *State) traitors() []int {
 	}
 	return list
 }
+
+// cut reports whether what node i sends does not reach node j.
+func (s *State) cut(i, j int) bool { return slices.Contains(s.Nodes[i].Cut, j) }
 
 func nodeName(i int) string { return fmt.Sprintf("node-%d", i) }
 

@@ -1,0 +1,175 @@
+package testnet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// each does something to nodes: it takes their turns, checks all of them, and only then acts on
+// each. So a command that names a node in the wrong state changes nothing.
+func (s *supervisor) each(
+	ctx context.Context, nodes []int,
+	check func(*NodeState) error, act func(context.Context, int, *child) error,
+) error {
+	if len(nodes) == 0 {
+		return usagef("name one or more", "no node was named")
+	}
+	ordered := slices.Compact(slices.Sorted(slices.Values(nodes)))
+	for _, i := range ordered {
+		if i < 0 || i >= len(s.turn) {
+			return usagef("", "there is no node %d: this testnet has the nodes 0 to %d", i, len(s.turn)-1)
+		}
+		if err := s.take(ctx, s.turn[i]); err != nil {
+			return err
+		}
+		defer s.turn[i].give()
+	}
+	for _, i := range ordered {
+		n, _ := s.node(i)
+		if err := check(&n); err != nil {
+			return err
+		}
+	}
+	var errs []error
+	for _, i := range ordered {
+		_, c := s.node(i)
+		errs = append(errs, act(ctx, i, c))
+	}
+	return errors.Join(errs...)
+}
+
+func wantAlive(n *NodeState) error {
+	if n.Process.Alive() {
+		return nil
+	}
+	return failf(fmt.Sprintf("start it with: byzd testnet restart %d", n.Node),
+		"node %d does not run: it is %s", n.Node, n.Describe())
+}
+
+func wantRunning(n *NodeState) error {
+	if n.Process == Paused {
+		return failf("", "node %d is paused already", n.Node)
+	}
+	return wantAlive(n)
+}
+
+func wantPaused(n *NodeState) error {
+	if n.Process == Running {
+		return failf("", "node %d is not paused: it runs", n.Node)
+	}
+	return wantAlive(n)
+}
+
+func wantAny(*NodeState) error { return nil }
+
+// kill sends SIGKILL, to all at once, and returns when the processes have ended.
+func (s *supervisor) kill(ctx context.Context, nodes []int) error {
+	var killed []*child
+	err := s.each(ctx, nodes, wantAlive, func(_ context.Context, i int, c *child) error {
+		if c == nil {
+			return nil // it ended just now
+		}
+		s.log.printf("kill node %d", i)
+		killed = append(killed, c)
+		if err := c.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return fmt.Errorf("kill node %d: %w", i, err)
+		}
+		return nil
+	})
+	for _, c := range killed {
+		<-c.gone // SIGKILL cannot be declined
+	}
+	return err
+}
+
+// pause sends SIGSTOP and returns when the processes stand still.
+func (s *supervisor) pause(ctx context.Context, nodes []int) error {
+	return s.each(ctx, nodes, wantRunning, func(ctx context.Context, i int, c *child) error {
+		if err := s.signal(i, c, syscall.SIGSTOP); err != nil {
+			return err
+		}
+		poll := time.NewTicker(pollTime)
+		defer poll.Stop()
+		for {
+			if _, still, alive := inspect(c.cmd.Process.Pid); still || !alive {
+				break
+			}
+			select {
+			case <-c.gone:
+				return s.died(i, c)
+			case <-ctx.Done():
+				return fmt.Errorf("pause node %d: %w", i, ctx.Err())
+			case <-poll.C:
+			}
+		}
+		return s.change(func(st *State) {
+			if st.Nodes[i].Process == Running {
+				st.Nodes[i].Process = Paused
+			}
+		})
+	})
+}
+
+// resume sends SIGCONT, and tells the nodes what has changed meanwhile.
+func (s *supervisor) resume(ctx context.Context, nodes []int) error {
+	return s.each(ctx, nodes, wantPaused, func(ctx context.Context, i int, c *child) error {
+		if err := s.signal(i, c, syscall.SIGCONT); err != nil {
+			return err
+		}
+		err := s.change(func(st *State) {
+			if st.Nodes[i].Process == Paused {
+				st.Nodes[i].Process = Running
+			}
+		})
+		if err != nil {
+			return err
+		}
+		return s.inform(ctx, i)
+	})
+}
+
+func (s *supervisor) signal(i int, c *child, sig syscall.Signal) error {
+	if c == nil {
+		return failf("", "node %d has ended meanwhile", i)
+	}
+	s.log.printf("send node %d %v", i, sig)
+	if err := c.cmd.Process.Signal(sig); err != nil {
+		return fmt.Errorf("send node %d %v: %w", i, sig, err)
+	}
+	return nil
+}
+
+// restart starts nodes, one after the other; those that run are stopped first. It returns when they
+// listen.
+func (s *supervisor) restart(ctx context.Context, nodes []int) error {
+	return s.each(ctx, nodes, wantAny, func(ctx context.Context, i int, c *child) error {
+		ctx, cancel := context.WithTimeout(ctx, listenTime)
+		defer cancel()
+		if c != nil {
+			s.stopNode(i)
+		}
+		return s.startNode(ctx, i)
+	})
+}
+
+// setCuts replaces all cuts.
+func (s *supervisor) setCuts(ctx context.Context, cuts [][]int) error {
+	if len(cuts) != len(s.turn) {
+		return usagef("", "cuts for %d nodes, but the testnet has %d", len(cuts), len(s.turn))
+	}
+	err := s.change(func(st *State) {
+		for i := range st.Nodes {
+			st.Nodes[i].Cut = append([]int{}, cuts[i]...)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	s.log.printf("cuts: %v", cuts)
+	return s.informAll(ctx)
+}
