@@ -16,9 +16,9 @@ import (
 // lockName is what [disk.Lock] leaves in a directory.
 const lockName = "LOCK"
 
-// TempHome makes a directory for a testnet that was given none. It stays when the testnet ends: its
+// tempHome makes a directory for a testnet that was given none. It stays when the testnet ends: its
 // logs are there.
-func TempHome() (string, error) {
+func tempHome() (string, error) {
 	dir, err := os.MkdirTemp("", "byzd-testnet-")
 	if err != nil {
 		return "", fmt.Errorf("make a home for the testnet: %w", err)

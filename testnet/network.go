@@ -28,10 +28,7 @@ const orderTime = 30 * time.Second
 // Without [Options].Detach the supervisor lives in this process until [Network.Down]; a process
 // that ends without it takes the nodes along where the system can do that.
 func Up(ctx context.Context, o Options) (*Network, error) {
-	if err := o.complete(); err != nil {
-		return nil, err
-	}
-	if _, err := o.plan(); err != nil {
+	if err := o.Prepare(); err != nil {
 		return nil, err
 	}
 	if o.Detach {
@@ -49,7 +46,20 @@ func Up(ctx context.Context, o Options) (*Network, error) {
 	return &Network{home: o.Home, own: s}, nil
 }
 
-// complete fills in what was left out.
+// Prepare fills in what was left out, a temporary home above all, and refuses what [Up] would
+// refuse before it starts anything. Up calls it; who wants to know the home earlier does too.
+func (o *Options) Prepare() error {
+	temporary := o.Home == ""
+	if err := o.complete(); err != nil {
+		return err
+	}
+	_, err := o.plan()
+	if err != nil && temporary {
+		err = errors.Join(err, os.Remove(o.Home)) // nothing is in it yet
+	}
+	return err
+}
+
 func (o *Options) complete() (err error) {
 	if o.Binary == "" {
 		if o.Binary, err = os.Executable(); err != nil {
@@ -61,7 +71,7 @@ func (o *Options) complete() (err error) {
 		return fmt.Errorf("find the program of the nodes: %w", err)
 	}
 	if o.Home == "" {
-		if o.Home, err = TempHome(); err != nil {
+		if o.Home, err = tempHome(); err != nil {
 			return err
 		}
 	}

@@ -27,9 +27,11 @@ func newApp() *cli.App {
 		HideHelpCommand:        true,
 		EnableBashCompletion:   true,
 		UseShortOptionHandling: false,
-		Flags:                  globalFlags(),
-		Commands:               commands(),
-		ExitErrHandler:         func(*cli.Context, error) {}, // report does it
+		// A traitor's specification holds commas: a flag that is repeated is the only list.
+		DisableSliceFlagSeparator: true,
+		Flags:                     globalFlags(),
+		Commands:                  commands(),
+		ExitErrHandler:            func(*cli.Context, error) {}, // report does it
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
 			return usageError(err)
 		},

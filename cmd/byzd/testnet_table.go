@@ -1,0 +1,186 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/term"
+
+	"byzd/testnet"
+)
+
+// The colours of the table, as ANSI codes.
+const (
+	red     = "31"
+	green   = "32"
+	yellow  = "33"
+	magenta = "35"
+)
+
+// screen shows a testnet's status: on a terminal a table in place of the last one, elsewhere the
+// table once and then a line for whatever changes.
+type screen struct {
+	w        io.Writer
+	file     *os.File // nil if it is no terminal
+	colour   bool
+	drawn    int // lines of the last table
+	lastSeen []string
+}
+
+func newScreen(w io.Writer) *screen {
+	s := &screen{w: w}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // descriptors are small
+		s.file = f
+		s.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	}
+	return s
+}
+
+// show shows a status. footer stands below the table on a terminal.
+func (s *screen) show(st *testnet.Status, footer string) error {
+	if s.file == nil {
+		return s.showChanges(st)
+	}
+	width, height, err := term.GetSize(int(s.file.Fd())) //nolint:gosec // descriptors are small
+	if err != nil || width < 20 || height < 5 {
+		width, height = 80, 24
+	}
+	lines := s.table(st, width)
+	if most := height - 3; len(lines) > most {
+		more := len(lines) - most
+		lines = append(lines[:most], fmt.Sprintf("... and %d more nodes", more))
+	}
+	lines = append(lines, cut(footer, width))
+	var b strings.Builder
+	if s.drawn > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA", s.drawn)
+	}
+	for _, line := range lines {
+		b.WriteString("\r\x1b[K" + line + "\n")
+	}
+	b.WriteString("\x1b[J")
+	s.drawn = len(lines)
+	_, err = io.WriteString(s.w, b.String())
+	return err
+}
+
+// showChanges prints the table, and from the second time on only the nodes whose state has changed.
+// What changes all the time is left out.
+func (s *screen) showChanges(st *testnet.Status) error {
+	seen := make([]string, len(st.Nodes))
+	for i := range st.Nodes {
+		n := &st.Nodes[i]
+		seen[i] = fmt.Sprintf("node %d: %s, %s, view %s, proofs %d%s", i, n.Describe(), readiness(n),
+			number(n, n.View), n.Evidence, lies(n, " TRAITOR "))
+	}
+	var lines []string
+	if s.lastSeen == nil {
+		lines = s.table(st, 1<<10)
+	} else {
+		for i := range seen {
+			if seen[i] != s.lastSeen[i] {
+				lines = append(lines, seen[i])
+			}
+		}
+	}
+	s.lastSeen = seen
+	for _, line := range lines {
+		if _, err := fmt.Fprintln(s.w, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// table returns the table's lines, none wider than width.
+func (s *screen) table(st *testnet.Status, width int) []string {
+	const form = "%-5s %-22s %-6s %6s %8s %10s %10s %7s  %s"
+	head := fmt.Sprintf(form, "NODE", "PROCESS", "READY", "VIEW", "PRIMARY", "SEQUENCE", "STABLE",
+		"PROOFS", "")
+	lines := []string{cut(strings.TrimRight(head, " "), width)}
+	if !st.Supervisor.Running {
+		lines = append(lines, cut("no supervisor runs: nothing can be done to this testnet", width))
+	}
+	for i := range st.Nodes {
+		n := &st.Nodes[i]
+		process := n.Describe()
+		if n.PID != 0 {
+			process += " (" + strconv.Itoa(n.PID) + ")"
+		}
+		ready, primary, proofs := "no", "-", number(n, uint64(n.Evidence))
+		if n.Ready {
+			ready = "yes"
+		}
+		if n.Answers {
+			primary = strconv.Itoa(n.Primary)
+		}
+		remark := strings.TrimSpace(lies(n, "TRAITOR "))
+		if !n.Ready && n.Process == testnet.Running {
+			remark = strings.TrimSpace(n.Reason + " " + remark)
+		}
+		line := fmt.Sprintf(form, strconv.Itoa(i), process, ready, number(n, n.View), primary,
+			number(n, n.Sequence), number(n, n.Stable), proofs, remark)
+		lines = append(lines, s.paint(n, cut(strings.TrimRight(line, " "), width)))
+	}
+	return lines
+}
+
+func (s *screen) paint(n *testnet.NodeStatus, line string) string {
+	code := green
+	switch {
+	case !n.Process.Alive():
+		code = red
+	case n.Traitor():
+		code = magenta
+	case !n.Ready:
+		code = yellow
+	}
+	if !s.colour {
+		return line
+	}
+	return "\x1b[" + code + "m" + line + "\x1b[0m"
+}
+
+// number is what a node said of itself, if it said something.
+func number(n *testnet.NodeStatus, v uint64) string {
+	if !n.Answers {
+		return "-"
+	}
+	return strconv.FormatUint(v, 10)
+}
+
+func readiness(n *testnet.NodeStatus) string {
+	if n.Ready {
+		return "ready"
+	}
+	return "not ready: " + n.Reason
+}
+
+// lies describes a traitor, behind prefix; it is empty for a node that never was one.
+func lies(n *testnet.NodeStatus, prefix string) string {
+	if !n.Traitor() {
+		return ""
+	}
+	if len(n.Lies) == 0 {
+		return prefix + "of the past"
+	}
+	words := make([]string, len(n.Lies))
+	for i, l := range n.Lies {
+		words[i] = l.Spec + ": armed, not fired"
+		if l.Fired > 0 {
+			words[i] = fmt.Sprintf("%s: fired %d", l.Spec, l.Fired)
+		}
+	}
+	return prefix + strings.Join(words, "; ")
+}
+
+// cut shortens a line to what fits beside the cursor.
+func cut(line string, width int) string {
+	if r := []rune(line); len(r) >= width {
+		return string(r[:width-1])
+	}
+	return line
+}
