@@ -105,12 +105,16 @@ func (r *reader) bytes(limit int) []byte {
 // count reads the length of a list of at most limit elements of at least each bytes, so that a
 // forged length allocates nothing.
 func (r *reader) count(limit, each int) int {
-	n := int(r.u32())
-	if n > limit || n*each > len(r.buf) {
+	n := r.u32()
+	if uint64(n) > uint64(limit) { //nolint:gosec // limits are positive constants
 		r.fail("list of %d elements, at most %d are legal", n, limit)
 		return 0
 	}
-	return n
+	if int(n)*each > len(r.buf) {
+		r.fail("list of %d elements in %d bytes", n, len(r.buf))
+		return 0
+	}
+	return int(n)
 }
 
 func (r *reader) flag() bool {

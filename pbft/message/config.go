@@ -63,7 +63,8 @@ func (p Params) Validate() error {
 		{"max-client-rows", int64(p.MaxClientRows), quorum.MaxReplicas, 1 << 20},
 	} {
 		if c.value < c.low || c.value > c.top {
-			return fmt.Errorf("%s is %d; it must be between %d and %d", c.name, c.value, c.low, c.top)
+			return fmt.Errorf("%s is %d; it must be between %d and %d",
+				c.name, c.value, c.low, c.top)
 		}
 	}
 	return nil

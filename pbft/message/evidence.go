@@ -165,11 +165,11 @@ func (e *Evidence) contradicts(cfg *Config) bool {
 	case EvidenceCommits:
 		return e.twoVotes(crypto.KindCommit)
 	case EvidenceNewViews:
-		return e.samePlace(crypto.KindNewView, 98, 8)
+		return e.samePlace(crypto.KindNewView, newViewSize, 8)
 	case EvidenceChanges:
-		return e.samePlace(crypto.KindViewChange, 128, 8)
+		return e.samePlace(crypto.KindViewChange, tupleSize, 8)
 	case EvidenceForkedRoot:
-		return e.samePlace(crypto.KindCheckpoint, 72, 8) &&
+		return e.samePlace(crypto.KindCheckpoint, checkpointSize, 8) &&
 			!bytes.Equal(e.First.Body[8:40], e.Second.Body[8:40])
 	case EvidenceFork:
 		return e.forked()
@@ -190,7 +190,7 @@ func (e *Evidence) samePlace(kind crypto.Kind, size, place int) bool {
 		bytes.Equal(a.Body[:place], b.Body[:place]) && !bytes.Equal(a.Body, b.Body)
 }
 
-func (e *Evidence) twoVotes(kind crypto.Kind) bool { return e.samePlace(kind, 48, 16) }
+func (e *Evidence) twoVotes(kind crypto.Kind) bool { return e.samePlace(kind, voteSize, 16) }
 
 // parseVote reads the body of a vote statement of the given kind.
 func (s *Statement) parseVote(kind crypto.Kind) (Vote, bool) {
@@ -315,7 +315,7 @@ func ContradictingChanges(a, b *VcStmt) *Evidence {
 	e := &Evidence{
 		Kind: EvidenceChanges, Culprit: a.Voter, First: a.statement(), Second: b.statement(),
 	}
-	if a.Voter != b.Voter || !e.samePlace(crypto.KindViewChange, 128, 8) {
+	if a.Voter != b.Voter || !e.samePlace(crypto.KindViewChange, tupleSize, 8) {
 		return nil
 	}
 	return e

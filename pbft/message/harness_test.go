@@ -8,11 +8,10 @@ import (
 
 	"byzd/crypto"
 	"byzd/pbft/message"
-	"byzd/pbft/pbfttest"
 	"byzd/pbft/quorum"
 )
 
-// world is a cluster whose every key the test holds: it says what correct replicas and traitors say.
+// world is a cluster whose every key the test holds: it speaks for correct replicas and traitors.
 type world struct {
 	tb      testing.TB
 	cfg     *message.Config
@@ -26,8 +25,29 @@ func newWorld(tb testing.TB, n int, scheme string) *world {
 
 func newWorldWith(tb testing.TB, n int, scheme string, p message.Params) *world {
 	tb.Helper()
-	cfg, signers := pbfttest.Config(n, scheme, p)
-	return &world{tb: tb, cfg: cfg, signers: signers}
+	s, err := crypto.SchemeByName(scheme)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	w := &world{tb: tb}
+	members := make([]message.Member, n)
+	for i := range members {
+		seed := crypto.DeriveSeed([crypto.SeedSize]byte{byte(i)}, "message test")
+		signer, err := s.NewSigner(seed)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		w.signers = append(w.signers, signer)
+		members[i] = message.Member{
+			Name: fmt.Sprintf("r%d", i), Node: crypto.NewNetworkKey(seed).ID(),
+			Key: signer.Public(),
+		}
+	}
+	w.cfg, err = message.NewConfig(crypto.Hash("message test"), s, members, p)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return w
 }
 
 // inEpoch is the same members one epoch later: everything of this world is foreign there.
@@ -273,9 +293,10 @@ func (w *world) evidence() map[string]*message.Evidence {
 		"E3": message.ContradictingNewViews(w.cfg, good, &bad),
 		"E4": message.Fork(w.prepare(1, 1, 1, refOf(low).Digest),
 			w.prepare(1, 1, 3, refOf(fork[2]).Digest), headers),
-		"E5":  message.Hiding(w.commit(1, 0, 5, a), &w.viewChange(1, 1, base, stable).Stmt),
-		"E6":  message.InvalidNewView(w.cfg, &bad),
-		"E10": message.ContradictingChanges(&changes[1].Stmt, &w.viewChange(1, 1, lock, stable).Stmt),
+		"E5": message.Hiding(w.commit(1, 0, 5, a), &w.viewChange(1, 1, base, stable).Stmt),
+		"E6": message.InvalidNewView(w.cfg, &bad),
+		"E10": message.ContradictingChanges(
+			&changes[1].Stmt, &w.viewChange(1, 1, lock, stable).Stmt),
 		"E11": message.ContradictingCheckpoints(w.cfg,
 			w.checkpoint(1, message.Ref{Seq: 8, Digest: a}, crypto.Hash("root")),
 			w.checkpoint(1, message.Ref{Seq: 8, Digest: b}, crypto.Hash("root"))),
@@ -366,7 +387,7 @@ func (w *world) samples() []sample {
 		{
 			name: "batch", m: &message.BatchReply{Batch: batch, Votes: primarys[1:]},
 			// The receiver compares the digest with the one it asked for.
-			free: [][2]int{{head + 32, head + 88}, {head + 128, head + 145}},
+			free: [][2]int{{head + 32, head + 80}, {head + 120, head + 137}},
 		},
 		{name: "decided by commits", m: w.decided(message.Proof{Commit: cc}, 2, chain...)},
 		{

@@ -28,29 +28,40 @@ const DecidedBytes = 1 << 20
 // Limits returns the limits of this configuration.
 func (c *Config) Limits() Limits {
 	n, sig := len(c.Members), c.Scheme.SignatureSize()
-	vote := 1 + 8 + 8 + 32 + 2 + 4 + sig
+	vote := 1 + voteSize + 2 + 4 + sig
 	certificate := 1 + 8 + 8 + 32 + 8*len(quorum.Set{}) + 4 + c.Scheme.CertificateSize(n)
 	checkpoint := certificate - 1 - 8 + 32
-	stmt := 128 + 2 + 4 + sig
+	stmt := tupleSize + 2 + 4 + sig
 	statements := 4 + MaxStatements*vote
 	bundles := max(c.Params.MaxBatchBytes, c.Params.MaxBundleBytes)
 	batch := HeaderSize + 4 + bundles
+	smallest := 2 + 3*8 + 4 + 1 + 4 + 4 + sig // of all bundles: one empty operation
+	bodies := max(DecidedBytes+min(MaxDecided, DecidedBytes/smallest)*(HeaderSize+4), batch)
 	newView := 8 + 4 + n*stmt + certificate + checkpoint + 4 + sig + 4 + sig
 	return Limits{
-		Vote:       frameHead + max(vote, 72+2+4+sig),
+		Vote:       frameHead + max(vote, checkpointSize+2+4+sig),
 		Complain:   frameHead + 17 + 2 + statements + 4 + sig,
 		ViewChange: frameHead + stmt + certificate + checkpoint + statements,
 		NewView:    frameHead + newView,
-		PrePrepare: frameHead + 8 + HeaderSize + 4 + MaxBundles*32 + 4 + sig,
+		PrePrepare: frameHead + 8 + HeaderSize + 4 + 32*c.Params.MaxBatchRequests + 4 + sig,
 		Submission: frameHead + c.Params.MaxBundleBytes,
 		Batch:      frameHead + batch + statements,
 		Decided: frameHead + 1 + certificate + checkpoint + 4 + MaxDecided*HeaderSize + 4 +
-			DecidedBytes + batch,
-		Evidence: frameHead + 3 + 2*(1+4+maxEvidenceBody+4+sig) +
-			4 + MaxEvidenceHeaders*HeaderSize + 4 + n*stmt,
-		Proof: frameHead + 1 + 2*certificate + checkpoint + newView,
-		Fence: frameHead + 8 + statements + 4 + stmt,
+			bodies,
+		Evidence: frameHead + c.evidenceLimit(),
+		Proof:    frameHead + 1 + 2*certificate + checkpoint + newView,
+		Fence:    frameHead + 8 + statements + 4 + stmt,
 	}
+}
+
+// evidenceLimit is the size of the largest proof that holds: of a fork with the longest chain, of
+// an invalid NEW-VIEW with everybody's tuples, or of two VIEW-CHANGEs.
+func (c *Config) evidenceLimit() int {
+	statement := func(body int) int { return 1 + 4 + body + 4 + c.Scheme.SignatureSize() }
+	fork := 2*statement(voteSize) + MaxEvidenceHeaders*HeaderSize
+	newView := statement(newViewSize) + 1 + 4 + 4 + len(c.Members)*(tupleSize+2+4)
+	changes := 2 * statement(tupleSize)
+	return 1 + 2 + max(fork, newView, changes) + 4 + 4
 }
 
 // Largest is the largest frame of any kind.

@@ -101,7 +101,8 @@ func (m *Status) encode(w *writer) {
 func decodeStatus(r *reader) *Status {
 	return &Status{
 		View: r.number(), Target: r.number(), Executed: r.number(), Stable: r.number(),
-		Tip: r.number(), Committed: Rank{r.number(), r.number()}, High: Rank{r.number(), r.number()},
+		Tip: r.number(), Committed: Rank{r.number(), r.number()},
+		High: Rank{r.number(), r.number()},
 	}
 }
 

@@ -18,8 +18,11 @@ type Tuple struct {
 // HighRank is the rank of the claimed prepared certificate.
 func (t *Tuple) HighRank() Rank { return Rank{t.HighView, t.High.Seq} }
 
+// tupleSize is the number of bytes of the signed body of a VIEW-CHANGE.
+const tupleSize = 8 + 8 + 8 + 32 + 8 + 32 + 32
+
 func (t *Tuple) body() []byte {
-	w := writer{buf: make([]byte, 0, 128)}
+	w := writer{buf: make([]byte, 0, tupleSize)}
 	t.encode(&w)
 	return w.buf
 }
@@ -152,6 +155,9 @@ type NewView struct {
 	HoldsChain bool
 }
 
+// newViewSize is the number of bytes of the signed body of a NEW-VIEW.
+const newViewSize = 8 + 2 + 8 + 32 + 8 + 8 + 32
+
 // body is the signed body of a NEW-VIEW statement. It binds who said what: a digest over the
 // tuples alone would let an accuser relabel the voters (rule R7.1).
 func (m *NewView) body(cfg *Config) []byte {
@@ -161,7 +167,7 @@ func (m *NewView) body(cfg *Config) []byte {
 		said.u16(uint16(s.Voter)) //nolint:gosec // below MaxReplicas
 		said.raw(cfg.Domain().SignBytes(crypto.KindViewChange, s.body()))
 	}
-	w := writer{buf: make([]byte, 0, 98)}
+	w := writer{buf: make([]byte, 0, newViewSize)}
 	w.u64(m.View)
 	w.u16(uint16(len(m.Stmts))) //nolint:gosec // at most MaxReplicas
 	w.u64(m.Stable.Seq)

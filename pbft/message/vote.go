@@ -21,9 +21,12 @@ func (v *Vote) Ref() Ref { return Ref{v.Seq, v.Digest} }
 // Rank is the rank of a certificate of such votes.
 func (v *Vote) Rank() Rank { return Rank{v.View, v.Seq} }
 
+// voteSize is the number of bytes of the signed body of a PREPARE or COMMIT.
+const voteSize = 8 + 8 + 32
+
 // voteBody is the signed body of PREPARE and COMMIT statements.
 func voteBody(view, seq uint64, digest crypto.Digest) []byte {
-	w := writer{buf: make([]byte, 0, 48)}
+	w := writer{buf: make([]byte, 0, voteSize)}
 	w.u64(view)
 	w.u64(seq)
 	w.digest(digest)
@@ -139,8 +142,11 @@ type Checkpoint struct {
 	Sig    []byte
 }
 
+// checkpointSize is the number of bytes of the signed body of a CHECKPOINT.
+const checkpointSize = 8 + 32 + 32
+
 func checkpointBody(seq uint64, digest, root crypto.Digest) []byte {
-	w := writer{buf: make([]byte, 0, 72)}
+	w := writer{buf: make([]byte, 0, checkpointSize)}
 	w.u64(seq)
 	w.digest(digest)
 	w.digest(root)

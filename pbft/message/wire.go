@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"fmt"
 
 	"byzd/crypto"
@@ -214,21 +215,28 @@ func verify(cfg *Config, cache Cache, m Message) error {
 }
 
 // VerifyVotes checks single votes of one statement together, as the scheme does it best: shares of
-// an aggregating scheme are added up and checked once. The verdicts are in the order of the votes.
+// an aggregating scheme are added up and checked once. froms are the peers that they came from. The
+// verdicts are in the order of the votes; a vote for something else than the first is not good.
 func VerifyVotes(cfg *Config, epoch uint64, froms []int, votes []*Vote) ([]Verified, []bool) {
-	keys := make([]crypto.PublicKey, len(votes))
-	sigs := make([][]byte, len(votes))
-	for i, v := range votes {
-		if v.Voter >= len(cfg.Members) || epoch != cfg.Epoch {
-			return make([]Verified, len(votes)), make([]bool, len(votes))
-		}
-		keys[i], sigs[i] = cfg.Members[v.Voter].Key, v.Sig
+	verified, good := make([]Verified, len(votes)), make([]bool, len(votes))
+	if len(votes) == 0 || len(froms) != len(votes) || epoch != cfg.Epoch {
+		return verified, good
 	}
-	statement := cfg.Domain().SignBytes(votes[0].Kind, votes[0].body())
-	good := cfg.Scheme.VerifyShares(keys, statement, sigs)
-	verified := make([]Verified, len(votes))
-	for i := range votes {
-		if good[i] {
+	kind, body := votes[0].Kind, votes[0].body()
+	places := make([]int, 0, len(votes))
+	keys := make([]crypto.PublicKey, 0, len(votes))
+	sigs := make([][]byte, 0, len(votes))
+	for i, v := range votes {
+		if v.Voter >= len(cfg.Members) || froms[i] < 0 || froms[i] >= len(cfg.Members) ||
+			v.Kind != kind || !bytes.Equal(v.body(), body) {
+			continue
+		}
+		places = append(places, i)
+		keys, sigs = append(keys, cfg.Members[v.Voter].Key), append(sigs, v.Sig)
+	}
+	holds := cfg.Scheme.VerifyShares(keys, cfg.Domain().SignBytes(kind, body), sigs)
+	for k, i := range places {
+		if good[i] = holds[k]; good[i] {
 			verified[i] = Verified{from: froms[i], msg: votes[i]}
 		}
 	}
