@@ -2,15 +2,21 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/urfave/cli/v2"
+
+	"byzd/daemon/genesis/strict"
 )
 
 // Main runs byzd with a command line and returns its exit code. Data goes to stdout, everything
 // else to stderr. Cancelling the context is what Ctrl-C does.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	app := newApp()
+	if words, ok := completing(args); ok {
+		return report(ctx, stderr, complete(app, words, stdout))
+	}
 	app.Reader, app.Writer, app.ErrWriter = stdin, stdout, stderr
 	ordered, err := arrange(app, args)
 	if err == nil {
@@ -25,7 +31,6 @@ func newApp() *cli.App {
 		Usage:                  "agreement among nodes of which fewer than a third lie",
 		HideVersion:            true,
 		HideHelpCommand:        true,
-		EnableBashCompletion:   true,
 		UseShortOptionHandling: false,
 		// A traitor's specification holds commas: a flag that is repeated is the only list.
 		DisableSliceFlagSeparator: true,
@@ -84,7 +89,15 @@ func unknownCommand(c *cli.Context) error {
 	if !c.Args().Present() {
 		return cli.ShowSubcommandHelp(c)
 	}
-	return usagef("see byzd --help", "there is no command %q", c.Args().First())
+	var names []string
+	for _, known := range c.Command.Subcommands {
+		names = append(names, known.Name)
+	}
+	name, hint := c.Args().First(), "see byzd --help"
+	if near := strict.Nearest(name, names); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	return usagef(hint, "there is no command %q", name)
 }
 
 // arguments returns the command's arguments if there are at least low and at most high of them;

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"byzd/daemon/genesis/strict"
 )
 
 // arrange lets flags stand anywhere on the command line: the library stops at the first argument
@@ -11,7 +13,7 @@ import (
 // its name, arguments to the end. A flag that nobody knows is an error; behind "--" nothing is a
 // flag.
 func arrange(app *cli.App, args []string) ([]string, error) {
-	if len(args) == 0 || len(args) > 1 && args[len(args)-1] == "--generate-bash-completion" {
+	if len(args) == 0 {
 		return args, nil
 	}
 	a := arranger{globals: app.Flags, commands: app.Commands}
@@ -108,36 +110,14 @@ func find(flags []cli.Flag, name string) cli.Flag {
 
 // suggest names the flag that was probably meant.
 func suggest(name string, lists ...[]cli.Flag) string {
-	best, least := "", 4
+	var names []string
 	for _, flags := range lists {
 		for _, f := range flags {
-			if d := editDistance(name, f.Names()[0]); d < least {
-				best, least = f.Names()[0], d
-			}
+			names = append(names, f.Names()[0])
 		}
 	}
-	if best == "" {
-		return "see --help of the command"
+	if near := strict.Nearest(name, names); near != "" {
+		return "did you mean --" + near + "?"
 	}
-	return "did you mean --" + best + "?"
-}
-
-// editDistance counts the letters to change, add or remove (Levenshtein).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return "see --help of the command"
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"byzd/daemon/config"
 )
 
 // The exit codes of DESIGN §9.
@@ -27,8 +29,14 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
-// Hint says what to do about the error.
-func (e *exitError) Hint() string { return e.hint }
+// Hint says what to do about the error; what lies below may know where we do not.
+func (e *exitError) Hint() string {
+	var below hinter
+	if e.hint == "" && errors.As(e.err, &below) {
+		return below.Hint()
+	}
+	return e.hint
+}
 
 // failf is an error that ends byzd with a code. hint may be empty.
 func failf(code int, hint, format string, args ...any) error {
@@ -59,6 +67,9 @@ func report(ctx context.Context, stderr io.Writer, err error) int {
 		if e.err == nil {
 			return code
 		}
+	}
+	if setting := new(config.Error); errors.As(err, &setting) && setting.Flag {
+		code = exitUsage
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		code = exitInterrupted

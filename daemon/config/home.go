@@ -48,6 +48,7 @@ const (
 type Error struct {
 	Err    error
 	Advice string
+	Flag   bool // the mistake stands on the command line
 }
 
 // Error says what is wrong.

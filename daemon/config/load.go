@@ -49,12 +49,18 @@ func Load(home Home, environ []string, flags map[string][]string) (*Config, erro
 
 // set gives a key its value, and refuses one that is not legal by name, value and origin.
 func (c *Config) set(k key, values []string, origin string) error {
+	flag := strings.HasPrefix(origin, "--")
 	if k.kind != texts && len(values) != 1 {
-		return advise("give it once", "%s is given %d times (%s)", k.name, len(values), origin)
+		return &Error{
+			Err:    fmt.Errorf("%s is given %d times (%s)", k.name, len(values), origin),
+			Advice: "give it once", Flag: flag,
+		}
 	}
 	if err := k.set(c, values); err != nil {
-		return advise(k.name+" must be "+k.legal, "%s = %.200q (%s): %w", k.name,
-			strings.Join(values, ","), origin, err)
+		return &Error{
+			Err:    fmt.Errorf("%s = %.200q (%s): %w", k.name, strings.Join(values, ","), origin, err),
+			Advice: k.name + " must be " + k.legal, Flag: flag,
+		}
 	}
 	c.origins[k.name] = origin
 	return nil
@@ -166,7 +172,10 @@ func (c *Config) loadFlags(flags map[string][]string) error {
 	for _, name := range slices.Sorted(maps.Keys(flags)) {
 		k, ok := find(name)
 		if !ok {
-			return advise(strict.Suggest(name, Keys()), "unknown setting --%s", name)
+			return &Error{
+				Err:    fmt.Errorf("unknown setting --%s", name),
+				Advice: strict.Suggest(name, Keys()), Flag: true,
+			}
 		}
 		if err := c.set(k, flags[name], "--"+name); err != nil {
 			return err

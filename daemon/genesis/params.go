@@ -79,3 +79,19 @@ func SetParam(to *message.Params, name, value string) error {
 		fmt.Errorf("there is no parameter %q", name), strict.Suggest(name, ParamNames()),
 	}
 }
+
+// ParamValue is a parameter with its value, for people.
+type ParamValue struct {
+	Name  string
+	Value int64
+	About string
+}
+
+// ParamList returns all parameters in the order of the file.
+func (g *Genesis) ParamList() []ParamValue {
+	var list []ParamValue
+	for _, p := range params() {
+		list = append(list, ParamValue{Name: p.name, Value: p.get(&g.Params), About: p.note})
+	}
+	return list
+}
