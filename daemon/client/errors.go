@@ -1,0 +1,119 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"byzd/crypto"
+)
+
+var (
+	// ErrUnknown says that a write was sent and that its outcome is not known: it may have run, it
+	// may run later, or never.
+	ErrUnknown = errors.New("the outcome is unknown: the operation may have been executed")
+	// ErrNoAnswer says that not enough members answered in time.
+	ErrNoAnswer = errors.New("not enough members answered in time")
+	// ErrGenesisChanged says that the endpoints belong to another cluster than the pinned one.
+	ErrGenesisChanged = errors.New("the endpoints belong to another cluster than before")
+	// ErrGenesisDiffers says that the endpoints do not agree on who the members are.
+	ErrGenesisDiffers = errors.New("the endpoints do not agree on the genesis")
+	// ErrUnreachable says that no endpoint told the genesis.
+	ErrUnreachable = errors.New("no endpoint could be reached")
+	// ErrClosed says that the client was closed.
+	ErrClosed = errors.New("the client is closed")
+)
+
+// NoAnswerError tells how far a request came before its time was over. It is [ErrNoAnswer], and
+// [ErrUnknown] too if a write was sent.
+type NoAnswerError struct {
+	Write     bool // the operation may change something
+	Sent      int  // nodes that the request was handed to
+	Agree     int  // members whose signed answers are equal
+	Need      int  // members that have to agree
+	Listening int  // nodes that were connected at the end
+	Notes     []string
+	cause     error
+}
+
+// Error says what is missing.
+func (e *NoAnswerError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v: %d of %d equal answers, %d nodes connected", ErrNoAnswer, e.Agree, e.Need,
+		e.Listening)
+	switch {
+	case e.Sent == 0:
+		b.WriteString("; nothing was sent")
+	case e.Write:
+		b.WriteString("; " + ErrUnknown.Error())
+	}
+	for _, note := range e.Notes {
+		b.WriteString("; " + note)
+	}
+	if e.cause != nil {
+		fmt.Fprintf(&b, " (%v)", e.cause)
+	}
+	return b.String()
+}
+
+// Hint says what may help.
+func (e *NoAnswerError) Hint() string {
+	switch {
+	case e.Listening == 0:
+		return "check --endpoints and that the nodes run (byzd status); or give more time with --timeout"
+	case e.Listening < e.Need:
+		return fmt.Sprintf("%d members have to agree: name more of them in --endpoints", e.Need)
+	default:
+		return "the cluster makes no progress, or the genesis is another one: see byzd status"
+	}
+}
+
+// Is makes the error match what it means.
+func (e *NoAnswerError) Is(target error) bool {
+	return target == ErrNoAnswer || target == ErrUnknown && e.Write && e.Sent > 0 //nolint:errorlint // Is
+}
+
+// Unwrap returns why no more was waited for.
+func (e *NoAnswerError) Unwrap() error { return e.cause }
+
+// unknownError is [ErrUnknown] with a reason that members agreed on.
+type unknownError struct{ reason string }
+
+func (e *unknownError) Error() string        { return ErrUnknown.Error() + ": " + e.reason }
+func (e *unknownError) Is(target error) bool { return target == ErrUnknown } //nolint:errorlint // Is
+func (e *unknownError) Hint() string {
+	return "read the key before you repeat the operation"
+}
+
+// adviceError is an error with what to do about it.
+type adviceError struct {
+	err  error
+	hint string
+}
+
+func (e *adviceError) Error() string { return e.err.Error() }
+func (e *adviceError) Unwrap() error { return e.err }
+func (e *adviceError) Hint() string  { return e.hint }
+
+// damagedError is a session file that cannot be read.
+type damagedError struct {
+	path string
+	err  error
+}
+
+func (e *damagedError) Error() string {
+	return fmt.Sprintf("the key's session file %s is damaged: %v", e.path, e.err)
+}
+func (e *damagedError) Unwrap() error { return e.err }
+func (e *damagedError) Hint() string {
+	return "remove the file: a new session is made, and operations under way become unknown"
+}
+
+func changedError(pin string, was, is crypto.Digest) error {
+	return &adviceError{
+		fmt.Errorf("%w: cluster %s is pinned in %s, but they say %s", ErrGenesisChanged,
+			was.Short(), pin, is.Short()),
+		"if another cluster is meant, use another --home or --key, give its genesis with --genesis, " +
+			"or remove the pinned file",
+	}
+}
