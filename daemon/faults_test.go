@@ -80,6 +80,18 @@ func (c *cluster) ready(i int) {
 	})
 }
 
+// describe says where every node stands, for failures.
+func (c *cluster) describe() string {
+	var b strings.Builder
+	for i, r := range c.nodes {
+		if r != nil {
+			_, body := c.get(i, "/status")
+			b.WriteString(body)
+		}
+	}
+	return b.String()
+}
+
 func (c *cluster) put(i int, key string) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -93,7 +105,7 @@ func (c *cluster) put(i int, key string) {
 			break
 		}
 		if ctx.Err() != nil {
-			c.t.Fatalf("put through node %d: %v", i, err)
+			c.t.Fatalf("put through node %d: %v; %s", i, err, c.describe())
 		}
 	}
 	c.t.Logf("put %s through node %d: %v", key, i, time.Since(began).Round(time.Millisecond))

@@ -18,6 +18,7 @@ type inbound struct {
 	cluster  *message.Config
 	index    map[crypto.NodeID]int
 	cache    *bundleCache
+	votes    *votes
 	tickets  chan struct{} // one for each signature check that may run at once
 	queue    chan message.Verified
 	reach    *reach
@@ -32,7 +33,7 @@ const queued = 1024
 func newInbound(cluster *message.Config, refusals *tally, closing <-chan struct{}) *inbound {
 	in := &inbound{
 		cluster: cluster, index: make(map[crypto.NodeID]int, len(cluster.Members)),
-		cache:   newBundleCache(),
+		cache: newBundleCache(), votes: newVotes(),
 		tickets: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		queue:   make(chan message.Verified, queued), reach: newReach(len(cluster.Members)),
 		refusals: refusals, closing: closing,
@@ -59,9 +60,17 @@ func (in *inbound) Receive(id crypto.NodeID, _ transport.Class, _ uint64, frame 
 		in.refusals.add("malformed")
 		return
 	}
+	vote, isVote := m.(*message.Vote)
+	if isVote && epoch == in.cluster.Epoch {
+		in.votes.put(from, vote)
+	}
 	select {
 	case in.tickets <- struct{}{}:
 	case <-in.closing:
+		return
+	}
+	if isVote && epoch == in.cluster.Epoch {
+		in.checkVotes(vote)
 		return
 	}
 	v, err := message.Verify(in.cluster, in.cache, from, epoch, m)
@@ -70,6 +79,29 @@ func (in *inbound) Receive(id crypto.NodeID, _ transport.Class, _ uint64, frame 
 		in.refusals.add(err.Error())
 		return
 	}
+	in.hand(v)
+}
+
+// checkVotes checks all votes that wait for one statement, and gives the ticket back.
+func (in *inbound) checkVotes(vote *message.Vote) {
+	box := in.votes.take(vote)
+	if box == nil {
+		<-in.tickets
+		return
+	}
+	verified, good := message.VerifyVotes(in.cluster, in.cluster.Epoch, box.froms, box.votes)
+	<-in.tickets
+	for i, v := range verified {
+		if !good[i] {
+			in.refusals.add(string(message.RefusedSignature))
+			continue
+		}
+		in.hand(v)
+	}
+}
+
+// hand puts a verified message into the queue of the loop's owner.
+func (in *inbound) hand(v message.Verified) {
 	select {
 	case in.queue <- v:
 	case <-in.closing:
