@@ -47,7 +47,8 @@ type armed struct {
 
 	seed       uint64
 	coalition  []int // ascending, itself included
-	correct    []int // everybody else, ascending: whom lies are told to
+	correct    []int // those outside the coalition, ascending
+	audience   []int // whom lies may be told to, ascending
 	now, since int64 // since: when it was armed; 0 before the first hook
 	told       place // of the first lie, for once
 	fired      atomic.Uint64
@@ -68,6 +69,9 @@ func newArmed(t *Traitor, about *Behaviour, spec *Spec) *armed {
 	for i := range t.cfg.Cluster.Members {
 		if !a.friend(i) {
 			a.correct = append(a.correct, i)
+		}
+		if i != t.cfg.Self && !(about.spares && a.friend(i)) {
+			a.audience = append(a.audience, i)
 		}
 	}
 	return a
@@ -139,23 +143,31 @@ func (a *armed) choose(t Targets, byDefault Choice, view uint64) []int {
 	case Half, One:
 		n := 1
 		if choice == Half {
-			n = max(1, len(a.correct)/2)
+			n = max(1, len(a.audience)/2)
 		}
 		return a.some(view, n)
 	case Only, Except:
-		return slices.DeleteFunc(slices.Clone(a.correct), func(node int) bool {
+		return slices.DeleteFunc(slices.Clone(a.audience), func(node int) bool {
 			return slices.Contains(t.Nodes, node) != (choice == Only)
 		})
 	case All, Listeners, Default:
 	}
-	return a.correct
+	return a.audience
 }
 
-// some returns n of the correct nodes, ascending, as the seed and the view will have it.
+// some returns n of the audience, ascending, as the seed and the view will have it.
 func (a *armed) some(view uint64, n int) []int {
-	nodes := a.order(view)
+	nodes := a.lineUp(a.audience, view)
 	nodes = nodes[:min(n, len(nodes))]
 	slices.Sort(nodes)
+	return nodes
+}
+
+// lineUp returns nodes in an order that follows from the seed, the view and the coalition.
+func (a *armed) lineUp(nodes []int, view uint64) []int {
+	nodes = slices.Clone(nodes)
+	r := a.draw(place{view: view}, uint64(len(a.coalition)))
+	r.Shuffle(len(nodes), func(i, k int) { nodes[i], nodes[k] = nodes[k], nodes[i] })
 	return nodes
 }
 

@@ -41,6 +41,7 @@ type Behaviour struct {
 
 	targets []Choice // the words that its key "to" takes
 	to      Choice   // whom it aims at by default
+	spares  bool     // its accomplices hear the truth; else they are told what all are told
 	rewrite string   // what part of its node's speech it rewrites; two of one kind contradict
 	make    func(*armed) trick
 }
@@ -164,7 +165,7 @@ func timings() []Behaviour {
 			Defence:      "bundles go to all, and each gateway's oldest has its own age: complaints",
 			Rises:        []string{"complaint", "view-change"},
 			NeedsPrimary: true,
-			Keys:         keysOf(), targets: anyNodes(), to: One, make: newCensor,
+			Keys:         keysOf(), targets: anyNodes(), to: One, make: newCensor, spares: true,
 		},
 	}
 }
@@ -181,7 +182,7 @@ func equivocations() []Behaviour {
 			Rises:        []string{"proof", "complaint"},
 			Evidence:     []string{"E1-two-prepares", "E2-two-commits"},
 			NeedsPrimary: true,
-			Keys:         keysOf(), targets: anyNodes(), to: Half, make: newEquivocatePrePrepare,
+			Keys:         keysOf(), targets: anyNodes(), to: Half, make: newEquivocatePrePrepare, spares: true,
 			rewrite: rewritesProposals,
 		},
 		{
@@ -193,7 +194,7 @@ func equivocations() []Behaviour {
 			Rises:        []string{"proof", "complaint"},
 			Evidence:     []string{"E1-two-prepares", "E2-two-commits"},
 			NeedsPrimary: true,
-			Keys:         keysOf(), targets: anyNodes(), to: All, make: newEquivocatePerPeer,
+			Keys:         keysOf(), targets: anyNodes(), to: All, make: newEquivocatePerPeer, spares: true,
 			rewrite: rewritesProposals,
 		},
 		{
@@ -205,7 +206,7 @@ func equivocations() []Behaviour {
 			Defence:  "the first vote counts, the second is a proof",
 			Rises:    []string{"vote_conflict", "proof"},
 			Evidence: []string{"E1-two-prepares", "E2-two-commits"},
-			Keys:     keysOf(), targets: anyNodes(), to: All, make: newEquivocateVotes,
+			Keys:     keysOf(), targets: anyNodes(), to: All, make: newEquivocateVotes, spares: true,
 			rewrite: rewritesVotes,
 		},
 	}
@@ -219,7 +220,7 @@ func forgeries() []Behaviour {
 			Detail:  "One bit of each signature is flipped; everything else is as it should be.",
 			Defence: "signatures are checked before the protocol sees anything",
 			Rises:   []string{"bad_signature"},
-			Keys:    keysOf(keyKind), targets: anyNodes(), to: All, make: newBadSignature,
+			Keys:    keysOf(keyKind), targets: anyNodes(), to: All, make: newBadSignature, spares: true,
 		},
 		{
 			Name: "impersonate", Group: Forgery,
@@ -228,7 +229,7 @@ func forgeries() []Behaviour {
 				"member's, with the only signature that it can make: its own.",
 			Defence: "a statement is checked with the key of whom it names",
 			Rises:   []string{"bad_signature"},
-			Keys:    keysOf(), targets: anyNodes(), to: All, make: newImpersonate,
+			Keys:    keysOf(), targets: anyNodes(), to: All, make: newImpersonate, spares: true,
 		},
 		{
 			Name: "corrupt", Group: Forgery,
@@ -236,7 +237,7 @@ func forgeries() []Behaviour {
 			Detail:  "Bits are flipped, the end is cut off, or bytes follow after the end.",
 			Defence: "strict decoding, then signatures",
 			Rises:   []string{"malformed", "bad_signature"},
-			Keys:    keysOf(keyKind), targets: anyNodes(), to: All, make: newCorrupt,
+			Keys:    keysOf(keyKind), targets: anyNodes(), to: All, make: newCorrupt, spares: true,
 		},
 		{
 			Name: "replay-old", Group: Forgery,
@@ -245,7 +246,7 @@ func forgeries() []Behaviour {
 				"is at least).",
 			Defence: "every statement names its view and place; duplicates and old ones are dropped",
 			Rises:   []string{"vote_outside_window", "vote_duplicate", "bundle_already_done"},
-			Keys:    keysOf(keyKind, keyDelay), targets: anyNodes(), to: All, make: newReplayOld,
+			Keys:    keysOf(keyKind, keyDelay), targets: anyNodes(), to: All, make: newReplayOld, spares: true,
 		},
 		{
 			Name: "wrong-digest", Group: Forgery,
@@ -255,7 +256,7 @@ func forgeries() []Behaviour {
 				"what its header says.",
 			Defence: "digests are computed, never believed",
 			Rises:   []string{"body_mismatch"},
-			Keys:    keysOf(), targets: anyNodes(), to: All, make: newWrongDigest,
+			Keys:    keysOf(), targets: anyNodes(), to: All, make: newWrongDigest, spares: true,
 			rewrite: rewritesVotes,
 		},
 	}
@@ -347,6 +348,6 @@ func gossipLies() []Behaviour {
 		Defence: "hearsay is demoted, the victim refutes; gossip's opinion moves nothing in agreement",
 		Rises:   []string{"swim_refuted"},
 		Keys:    []string{keyTo, keyVictims, keyP, keyAfter, keyOnce, keySeed, keyWith},
-		targets: []Choice{Listeners, All, Half, One}, to: Listeners, make: newGossipLie,
+		targets: []Choice{Listeners, All, Half, One}, to: Listeners, make: newGossipLie, spares: true,
 	}}
 }

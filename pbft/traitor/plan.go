@@ -15,18 +15,10 @@ import (
 // before. The sequence number does not enter: a side that was told one story is told how it goes
 // on.
 
-// order is the correct nodes as the plan of a view lines them up.
-func (a *armed) order(view uint64) []int {
-	nodes := slices.Clone(a.correct)
-	r := a.draw(place{view: view}, uint64(len(a.coalition)))
-	r.Shuffle(len(nodes), func(i, k int) { nodes[i], nodes[k] = nodes[k], nodes[i] })
-	return nodes
-}
-
 // side returns which of so many versions a node is told in a view. 0 is the honest one, which
 // accomplices get as well.
 func (a *armed) side(view uint64, node, versions int) int {
-	at := slices.Index(a.order(view), node)
+	at := slices.Index(a.lineUp(a.correct, view), node)
 	switch {
 	case at < 0:
 		return 0

@@ -47,7 +47,7 @@ const (
 	Listeners        // whoever listens to gossip
 )
 
-// Targets are the nodes that a behaviour aims at. Accomplices are never among them.
+// Targets are the nodes that a behaviour aims at.
 type Targets struct {
 	Choice Choice
 	Nodes  []int // of Only and Except

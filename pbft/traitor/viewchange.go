@@ -28,11 +28,10 @@ func newViewChangeSpam(a *armed) trick { return &viewChangeSpam{armed: a} }
 
 func (t *viewChangeSpam) say(_ int64, o Outgoing) []Outgoing {
 	v, is := o.Msg.(*message.Vote)
-	if is && v.Kind == crypto.KindCommit && v.Voter == t.traitor.cfg.Self && t.asked &&
-		!t.friend(o.To) {
+	if is && v.Kind == crypto.KindCommit && v.Voter == t.traitor.cfg.Self && t.asked {
 		return nil
 	}
-	if _, is := o.Msg.(*message.ViewChange); is && t.asked && !t.friend(o.To) {
+	if _, is := o.Msg.(*message.ViewChange); is && t.asked {
 		return nil // it has asked for more
 	}
 	return []Outgoing{o}

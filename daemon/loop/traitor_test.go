@@ -1,0 +1,804 @@
+package loop_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"byzd/crypto"
+	"byzd/daemon/disk"
+	"byzd/daemon/journal"
+	"byzd/daemon/kv"
+	"byzd/daemon/loop"
+	"byzd/pbft"
+	"byzd/pbft/message"
+	"byzd/pbft/pbfttest"
+	"byzd/pbft/traitor"
+)
+
+// player is one loop of a play, correct or not, with what is noted of it.
+type player struct {
+	journal  *journal.Journal
+	store    *kv.Store
+	loop     *loop.Loop
+	traitor  *traitor.Traitor // nil if it is correct
+	results  map[uint64]loop.Result
+	replies  []*message.Reply
+	executed map[uint64]*message.Batch
+	counters map[string]int // drops and refusals; complaint, view-change, committed, proof
+	proofs   []*message.Evidence
+	halted   string
+}
+
+// play drives loops in one goroutine, some of them traitors, and notes what they say.
+type play struct {
+	t       *testing.T
+	cfg     *message.Config
+	signers []crypto.Signer
+	players []*player
+	queue   []packet
+	now     int64
+	tag     uint64
+	said    func(from, to int, m message.Message) // sees every frame that decodes
+	paused  map[int]bool
+}
+
+func newPlay(t *testing.T, n int, rotate uint64) *play {
+	t.Helper()
+	p := message.DefaultParams()
+	p.CheckpointEvery, p.Window, p.RotateEvery, p.Testnet = 8, 32, rotate, true
+	cfg, signers := pbfttest.Config(n, crypto.SchemeEd25519, p)
+	s := &play{
+		t: t, cfg: cfg, signers: signers, now: 1_000_000, paused: map[int]bool{},
+	}
+	for i := range n {
+		s.players = append(s.players, s.open(i))
+	}
+	s.runFor(600, nil) // the fences are lifted
+	return s
+}
+
+type stageLinks struct {
+	s    *play
+	self int
+}
+
+func (k stageLinks) Send(to int, _ message.Type, frame []byte) {
+	for i := range k.s.players {
+		if i != k.self && (to == pbft.All || i == to) {
+			k.s.queue = append(k.s.queue, packet{k.self, i, frame})
+		}
+	}
+}
+
+func (s *play) sealer(i int) message.Sealer {
+	return message.Sealer{Config: s.cfg, Self: i, Signer: s.signers[i]}
+}
+
+func (s *play) open(i int) *player {
+	s.t.Helper()
+	p := &player{
+		store: kv.New(), results: map[uint64]loop.Result{},
+		executed: map[uint64]*message.Batch{}, counters: map[string]int{},
+	}
+	j, err := journal.Open(disk.NewMemory(), journal.Options{Cluster: s.cfg.Cluster})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	p.journal = j
+	p.loop, err = loop.Open(loop.Config{
+		Cluster: s.cfg, Self: i, Journal: j, Store: p.store, Links: stageLinks{s, i},
+		Sealer: s.sealer(i), Watch: p.watch,
+		Applied: func(a *loop.Applied) {
+			for _, r := range a.Own {
+				p.results[r.Tag] = r
+			}
+			for _, r := range a.Replies {
+				p.replies = append(p.replies, r.Reply)
+			}
+			if a.Batch != nil {
+				p.executed[a.Batch.Header.Seq] = a.Batch
+			}
+		},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	p.loop.Tick(s.now)
+	return p
+}
+
+func (p *player) watch(e pbft.Effect) {
+	switch e := e.(type) {
+	case pbft.Halt:
+		p.halted = e.Why
+	case pbft.Dropped:
+		p.counters[string(e.Why)]++
+	case pbft.Accuse:
+		p.proofs = append(p.proofs, e.Evidence)
+		p.counters["proof"]++
+	case pbft.Observed:
+		switch e.Event {
+		case pbft.EventComplained:
+			p.counters["complaint"]++
+		case pbft.EventViewChange:
+			// A step to the next view may be planned. Giving up a view that never began is not.
+			var to uint64
+			if _, err := fmt.Sscanf(e.Note, "to view %d", &to); err == nil && to > e.View+1 {
+				p.counters["view-change"]++
+			}
+		case pbft.EventCommitted:
+			p.counters["committed"]++
+		default:
+		}
+	}
+}
+
+// arm makes a node a traitor. coalition are all of them.
+func (s *play) arm(i int, coalition []int, specs ...string) {
+	s.t.Helper()
+	cfg := traitor.Config{
+		Cluster: s.cfg, Self: i, Sealer: s.sealer(i), Coalition: coalition, Forge: loop.Forger{},
+	}
+	for _, text := range specs {
+		spec, err := traitor.Parse(text)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		cfg.Specs = append(cfg.Specs, spec)
+	}
+	tr, err := traitor.New(cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.players[i].traitor = tr
+	s.players[i].loop.SetAdversary(tr)
+}
+
+func (s *play) turn(i int) {
+	p := s.players[i]
+	p.loop.EndTurn()
+	for !p.loop.Idle() {
+		lsn := p.loop.Staged()
+		if err := p.journal.Flush(); err != nil {
+			s.t.Fatal(err)
+		}
+		p.loop.Release(lsn)
+		p.loop.Resume()
+	}
+}
+
+func (s *play) run() {
+	for range 10_000 {
+		for i := range s.players {
+			if !s.paused[i] {
+				s.turn(i)
+			}
+		}
+		if len(s.queue) == 0 {
+			return
+		}
+		batch := s.queue
+		s.queue = nil
+		for _, p := range batch {
+			if !s.paused[p.to] {
+				s.deliver(p)
+			}
+		}
+	}
+	s.t.Fatal("the play does not come to rest")
+}
+
+// deliver does what a daemon does with a frame.
+func (s *play) deliver(p packet) {
+	to := s.players[p.to]
+	epoch, m, err := message.Decode(p.frame)
+	if err != nil {
+		to.counters["malformed"]++
+		return
+	}
+	if s.said != nil {
+		s.said(p.from, p.to, m)
+	}
+	v, err := message.Verify(s.cfg, noCache{}, p.from, epoch, m)
+	if err != nil {
+		to.counters[err.Error()]++
+		proof, provable := message.Incriminate(s.cfg, p.from, epoch, m)
+		if !provable {
+			return
+		}
+		v = proof
+	}
+	to.loop.Receive(v)
+}
+
+func (s *play) runFor(ms int64, done func() bool) bool {
+	for end := s.now + ms; s.now < end; {
+		s.run()
+		if done != nil && done() {
+			return true
+		}
+		s.now += 10
+		for i, p := range s.players {
+			if !s.paused[i] {
+				p.loop.Tick(s.now)
+			}
+		}
+	}
+	return done == nil || done()
+}
+
+// submit brings an operation of a client to a node and returns its tag.
+func (s *play) submit(i int, client string, op kv.Op) uint64 {
+	s.t.Helper()
+	data, err := kv.Encode(op)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.tag++
+	if !s.players[i].loop.Submit(message.Item{Op: data}, client, s.tag) {
+		s.t.Fatalf("node %d is busy", i)
+	}
+	return s.tag
+}
+
+func (s *play) correct() []int {
+	var list []int
+	for i, p := range s.players {
+		if p.traitor == nil {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// wave puts once through every correct node, and waits until all are acknowledged.
+func (s *play) wave(k int) {
+	s.t.Helper()
+	waits := map[uint64]int{}
+	for _, i := range s.correct() {
+		put := kv.Put{Key: fmt.Appendf(nil, "k%d", k%7), Value: fmt.Appendf(nil, "%d of %d", k, i)}
+		waits[s.submit(i, "client", put)] = i
+	}
+	start := s.now
+	acknowledged := s.runFor(10_000, func() bool {
+		for tag, i := range waits {
+			if _, done := s.players[i].results[tag]; done {
+				delete(waits, tag)
+			}
+		}
+		return len(waits) == 0
+	})
+	if acknowledged {
+		s.runFor(50, nil) // let time pass for what is done in its course
+		return
+	}
+	for _, i := range s.correct() {
+		s.t.Logf("node %d: %+v %v", i, s.players[i].loop.Replica().Status(), s.players[i].counters)
+	}
+	s.t.Fatalf("wave %d: %d puts were not acknowledged within %d ms", k, len(waits), s.now-start)
+}
+
+func (s *play) fired() uint64 {
+	sum := uint64(0)
+	for _, p := range s.players {
+		if p.traitor != nil {
+			for _, n := range p.traitor.Fired() {
+				sum += n
+			}
+		}
+	}
+	return sum
+}
+
+// rose reports whether one of some counters rose on a correct node.
+func (s *play) rose(names []string) bool {
+	return slices.ContainsFunc(s.correct(), func(i int) bool {
+		return slices.ContainsFunc(names, func(name string) bool {
+			return s.players[i].counters[name] > 0
+		})
+	})
+}
+
+// agree checks agreement among the correct nodes: the same batch at each sequence number, the same
+// state in the end, and nobody stopped.
+func (s *play) agree() {
+	s.t.Helper()
+	settled := func() bool {
+		first := s.players[s.correct()[0]].store.Root()
+		for _, i := range s.correct() {
+			if s.players[i].store.Root() != first {
+				return false
+			}
+		}
+		return true
+	}
+	if !s.runFor(10_000, settled) {
+		s.t.Error("the correct nodes do not reach one state")
+	}
+	batches := map[uint64]crypto.Digest{}
+	for _, i := range s.correct() {
+		p := s.players[i]
+		if p.halted != "" {
+			s.t.Errorf("node %d halted: %s", i, p.halted)
+		}
+		for seq, b := range p.executed {
+			d := b.Header.Digest()
+			if other, known := batches[seq]; known && other != d {
+				s.t.Errorf("two batches were executed at %d", seq)
+			}
+			batches[seq] = d
+		}
+	}
+}
+
+// proven checks the proofs that correct nodes hold: they verify, they name nobody but traitors, and
+// they are of the kinds that the catalogue promises.
+func (s *play) proven(kinds map[int][]string) {
+	s.t.Helper()
+	named := map[int]bool{}
+	for _, i := range s.correct() {
+		for _, e := range s.players[i].proofs {
+			if err := e.Verify(s.cfg); err != nil {
+				s.t.Errorf("node %d holds a proof that does not verify: %v", i, err)
+			}
+			if s.players[e.Culprit].traitor == nil {
+				s.t.Errorf("node %d accuses the correct node %d of %v", i, e.Culprit, e.Kind)
+			} else if !slices.Contains(kinds[e.Culprit], e.Kind.String()) {
+				s.t.Errorf("node %d proves %v against %d, not one of %v",
+					i, e.Kind, e.Culprit, kinds[e.Culprit])
+			}
+			named[e.Culprit] = true
+		}
+	}
+	for culprit, list := range kinds {
+		if len(list) > 0 && !named[culprit] {
+			s.t.Errorf("no correct node holds a proof against %d", culprit)
+		}
+	}
+}
+
+// Every behaviour that speaks to other nodes fires, on the first primary and on the last node, while
+// the correct nodes serve their clients and agree, its defence rises, and exactly what is provable is
+// proved.
+func TestEveryLie(t *testing.T) {
+	for _, b := range lies() {
+		for _, node := range []int{0, 3} {
+			t.Run(fmt.Sprintf("%s on %d", b.Name, node), func(t *testing.T) {
+				rotate := uint64(0)
+				leads := slices.Contains(b.Rises, "view-change")
+				if b.NeedsViewChange || (b.NeedsPrimary || leads) && node != 0 {
+					rotate = 8
+				}
+				s := newPlay(t, 4, rotate)
+				s.arm(node, nil, b.Name)
+				done := func() bool {
+					return s.fired() > 0 && s.rose(b.Rises) &&
+						(len(b.Evidence) == 0 || s.rose([]string{"proof"}))
+				}
+				k := 0
+				for ; k < 60 && !done(); k++ {
+					s.wave(k)
+				}
+				for range 5 { // and life goes on
+					s.wave(k)
+					k++
+				}
+				fired := s.players[node].traitor.Fired()[b.Name]
+				if fired == 0 {
+					t.Errorf("it never fired: %v", s.players[node].traitor.Status())
+				}
+				if !s.rose(b.Rises) {
+					t.Errorf("none of %v rose on a correct node: %v", b.Rises,
+						s.players[1].counters)
+				}
+				s.agree()
+				s.proven(map[int][]string{node: b.Evidence})
+				t.Logf("%d lies in %d waves, view %d: %s", fired, k,
+					s.players[1].loop.Replica().Status().View, s.summary(b.Rises))
+			})
+		}
+	}
+}
+
+// summary tells what rose on correct nodes.
+func (s *play) summary(names []string) string {
+	var parts []string
+	for _, name := range names {
+		sum := 0
+		for _, i := range s.correct() {
+			sum += s.players[i].counters[name]
+		}
+		parts = append(parts, fmt.Sprintf("%s %d", name, sum))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Two traitors of four that collude make the two correct nodes execute different batches at one
+// sequence number, whichever of the equivocations they are told to use: more than f lie, and
+// agreement breaks. Each side's commit certificate names both of them.
+func TestCoalitionSplitsTheCorrect(t *testing.T) {
+	for _, specs := range [][2]string{
+		{"equivocate-preprepare", "equivocate-votes"},
+		{"equivocate-preprepare", "equivocate-preprepare"},
+		{"equivocate-per-peer", "equivocate-votes"},
+		{"equivocate-preprepare:from-seq=5", "equivocate-votes:from-seq=5"},
+		{"equivocate-preprepare:seed=7", "equivocate-votes:seed=7"},
+		{"equivocate-preprepare:with=3", "equivocate-votes:with=0"},
+	} {
+		t.Run(strings.Join(specs[:], " and "), func(t *testing.T) {
+			s := newPlay(t, 4, 0)
+			coalition := []int{0, 3}
+			if strings.Contains(specs[0], "with=") {
+				coalition = nil
+			}
+			s.arm(0, coalition, specs[0])
+			s.arm(3, coalition, specs[1])
+			signers := map[crypto.Digest]map[int]bool{} // of COMMITs for each batch
+			s.said = func(from, _ int, m message.Message) {
+				if v, is := m.(*message.Vote); is && v.Kind == crypto.KindCommit && from == v.Voter {
+					if signers[v.Digest] == nil {
+						signers[v.Digest] = map[int]bool{}
+					}
+					signers[v.Digest][v.Voter] = true
+				}
+			}
+			split := uint64(0)
+			for k := 0; k < 20 && split == 0; k++ {
+				for _, i := range []int{1, 2} {
+					s.submit(i, "client", kv.Put{Key: []byte("k"), Value: fmt.Appendf(nil, "%d", i)})
+				}
+				s.runFor(500, func() bool { split = s.split(1, 2); return split > 0 })
+			}
+			if split == 0 {
+				t.Fatalf("the correct nodes still agree: %v %v %v %v", s.players[0].traitor,
+					s.players[3].traitor, s.players[1].counters, s.players[2].counters)
+			}
+			for _, i := range []int{1, 2} {
+				d := s.players[i].executed[split].Header.Digest()
+				if !signers[d][0] || !signers[d][3] || !signers[d][i] || signers[d][3-i] {
+					t.Errorf("node %d executed what %v committed", i, signers[d])
+				}
+			}
+			for _, i := range []int{0, 3} {
+				if s.players[i].halted != "" {
+					t.Errorf("traitor %d stopped: %s", i, s.players[i].halted)
+				}
+				if s.players[i].traitor.Status()[0].Fired == 0 {
+					t.Errorf("traitor %d told no lie", i)
+				}
+			}
+			t.Logf("split at %d", split)
+		})
+	}
+}
+
+// split returns the lowest sequence number at which two nodes executed different batches, or 0.
+func (s *play) split(a, b int) uint64 {
+	for seq := uint64(1); ; seq++ {
+		one, other := s.players[a].executed[seq], s.players[b].executed[seq]
+		if one == nil || other == nil {
+			return 0
+		}
+		if one.Header.Digest() != other.Header.Digest() {
+			return seq
+		}
+	}
+}
+
+// lies lists the catalogue's behaviours that speak to other nodes.
+func lies() []traitor.Behaviour {
+	return slices.DeleteFunc(traitor.Catalogue(), func(b traitor.Behaviour) bool {
+		return b.Group == traitor.Clients || b.Group == traitor.Gossip
+	})
+}
+
+// Two traitors of seven, with different behaviours and in one coalition, do no more than one of
+// four: both fire, the others serve and agree, and only what is provable is proved.
+func TestTwoDifferentLies(t *testing.T) {
+	all := lies()
+	for i := range all {
+		for _, step := range []int{1, 6} {
+			first, second := all[i], all[(i+step)%len(all)]
+			t.Run(first.Name+" and "+second.Name, func(t *testing.T) { twoLies(t, first, second) })
+		}
+	}
+}
+
+func twoLies(t *testing.T, first, second traitor.Behaviour) {
+	t.Helper()
+	s := newPlay(t, 7, 8)
+	s.arm(0, []int{0, 3}, first.Name)
+	s.arm(3, []int{0, 3}, second.Name)
+	done := func() bool {
+		proven := map[int]bool{}
+		for _, i := range s.correct() {
+			for _, e := range s.players[i].proofs {
+				proven[e.Culprit] = true
+			}
+		}
+		return s.players[0].traitor.Fired()[first.Name] > 0 && s.rose(first.Rises) &&
+			s.players[3].traitor.Fired()[second.Name] > 0 && s.rose(second.Rises) &&
+			(len(first.Evidence) == 0 || proven[0]) && (len(second.Evidence) == 0 || proven[3])
+	}
+	k := 0
+	for ; k < 100 && !done(); k++ {
+		s.wave(k)
+	}
+	if !done() {
+		t.Errorf("after %d waves: %v %v; %s; %s", k, s.players[0].traitor, s.players[3].traitor,
+			s.summary(first.Rises), s.summary(second.Rises))
+	}
+	s.wave(k)
+	s.agree()
+	s.proven(map[int][]string{0: first.Evidence, 3: second.Evidence})
+}
+
+// person is a client with a key of its own, who believes f+1 equal replies of distinct members.
+type person struct {
+	s       *play
+	key     crypto.NetworkKey
+	session uint64
+	next    uint64
+}
+
+// request signs an operation, or a REGISTER if there is no session yet.
+func (c *person) request(op []byte) *message.ClientRequest {
+	c.next++
+	r := &message.ClientRequest{Session: c.session, Seq: c.next, Ack: c.next, Op: op}
+	if c.session == 0 {
+		r.Ack = 0
+	}
+	message.SealClientRequest(c.s.cfg.RequestDomain(), c.key, r)
+	return r
+}
+
+// bring hands a request to a node.
+func (c *person) bring(i int, r *message.ClientRequest) {
+	c.s.t.Helper()
+	c.s.tag++
+	if !c.s.players[i].loop.Submit(message.Item{Signed: r}, "person", c.s.tag) {
+		c.s.t.Fatalf("node %d is busy", i)
+	}
+	c.s.runFor(1000, nil)
+}
+
+// replies counts the members that gave each reply to a request, and returns what one said first.
+func (c *person) replies(r *message.ClientRequest, member int) (map[crypto.Digest]int, *message.Reply) {
+	c.s.t.Helper()
+	count := map[crypto.Digest]int{}
+	var said *message.Reply
+	for i, p := range c.s.players {
+		seen := map[crypto.Digest]bool{}
+		for _, reply := range p.replies {
+			if reply.Seq != r.Seq || r.Session != 0 && reply.Session != r.Session {
+				continue
+			}
+			if err := reply.Verify(c.s.cfg); err != nil || reply.Member != i {
+				c.s.t.Errorf("a reply of member %d does not verify: %v", i, err)
+			}
+			if !seen[reply.Leaf()] {
+				seen[reply.Leaf()] = true
+				count[reply.Leaf()]++
+			}
+			if i == member && said == nil {
+				said = reply
+			}
+		}
+	}
+	return count, said
+}
+
+// believed returns the reply that f+1 members gave, which member also did, or nil.
+func (c *person) believed(r *message.ClientRequest) *message.Reply {
+	for i := range c.s.players {
+		count, said := c.replies(r, i)
+		if said != nil && count[said.Leaf()] >= c.s.cfg.Sizes.Weak {
+			return said
+		}
+	}
+	return nil
+}
+
+// value reads a key in a node's store, past all protocol.
+func (p *player) value(t *testing.T, key string) string {
+	t.Helper()
+	op, err := kv.Encode(kv.Range{Key: []byte(key)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return firstValue(t, p.store.Clone().Apply(op))
+}
+
+func firstValue(t *testing.T, result []byte) string {
+	t.Helper()
+	r, err := kv.DecodeResult(result)
+	if err != nil {
+		t.Fatalf("a result does not decode: %v", err)
+	}
+	if len(r.KVs) == 0 {
+		return ""
+	}
+	return string(r.KVs[0].Value)
+}
+
+// ask brings a plain operation to a node and returns what its client is told, "silence" included.
+func (s *play) ask(i int, client string, op kv.Op) (loop.Result, bool) {
+	s.t.Helper()
+	tag := s.submit(i, client, op)
+	s.runFor(1000, nil)
+	r, told := s.players[i].results[tag]
+	return r, told
+}
+
+// A client of the node that confirms and forgets is fooled; one that wants f+1 replies is not.
+func TestAckAndForget(t *testing.T) {
+	s := newPlay(t, 4, 0)
+	s.arm(3, nil, "ack-and-forget")
+	r, told := s.ask(3, "trusting", kv.Put{Key: []byte("k"), Value: []byte("v")})
+	if res, err := kv.DecodeResult(r.Value); !told || err != nil || res.Code != kv.CodeOK {
+		t.Errorf("its client was not told that all went well: %v, %v", res, err)
+	}
+	for i, p := range s.players {
+		if got := p.value(t, "k"); got != "" {
+			t.Errorf("node %d executed the put: %q", i, got)
+		}
+	}
+	s.doubter(t, 1)
+}
+
+// A client of the node that processes and keeps silent waits in vain, although it was served.
+func TestProcessAndMute(t *testing.T) {
+	s := newPlay(t, 4, 0)
+	s.arm(3, nil, "process-and-mute")
+	if r, told := s.ask(3, "patient", kv.Put{Key: []byte("k"), Value: []byte("v")}); told {
+		t.Errorf("its client was answered: %v", r)
+	}
+	for i, p := range s.players {
+		if got := p.value(t, "k"); got != "v" {
+			t.Errorf("node %d has %q", i, got)
+		}
+	}
+	s.doubter(t, 0)
+}
+
+// Clients of the node that contradicts itself read different values of one key.
+func TestContradict(t *testing.T) {
+	s := newPlay(t, 4, 0)
+	s.arm(3, nil, "contradict")
+	s.ask(1, "writer", kv.Put{Key: []byte("k"), Value: []byte("truth")})
+	read := map[string]bool{}
+	for _, client := range []string{"ann", "bob"} {
+		r, told := s.ask(3, client, kv.Range{Key: []byte("k")})
+		if !told {
+			t.Fatalf("%s was told nothing", client)
+		}
+		read[firstValue(t, r.Value)] = true
+	}
+	if len(read) != 2 || read["truth"] {
+		t.Errorf("ann and bob read %v", read)
+	}
+	s.doubter(t, 1)
+}
+
+// Clients of the node that lies in its replies all read the same wrong value.
+func TestLieReply(t *testing.T) {
+	s := newPlay(t, 4, 0)
+	s.arm(3, nil, "lie-reply")
+	s.ask(1, "writer", kv.Put{Key: []byte("k"), Value: []byte("truth")})
+	read := map[string]bool{}
+	for _, client := range []string{"ann", "bob"} {
+		r, _ := s.ask(3, client, kv.Range{Key: []byte("k")})
+		read[firstValue(t, r.Value)] = true
+	}
+	if len(read) != 1 || read["truth"] {
+		t.Errorf("ann and bob read %v", read)
+	}
+	r, _ := s.ask(1, "carl", kv.Range{Key: []byte("k")})
+	if got := firstValue(t, r.Value); got != "truth" {
+		t.Errorf("the client of a correct node reads %q", got)
+	}
+	s.doubter(t, 1)
+}
+
+// doubter plays a client that trusts no node: it asks the traitor (3) first, then a correct node,
+// and in the end believes what is true. alone is how many members give the traitor's own answer.
+func (s *play) doubter(t *testing.T, alone int) {
+	t.Helper()
+	c := &person{s: s, key: crypto.NewNetworkKey([32]byte{9})}
+	register := c.request(nil)
+	c.bring(1, register)
+	session := c.believed(register)
+	if session == nil || session.Outcome != uint8(pbft.Registered) {
+		t.Fatalf("no session: %+v", session)
+	}
+	c.session = session.Session
+	for _, op := range []kv.Op{
+		kv.Put{Key: []byte("d"), Value: []byte("doubt")}, kv.Range{Key: []byte("d")},
+	} {
+		data, err := kv.Encode(op)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := c.request(data)
+		c.bring(3, r)
+		c.bring(1, r) // nothing was believed, or it wants to be sure
+		count, lie := c.replies(r, 3)
+		if alone == 0 && lie != nil || alone > 0 && (lie == nil || count[lie.Leaf()] != alone) {
+			t.Errorf("the traitor's answer %v is given by other than %d members", lie, alone)
+		}
+		truth := c.believed(r)
+		if truth == nil || truth.Member == 3 {
+			t.Fatalf("no correct reply to %T is believed: %v", op, count)
+		}
+		if res, err := kv.DecodeResult(truth.Result); err != nil || res.Code != kv.CodeOK ||
+			len(res.KVs) > 0 && string(res.KVs[0].Value) != "doubt" {
+			t.Errorf("what is believed of %T is wrong: %+v, %v", op, res, err)
+		}
+	}
+	for _, i := range s.correct() {
+		if got := s.players[i].value(t, "d"); got != "doubt" {
+			t.Errorf("node %d has %q", i, got)
+		}
+	}
+	if s.fired() == 0 {
+		t.Error("no lie was told")
+	}
+	s.agree()
+	s.proven(nil)
+}
+
+// What a node lies about can be changed while it runs; what it is not armed for any more ends.
+func TestTraitorIsReplacedAtRunTime(t *testing.T) {
+	s := newPlay(t, 4, 0)
+	s.arm(3, nil, "mute")
+	s.wave(0)
+	muted := s.fired()
+	if muted == 0 {
+		t.Fatal("it said something")
+	}
+	s.arm(3, nil, "impersonate")
+	s.wave(1)
+	if got := s.players[3].traitor.Fired(); got["impersonate"] == 0 || len(got) != 1 {
+		t.Errorf("after the change it told %v", got)
+	}
+	s.players[3].loop.SetAdversary(nil)
+	before := s.fired()
+	s.wave(2)
+	if s.fired() != before {
+		t.Error("it lies on")
+	}
+	s.agree()
+	s.proven(nil)
+}
+
+// The same specs and the same inputs give the same lies, frame for frame.
+func TestLiesCanBeRepeated(t *testing.T) {
+	for _, spec := range []string{"corrupt:p=0.5", "equivocate-per-peer", "replay-old", "mute:p=0.3"} {
+		transcript := func(seed string) crypto.Digest {
+			s := newPlay(t, 4, 8)
+			s.arm(0, nil, spec+seed)
+			var d crypto.Digest
+			s.said = func(from, to int, m message.Message) {
+				frame := message.Encode(s.cfg.Epoch, m)
+				d = crypto.Hash("transcript", d[:], []byte{byte(from), byte(to)}, frame)
+			}
+			for k := range 12 {
+				s.wave(k)
+			}
+			return d
+		}
+		seed := ",seed="
+		if !strings.Contains(spec, ":") {
+			seed = ":seed="
+		}
+		one := transcript(seed + "1")
+		if transcript(seed+"1") != one {
+			t.Errorf("%s: the same seed gives another run", spec)
+		}
+		if transcript(seed+"2") == one && spec != "equivocate-per-peer" {
+			t.Errorf("%s: another seed gives the same run", spec)
+		}
+	}
+}
