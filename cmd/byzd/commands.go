@@ -5,12 +5,16 @@ import "github.com/urfave/cli/v2"
 // commands lists every command of byzd; each stands in a file of its name.
 func commands() []*cli.Command {
 	return []*cli.Command{
+		casCommand(),
 		completionCommand(),
 		configCommand(),
+		delCommand(),
 		genesisCommand(),
+		getCommand(),
 		initCommand(),
 		keygenCommand(),
 		membersCommand(),
+		putCommand(),
 		runCommand(),
 		statusCommand(),
 		testnetCommand(),

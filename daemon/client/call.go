@@ -338,6 +338,7 @@ func (c *Client) noAnswer(k *call, write bool, cause error) error {
 	defer c.mu.Unlock()
 	e := &NoAnswerError{
 		Write: write, Sent: len(k.tried), Need: k.need, Listening: c.listeningLocked(), cause: cause,
+		Registering: k.key.session == 0,
 	}
 	for _, members := range k.tally {
 		e.Agree = max(e.Agree, len(members))

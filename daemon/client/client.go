@@ -186,7 +186,7 @@ func (c *Client) note(endpoint string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.links[endpoint] != nil {
-		c.notes[endpoint] = err.Error()
+		c.notes[endpoint] = brief(err)
 	}
 }
 

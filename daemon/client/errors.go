@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/grpc/status"
+
 	"byzd/crypto"
 )
 
@@ -32,8 +34,10 @@ type NoAnswerError struct {
 	Agree     int  // members whose signed answers are equal
 	Need      int  // members that have to agree
 	Listening int  // nodes that were connected at the end
-	Notes     []string
-	cause     error
+	// Registering says that the request asked for a session; the operation was not sent.
+	Registering bool
+	Notes       []string
+	cause       error
 }
 
 // Error says what is missing.
@@ -42,7 +46,7 @@ func (e *NoAnswerError) Error() string {
 	fmt.Fprintf(&b, "%v: %d of %d equal answers, %d nodes connected", ErrNoAnswer, e.Agree, e.Need,
 		e.Listening)
 	switch {
-	case e.Sent == 0:
+	case e.Registering || e.Sent == 0:
 		b.WriteString("; nothing was sent")
 	case e.Write:
 		b.WriteString("; " + ErrUnknown.Error())
@@ -62,7 +66,8 @@ func (e *NoAnswerError) Hint() string {
 	case e.Listening == 0:
 		return "check --endpoints and that the nodes run (byzd status); or give more time with --timeout"
 	case e.Listening < e.Need:
-		return fmt.Sprintf("%d members have to agree: name more of them in --endpoints", e.Need)
+		return fmt.Sprintf("%d members have to agree, and too few could be reached: see byzd status, or "+
+			"name more in --endpoints", e.Need)
 	default:
 		return "the cluster makes no progress, or the genesis is another one: see byzd status"
 	}
@@ -107,6 +112,15 @@ func (e *damagedError) Error() string {
 func (e *damagedError) Unwrap() error { return e.err }
 func (e *damagedError) Hint() string {
 	return "remove the file: a new session is made, and operations under way become unknown"
+}
+
+// brief is what a person needs of a gRPC error.
+func brief(err error) string {
+	text := status.Convert(err).Message()
+	if at := strings.LastIndex(text, "dial "); at >= 0 {
+		text = strings.TrimRight(text[at:], `"`)
+	}
+	return text
 }
 
 func changedError(pin string, was, is crypto.Digest) error {

@@ -83,7 +83,7 @@ func agree(answers []told) (*genesis.Genesis, error) {
 		a := &answers[i]
 		switch {
 		case a.err != nil:
-			failures = append(failures, fmt.Errorf("%s: %w", a.endpoint, a.err))
+			failures = append(failures, fmt.Errorf("%s: %s", a.endpoint, brief(a.err)))
 		case first == nil:
 			first = a
 		case a.genesis.ClusterID() != first.genesis.ClusterID():
