@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"sync"
 
@@ -83,6 +84,9 @@ type Journal struct {
 	closed   bool
 
 	out writer
+
+	cutting sync.Mutex // held through a truncation
+	doomed  string     // a segment that the index has forgotten and the disk perhaps not
 }
 
 // batch is what one flush writes.
@@ -159,9 +163,15 @@ func (j *Journal) Bounds() (first, last uint64) {
 }
 
 // TruncateBefore removes the segments that hold only records before lsn. The segment being written
-// stays. It syncs the names after each, so that a crash cannot leave a hole.
+// stays. It syncs the names after each, and finishes first what an earlier call could not, so that
+// neither a crash nor an error leaves a hole.
 func (j *Journal) TruncateBefore(lsn uint64) error {
+	j.cutting.Lock()
+	defer j.cutting.Unlock()
 	for {
+		if err := j.bury(); err != nil {
+			return fmt.Errorf("truncate journal: %w", err)
+		}
 		j.mu.Lock()
 		if j.closed {
 			j.mu.Unlock()
@@ -174,13 +184,23 @@ func (j *Journal) TruncateBefore(lsn uint64) error {
 		}
 		j.segments = slices.Delete(j.segments, 0, 1)
 		j.mu.Unlock()
-		if err := j.disk.Remove(first.name); err != nil {
-			return fmt.Errorf("truncate journal: %w", err)
-		}
-		if err := j.disk.SyncDir(); err != nil {
-			return fmt.Errorf("truncate journal: %w", err)
-		}
+		j.doomed = first.name
 	}
+}
+
+// bury removes the file of a segment that the index has forgotten, durably.
+func (j *Journal) bury() error {
+	if j.doomed == "" {
+		return nil
+	}
+	if err := j.disk.Remove(j.doomed); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := j.disk.SyncDir(); err != nil {
+		return err
+	}
+	j.doomed = ""
+	return nil
 }
 
 // SyncMark makes the mark durable, so that from now on even a power cut leaves it exact. It is
