@@ -24,7 +24,7 @@ func (n *node) Status(ctx context.Context) (*operator.Status, error) {
 		Testnet: n.cluster.Params.Testnet, PID: os.Getpid(), Epoch: n.cluster.Epoch,
 		UptimeMS: time.Since(n.began).Milliseconds(),
 		Evidence: n.evidence.list(), Drops: n.drops.snapshot(), Refusals: n.refusals.snapshot(),
-		Events: n.events.snapshot(), Traitors: []operator.Traitor{},
+		Gossip: n.discovery.gossip.Counters(), Events: n.events.snapshot(), Traitors: []operator.Traitor{},
 	}
 	if err := n.owner.do(ctx, func(l *loop.Loop) { n.fill(st, l) }); err != nil {
 		return nil, err

@@ -26,6 +26,7 @@ type Status struct {
 	Evidence []Evidence        `json:"evidence"`
 	Drops    map[string]uint64 `json:"drops"`    // by the protocol
 	Refusals map[string]uint64 `json:"refusals"` // before the protocol
+	Gossip   map[string]uint64 `json:"gossip"`   // by gossip
 	Events   map[string]uint64 `json:"events"`
 }
 

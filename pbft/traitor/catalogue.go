@@ -346,7 +346,7 @@ func gossipLies() []Behaviour {
 		Detail: "Its membership agent declares its victims (by default all other nodes) dead to " +
 			"whoever listens (key to).",
 		Defence: "hearsay is demoted, the victim refutes; gossip's opinion moves nothing in agreement",
-		Rises:   []string{"swim_refuted"},
+		Rises:   []string{"hearsay_demoted"},
 		Keys:    []string{keyTo, keyVictims, keyP, keyAfter, keyOnce, keySeed, keyWith},
 		targets: []Choice{Listeners, All, Half, One}, to: Listeners, make: newGossipLie, spares: true,
 	}}
