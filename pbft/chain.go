@@ -59,8 +59,16 @@ func (r *Replica) learnBatch(b *message.Batch) *entry {
 		copy(e.bundles, b.Bundles)
 		e.missing = 0
 		r.checkBody(e)
+		r.forgetComplete()
 	}
 	return e
+}
+
+// forgetComplete drops from the list of incomplete entries those that are not, or are forgotten.
+func (r *Replica) forgetComplete() {
+	r.incomplete = slices.DeleteFunc(r.incomplete, func(e *entry) bool {
+		return e.missing == 0 || r.entries[e.ref.Digest] != e
+	})
 }
 
 func (r *Replica) checkBody(e *entry) {
@@ -80,15 +88,13 @@ func (r *Replica) learnBundle(b *message.Bundle) {
 		}
 		r.checkBody(e)
 	}
-	r.incomplete = slices.DeleteFunc(r.incomplete, func(e *entry) bool {
-		return e.missing == 0 || r.entries[e.ref.Digest] != e
-	})
+	r.forgetComplete()
 }
 
 // sortedEntries lists the entries by sequence number and digest: map order must not show.
 func (r *Replica) sortedEntries() []*entry {
 	list := make([]*entry, 0, len(r.entries))
-	for _, e := range r.entries {
+	for _, e := range r.entries { // sorted below
 		list = append(list, e)
 	}
 	slices.SortFunc(list, func(a, b *entry) int {
@@ -168,27 +174,40 @@ func (r *Replica) stageBody(e *entry) {
 	}
 }
 
+// keptExecuted is how many executed batches stay in memory for those who are slow. Older ones are
+// in the caller's log.
+const keptExecuted = 2 * maxAhead
+
 // collect forgets batches that no rule needs any more (rule R2, part B). The caller's log keeps the
 // decided ones for those who are behind.
 func (r *Replica) collect() {
-	window := r.cfg.Params.Window
 	keep := r.protected()
-	for _, e := range r.sortedEntries() {
-		switch {
-		case keep[e.ref.Digest]:
-		case e.ref.Seq+window <= r.stable.Seq && e.ref.Seq <= r.executed.Seq,
-			e.ref.Seq <= r.stable.Seq && r.history[e.ref.Seq] != e.ref.Digest,
-			e.voted && r.committed != nil && r.committed.View > e.view &&
-				r.history[e.ref.Seq] != e.ref.Digest,
-			!e.voted && e.ref.Seq <= r.executed.Seq && r.history[e.ref.Seq] != e.ref.Digest:
-			delete(r.entries, e.ref.Digest)
+	for d, e := range r.entries { // any order: each is judged alone
+		if !keep[d] && r.needless(e) {
+			delete(r.entries, d)
 		}
 	}
-	floor := min(r.stable.Seq, r.executed.Seq)
-	for seq := range r.history {
+	r.forgetComplete()
+	floor, window := min(r.stable.Seq, r.executed.Seq), r.cfg.Params.Window
+	for seq := range r.history { // any order
 		if seq+2*window < floor {
 			delete(r.history, seq)
 		}
+	}
+}
+
+// needless reports whether a batch that no certificate and no tip protects may be forgotten.
+func (r *Replica) needless(e *entry) bool {
+	if e.ref.Seq <= r.executed.Seq && r.history[e.ref.Seq] == e.ref.Digest {
+		return e.ref.Seq+keptExecuted <= r.executed.Seq
+	}
+	switch {
+	case e.ref.Seq <= r.stable.Seq: // it is not on the chain that was committed, or fetched with it
+		return true
+	case !e.voted: // nobody was promised anything: a proposal of a view that is over, or lost
+		return e.ref.Seq <= r.executed.Seq || e.header.PropView < r.view
+	default:
+		return r.committed != nil && r.committed.View > e.view
 	}
 }
 

@@ -2,6 +2,7 @@ package pbft
 
 import (
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -26,9 +27,13 @@ const (
 
 // String is the outcome's name in replies and traces.
 func (o Outcome) String() string {
-	return [...]string{
+	names := [...]string{
 		"run", "registered", "duplicate", "stale", "window", "no-session", "malformed", "full",
-	}[o]
+	}
+	if int(o) < len(names) {
+		return names[o]
+	}
+	return fmt.Sprintf("outcome-%d", uint8(o)) // a liar's reply may say anything
 }
 
 // Verdict is the outcome of the operation at Bundle and Item of a batch.

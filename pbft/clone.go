@@ -47,6 +47,8 @@ func (r *Replica) Clone() *Replica {
 	c.monitor.live = slices.Clone(r.monitor.live)
 	c.peers = slices.Clone(r.peers)
 	c.proofs = maps.Clone(r.proofs)
+	c.told = r.told.clone()
+	c.newViews = slices.Clone(r.newViews)
 	c.restored = slices.Clone(r.restored)
 	return &c
 }

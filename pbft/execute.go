@@ -1,6 +1,9 @@
 package pbft
 
 import (
+	"maps"
+	"slices"
+
 	"byzd/crypto"
 	"byzd/pbft/message"
 )
@@ -14,8 +17,8 @@ func (r *Replica) execute() {
 			return
 		}
 		if entries[0].header.Parent != r.executed.Digest {
-			a := &message.Alarm{First: r.committed, FirstCheckpoint: r.stable, Second: r.high}
-			r.alarm(a, r.executed.Seq)
+			// What is certified is not on the chain that was executed, certified as it was.
+			r.alarm(r.conflict(r.high), r.executed.Seq)
 			return
 		}
 		for _, e := range entries {
@@ -36,6 +39,7 @@ func (r *Replica) executeBatch(e *entry) {
 	}
 	r.executed, r.executedTime = e.ref, e.header.TimeMS
 	r.history[e.ref.Seq] = e.ref.Digest
+	r.crossCertified(e.header.PropView, e.ref)
 	r.observe(EventExecuted, e.ref, "")
 	r.monitor.progress(r.now)
 	b := e.batch()
@@ -44,7 +48,7 @@ func (r *Replica) executeBatch(e *entry) {
 		x.Checkpoint, x.Clients = true, r.clients.Root()
 	}
 	r.emit(x)
-	r.pool.discharge(r.clients, r.now)
+	r.pool.discharge(r.clients, b, r.now)
 }
 
 // onExecuted turns the root of the state into a CHECKPOINT.
@@ -56,21 +60,43 @@ func (r *Replica) onExecuted(in Executed) {
 	c := &message.Checkpoint{
 		Seq: in.Batch.Seq, Digest: in.Batch.Digest, Root: in.Root, Voter: r.self,
 	}
-	if c.Seq == r.stable.Seq && r.stable.Root != c.Root {
-		r.diverged(r.stable)
+	if c.Seq <= r.stable.Seq {
+		if c.Seq == r.stable.Seq && r.stable.Root != c.Root {
+			r.diverged(r.stable)
+		}
 		return
 	}
 	r.own[c.Seq] = c
 	r.persist(&message.Record{Type: message.RecordCheckpoint, Checkpoint: c})
-	if r.halted == "" && !r.fence.raised && c.Seq > r.stable.Seq {
+	if r.halted == "" && !r.fence.raised {
 		r.send(All, c)
 	}
+}
+
+// ownCheckpoints lists this replica's own CHECKPOINTs above a sequence number that are not stable
+// here, the lowest first.
+func (r *Replica) ownCheckpoints(above uint64) []*message.Checkpoint {
+	var list []*message.Checkpoint
+	for _, seq := range slices.Sorted(maps.Keys(r.own)) {
+		if seq > above {
+			list = append(list, r.own[seq])
+		}
+	}
+	return list
 }
 
 // keptCheckpoints bounds the sequence numbers that CHECKPOINTs of one voter are kept of (rule R18).
 const keptCheckpoints = 4
 
 func (r *Replica) onCheckpoint(from int, c *message.Checkpoint) {
+	if (c.Voter == r.self) != (from == r.self) { // only its own hand gives a replica its own words
+		r.drop(from, DropCheckpointEcho)
+		return
+	}
+	if c.Seq%r.cfg.Params.CheckpointEvery != 0 {
+		r.drop(from, DropCheckpointPlace)
+		return
+	}
 	if c.Seq <= r.stable.Seq || c.Seq > r.stable.Seq+8*r.cfg.Params.Window {
 		r.drop(from, DropCheckpointOld)
 		return
@@ -95,7 +121,7 @@ func (r *Replica) onCheckpoint(from int, c *message.Checkpoint) {
 // limitCheckpoints forgets a voter's lowest CHECKPOINT beyond the few that are kept.
 func (r *Replica) limitCheckpoints(voter int) {
 	count, lowest := 0, uint64(0)
-	for seq, votes := range r.checkpoints {
+	for seq, votes := range r.checkpoints { // any order: it looks for the lowest
 		if votes[voter] == nil {
 			continue
 		}
@@ -104,8 +130,13 @@ func (r *Replica) limitCheckpoints(voter int) {
 			lowest = seq
 		}
 	}
-	if count > keptCheckpoints {
-		r.checkpoints[lowest][voter] = nil
+	if count <= keptCheckpoints {
+		return
+	}
+	votes := r.checkpoints[lowest]
+	votes[voter] = nil
+	if !slices.ContainsFunc(votes, func(c *message.Checkpoint) bool { return c != nil }) {
+		delete(r.checkpoints, lowest)
 	}
 }
 
@@ -136,7 +167,12 @@ func (r *Replica) learnStable(c *message.CheckpointCertificate) {
 	if c.Seq <= r.stable.Seq {
 		return
 	}
-	if !r.learnDecided(c.Ref(), &message.Alarm{Second: r.high}) {
+	if !r.learnDecided(c.Ref()) {
+		other := r.high
+		if r.committed != nil {
+			other = r.committed
+		}
+		r.alarm(&message.Alarm{FirstCheckpoint: c, Second: other}, c.Seq)
 		return
 	}
 	if own := r.own[c.Seq]; own != nil && own.Root != c.Root {
@@ -158,7 +194,7 @@ func (r *Replica) diverged(c *message.CheckpointCertificate) {
 
 // forgetBelow drops the votes that a stable checkpoint makes pointless.
 func (r *Replica) forgetBelow(seq uint64) {
-	for key := range r.slots {
+	for key := range r.slots { // any order, here and below: each is judged alone
 		reopening := key.view == r.view && key.seq == r.base.Seq && !r.settled()
 		if key.seq <= seq && key.view <= r.view && !reopening {
 			delete(r.slots, key)
@@ -189,15 +225,20 @@ func (r *Replica) rotate(c *message.CheckpointCertificate) {
 // remember keeps each voter's highest PREPARE and COMMIT: what a restarted voter may ask for (rule
 // R14), and what a later VIEW-CHANGE of its must not hide (E5).
 func (r *Replica) remember(v *message.Vote) {
-	kind := 0
-	if v.Kind == crypto.KindCommit {
-		kind = 1
-	}
+	kind := chainOf(v.Kind)
 	last := r.newest[kind][v.Voter]
 	if last == nil || last.Rank().Less(v.Rank()) {
 		r.newest[kind][v.Voter] = v
 	}
-	if change := r.changes[v.Voter]; change != nil && kind == 1 {
+	if change := r.changes[v.Voter]; change != nil && v.Kind == crypto.KindCommit {
 		r.prove(message.Hiding(v, &change.Stmt))
 	}
+}
+
+// chainOf numbers the two kinds of votes.
+func chainOf(kind crypto.Kind) int {
+	if kind == crypto.KindCommit {
+		return 1
+	}
+	return 0
 }

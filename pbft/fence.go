@@ -58,8 +58,7 @@ func (r *Replica) onFenceAnswer(from int, m *message.FenceAnswer) {
 	}
 	for _, v := range m.Votes {
 		if v.Voter == r.self && r.forgot(v) {
-			r.halt(fmt.Sprintf("AMNESIA: replica %d holds a %v of this replica for view %d, "+
-				"sequence number %d that its journal does not know", from, v.Kind, v.View, v.Seq))
+			r.amnesia(from, v)
 			return
 		}
 	}
@@ -79,27 +78,32 @@ func (r *Replica) onFenceAnswer(from int, m *message.FenceAnswer) {
 	r.resume()
 }
 
+// amnesia stops this replica: its disk does not hold what it has said.
+func (r *Replica) amnesia(from int, v *message.Vote) {
+	r.halt(fmt.Sprintf("AMNESIA: replica %d holds a %v of this replica for view %d, "+
+		"sequence number %d that its journal does not know", from, v.Kind, v.View, v.Seq))
+}
+
 // forgot reports whether a vote of this replica's own is beyond what it remembers.
 func (r *Replica) forgot(v *message.Vote) bool {
-	kind := 0
-	if v.Kind == crypto.KindCommit {
-		kind = 1
-	}
-	last := r.newest[kind][r.self]
+	last := r.newest[chainOf(v.Kind)][r.self]
 	return last == nil || last.Rank().Less(v.Rank()) ||
 		last.Rank() == v.Rank() && last.Digest != v.Digest
 }
 
 // resume says again what was said before the restart, in the same words: nobody else can.
 func (r *Replica) resume() {
-	m := &r.monitor
-	if r.target > r.view && r.change != nil {
-		m.leave(r.now)
-		r.send(All, r.change)
-		return
+	for _, c := range r.ownCheckpoints(r.stable.Seq) {
+		r.send(All, c)
 	}
-	if r.ownNewView != nil && r.ownNewView.View == r.view {
-		r.send(All, r.ownNewView)
+	if r.ownNewView != nil && r.ownNewView.View >= r.target {
+		r.send(All, r.ownNewView) // it enters the view when this comes back, if it was not in it yet
+	}
+	if r.target > r.view && r.change != nil {
+		r.monitor.leave(r.now)
+		r.send(All, r.change)
+		r.restored = nil
+		return
 	}
 	for _, v := range r.restored {
 		if v.View != r.view || v.Seq <= r.executed.Seq && r.settled() {

@@ -1,7 +1,8 @@
 package pbft
 
 import (
-	"byzd/crypto"
+	"slices"
+
 	"byzd/pbft/message"
 )
 
@@ -10,8 +11,7 @@ import (
 // Batches and execution are the caller's: it knows where they are on disk.
 type Fold struct {
 	Restored
-	Checkpoints []*message.Checkpoint // own ones, ascending
-	Reserved    uint64                // the gateway may have used every number below this
+	Reserved uint64 // the gateway may have used every number below this
 
 	newest [2]*message.Vote
 }
@@ -40,12 +40,6 @@ func (f *Fold) Add(rec *message.Record) {
 		if f.OwnNewView == nil || f.OwnNewView.View < rec.NewView.View {
 			f.OwnNewView = rec.NewView
 		}
-		if rec.NewView.HoldsChain { // it carries a PREPARE
-			f.addVote(&message.Vote{
-				Kind: crypto.KindPrepare, View: rec.NewView.View,
-				Seq: rec.NewView.Base.Seq, Digest: rec.NewView.Base.Digest,
-			})
-		}
 	case message.RecordStable:
 		f.addStable(rec.Stable)
 	case message.RecordCommitted:
@@ -53,7 +47,7 @@ func (f *Fold) Add(rec *message.Record) {
 			f.Committed = rec.Cert
 		}
 	case message.RecordCheckpoint:
-		f.Checkpoints = append(f.Checkpoints, rec.Checkpoint)
+		f.addCheckpoint(rec.Checkpoint)
 	case message.RecordReserved:
 		f.Reserved = max(f.Reserved, rec.Reserved.Seq)
 	case message.RecordEvidence:
@@ -75,12 +69,18 @@ func (f *Fold) addStable(c *message.CheckpointCertificate) {
 	}
 }
 
+// addCheckpoint keeps the newest of each sequence number; the state after a batch is always the same,
+// so a second one only repeats the first.
+func (f *Fold) addCheckpoint(c *message.Checkpoint) {
+	f.Checkpoints = slices.DeleteFunc(f.Checkpoints, func(old *message.Checkpoint) bool {
+		return old.Seq == c.Seq || f.Stable != nil && old.Seq <= f.Stable.Seq
+	})
+	f.Checkpoints = append(f.Checkpoints, c)
+}
+
 // addVote keeps the votes of the highest view voted in, and the highest of each kind.
 func (f *Fold) addVote(v *message.Vote) {
-	kind := 0
-	if v.Kind == crypto.KindCommit {
-		kind = 1
-	}
+	kind := chainOf(v.Kind)
 	if n := f.newest[kind]; n == nil || !v.Rank().Less(n.Rank()) {
 		f.newest[kind] = v
 	}
@@ -101,11 +101,13 @@ const maxFoldedVotes = 1 << 14
 // Result returns what a replica is to start with, but for batches and execution.
 func (f *Fold) Result() Restored {
 	st := f.Restored
+	st.Votes = nil
 	for _, v := range f.newest {
-		if v != nil && (len(st.Votes) == 0 || st.Votes[0].View != v.View) {
-			st.Votes = append([]*message.Vote{v}, st.Votes...)
+		if v != nil && v.View != f.Votes[0].View {
+			st.Votes = append(st.Votes, v)
 		}
 	}
+	st.Votes = append(st.Votes, f.Votes...)
 	if f.Change != nil {
 		st.Target = f.Change.Stmt.NewView
 	}

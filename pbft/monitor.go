@@ -15,6 +15,7 @@ type monitor struct {
 	commits   bool  // something was executed since halvedAt
 	lastProp  int64 // the last proposal of the primary
 	lastExec  int64
+	lastCert  int64 // the last certificate of this view
 	lastClock int64 // since when a proposal is held by its time; -1 if none is
 	slowClock int   // successive fresh proposals whose time lags
 	clockSeen message.Ref
@@ -23,6 +24,7 @@ type monitor struct {
 	// The timer of a new view (rule R12): armed with a quorum for armed, discharged by a commit
 	// certificate of that view or a higher one.
 	armed    uint64
+	armedAt  int64
 	deadline int64 // -1 while not armed
 
 	// This replica's own complaint, and everybody's live ones.
@@ -65,6 +67,8 @@ func (m *monitor) proposed(now int64) { m.lastProp = now }
 
 func (m *monitor) progress(now int64) { m.lastExec, m.commits = now, true }
 
+func (m *monitor) certified(now int64) { m.lastCert = now }
+
 func (m *monitor) backOff() { m.tau = min(2*m.tau, m.tauMax) }
 
 // leave notes that this replica gave the view up.
@@ -77,13 +81,11 @@ func (m *monitor) leave(now int64) {
 
 // enter notes that a view began.
 func (m *monitor) enter(view uint64, now int64) {
-	if m.armed != view || m.deadline < 0 {
-		m.armed, m.deadline = view, now+m.tau
-	}
+	m.arm(view, now)
 	m.entered, m.openedAt = now, -1
 	m.lastProp, m.lastExec = now, now
 	m.complaint, m.caughtUp, m.lastClock, m.slowClock = 0, -1, -1, 0
-	m.refused = message.Ref{}
+	m.refused, m.refreshAt = message.Ref{}, 0
 }
 
 // opened notes that the view has a commit certificate: its timer is discharged.
@@ -96,7 +98,7 @@ func (m *monitor) opened(now int64) {
 // arm starts the timer of a view that a quorum wants, once.
 func (m *monitor) arm(view uint64, now int64) {
 	if m.armed != view || m.deadline < 0 {
-		m.armed, m.deadline = view, now+m.tau
+		m.armed, m.armedAt, m.deadline = view, now, now+m.tau
 	}
 }
 
@@ -181,9 +183,30 @@ func (r *Replica) tickViewChange() {
 		m.resendAt = r.now + m.resendDelay
 		r.send(All, r.change)
 	}
-	if m.deadline >= 0 && r.now >= m.deadline && r.view < m.armed && r.target == m.armed {
+	if m.deadline < 0 || r.view >= m.armed || r.target != m.armed {
+		return
+	}
+	switch next := r.cfg.Primary(m.armed); {
+	case next == r.self && r.now < m.deadline:
+	case r.dismissed(next):
+		r.startViewChange(m.armed+1, false)
+	case r.now >= m.deadline, r.lost(next, m.armedAt):
 		r.startViewChange(m.armed+1, true)
 	}
+}
+
+// dismissed reports whether a replica is proven a liar, and so few are that somebody else may lead
+// (rule R7.10).
+func (r *Replica) dismissed(primary int) bool {
+	return r.convicted.Has(primary) && r.convicted.Count() <= r.cfg.Sizes.F
+}
+
+// lost reports whether a peer cannot be reached, this replica's own connection being lost too, and
+// nothing was heard of it for the shortest view timeout. To wait any longer, whatever the timers
+// have grown to, would wait for nothing (DESIGN §5 point 9).
+func (r *Replica) lost(peer int, since int64) bool {
+	p := &r.peers[peer]
+	return peer != r.self && p.unreachable && r.now-max(p.heard, since) >= r.monitor.tau0
 }
 
 // tickComplaint complains while there is a reason, and counts who else does.
@@ -193,26 +216,27 @@ func (r *Replica) tickComplaint() {
 		return
 	}
 	reason := r.grievance()
-	if reason == 0 {
-		m.complaint = 0
+	if reason != 0 && m.complaint == 0 {
+		r.observe(EventComplained, r.tip, reason.String())
+	}
+	proven := reason == message.ReasonEvidence && m.complaint != reason
+	m.complaint = reason
+	if reason == 0 || r.now < m.refreshAt && !proven {
 		return
 	}
-	if m.complaint != reason || r.now >= m.refreshAt {
-		if m.complaint == 0 {
-			r.observe(EventComplained, r.tip, reason.String())
-		}
-		m.complaint = reason
-		m.refreshAt = r.now + min(m.tau/2, maxResend)
-		r.send(All, &message.Complain{
-			View: r.view, Reason: reason, Lifetime: min(2*m.tau, 2*m.tauMax), Voter: r.self,
-			Statements: r.primarysStatements(),
-		})
+	m.refreshAt = r.now + min(m.tau/2, maxResend)
+	if reason == message.ReasonEvidence {
+		r.repeatProofs(r.Primary())
 	}
+	r.send(All, &message.Complain{
+		View: r.view, Reason: reason, Lifetime: 2 * m.tau, Voter: r.self,
+		Statements: r.primarysStatements(),
+	})
 }
 
 func (r *Replica) onComplain(from int, c *message.Complain) {
 	for _, v := range c.Statements {
-		r.onStatement(v)
+		r.onStatement(from, v)
 	}
 	if c.View != r.view || r.target != r.view {
 		r.drop(from, DropComplainView)
@@ -240,7 +264,7 @@ func (r *Replica) grievance() message.Reason {
 		return 0
 	}
 	switch {
-	case r.convicted.Has(primary) && r.convicted.Count() <= r.cfg.Sizes.F:
+	case r.dismissed(primary):
 		return message.ReasonEvidence
 	case !r.open:
 		if m.armed == r.view && m.deadline >= 0 && r.now >= m.deadline {
@@ -253,19 +277,10 @@ func (r *Replica) grievance() message.Reason {
 		return message.ReasonClock
 	case r.stalled():
 		return message.ReasonStall
-	case r.now-r.peers[primary].heard >= r.silence(primary):
+	case r.now-r.peers[primary].heard >= 3*m.tau, r.lost(primary, m.entered):
 		return message.ReasonSilent
 	}
 	return 0
-}
-
-// silence is how long an idle primary may say nothing. Advice that it cannot be reached shortens
-// it, but never below the view timeout.
-func (r *Replica) silence(primary int) int64 {
-	if r.peers[primary].unreachable {
-		return r.monitor.tau
-	}
-	return 3 * r.monitor.tau
 }
 
 // starved reports whether the head of some gateway's queue has waited for longer than tau (rule R9).
@@ -314,7 +329,7 @@ func (r *Replica) stalled() bool {
 	if told < 0 {
 		return false
 	}
-	return r.now-max(told, m.lastProp, m.openedAt, m.lastExec) >= m.gap()
+	return r.now-max(told, m.lastProp, m.openedAt, m.lastExec, m.lastCert) >= m.gap()
 }
 
 // named reports whether a batch that is not executed yet names the head of a queue.

@@ -2,6 +2,7 @@ package pbft
 
 import (
 	"cmp"
+	"fmt"
 
 	"byzd/crypto"
 	"byzd/pbft/message"
@@ -74,17 +75,25 @@ func (r *Replica) sinceExecuted() (tail, map[message.RequestKey]bool) {
 // vote PREPAREs a batch: it stages the bodies and the vote, moves the tip, and sends m, which
 // carries the vote. The vote counts here when it comes back durable (rule R1).
 func (r *Replica) vote(ref message.Ref, m message.Message) {
-	if r.prepared != (message.Ref{}) && !r.extends(ref, r.prepared) {
-		panic("pbft: PREPARE off the chain of this view (rule R6)")
+	if e := r.entries[ref.Digest]; r.prepared != (message.Ref{}) &&
+		(e == nil || e.header.Parent != r.tip.Digest || e.header.Seq != r.tip.Seq+1) {
+		panic(fmt.Sprintf("pbft: PREPARE of batch %d in view %d does not extend the tip %d (rule R6)",
+			ref.Seq, r.view, r.tip.Seq))
 	}
 	r.makeDurable(ref)
+	r.markVoted(ref)
+	r.prepared, r.tip = ref, ref
+	r.persist(&message.Record{Type: message.RecordVote, Vote: r.ballot(crypto.KindPrepare, ref)})
+	r.send(All, m)
+}
+
+// markVoted notes that this replica's PREPARE in this view covers a batch and its ancestors (rule
+// R2, part B).
+func (r *Replica) markVoted(ref message.Ref) {
 	entries, _, _ := r.path(ref)
 	for _, e := range entries {
 		e.voted, e.view = true, r.view
 	}
-	r.prepared, r.tip = ref, ref
-	r.persist(&message.Record{Type: message.RecordVote, Vote: r.ballot(crypto.KindPrepare, ref)})
-	r.send(All, m)
 }
 
 func (r *Replica) ballot(kind crypto.Kind, ref message.Ref) *message.Vote {
@@ -113,8 +122,8 @@ func (r *Replica) onPrePrepare(from int, m *message.PrePrepare) {
 	if from != r.self {
 		r.monitor.proposed(r.now)
 	}
-	s := r.slot(crypto.KindPrepare, m.View, h.Seq)
-	if first := s.votes[from]; first != nil && first.Digest != vote.Digest {
+	s := r.slotIf(crypto.KindPrepare, m.View, h.Seq)
+	if s != nil && s.votes[from] != nil && s.votes[from].Digest != vote.Digest {
 		r.drop(from, DropPrePrepareSecond)
 	} else if h.Seq > r.executed.Seq {
 		r.learnHeader(*h, m.IDs)
@@ -228,19 +237,30 @@ func (r *Replica) slot(kind crypto.Kind, view, seq uint64) *slot {
 const maxAheadVotes = 4 * maxAhead
 
 func (r *Replica) onVote(from int, v *message.Vote) {
+	if (v.Voter == r.self) != (from == r.self) {
+		r.onEcho(from, v)
+		return
+	}
 	r.remember(v)
+	if r.toldOtherwise(v) {
+		r.drop(from, DropVoteConflict)
+		return
+	}
 	if why := r.misplaced(v); why != "" {
 		r.drop(from, why)
 		return
 	}
 	s := r.slot(v.Kind, v.View, v.Seq)
 	if first := s.votes[v.Voter]; first != nil {
-		if first.Digest == v.Digest {
-			r.drop(from, DropVoteDuplicate)
+		if first.Digest != v.Digest {
+			r.drop(from, DropVoteConflict)
+			r.prove(message.ContradictingVotes(first, v))
 			return
 		}
-		r.drop(from, DropVoteConflict)
-		r.prove(message.ContradictingVotes(first, v))
+		if from == v.Voter { // it repeats itself: so may what was said about it
+			r.cross(first)
+		}
+		r.drop(from, DropVoteDuplicate)
 		return
 	}
 	if v.View > r.view {
@@ -251,12 +271,30 @@ func (r *Replica) onVote(from int, v *message.Vote) {
 		r.ahead[v.Voter]++
 	}
 	s.votes[v.Voter] = v
+	if r.isStatement(v) {
+		r.told.note(v)
+	}
+	r.cross(v)
 	if v.Kind == crypto.KindPrepare {
-		r.proveFork(v)
+		r.proveForks(v)
 	}
 	if s.cert == nil {
 		r.tally(s, v)
 	}
+}
+
+// onEcho looks at a vote that comes back: this replica's own from somebody else, or somebody else's
+// that it passed on itself. Only its own hand gives it its own votes; but while it does not know yet
+// what it has said before, an unknown one tells it that its disk forgot (rule R14).
+func (r *Replica) onEcho(from int, v *message.Vote) {
+	if from == r.self {
+		return
+	}
+	if r.fence.raised && r.forgot(v) {
+		r.amnesia(from, v)
+		return
+	}
+	r.drop(from, DropVoteEcho)
 }
 
 // misplaced returns why a vote cannot count here: only the current view, the target and the next
@@ -324,11 +362,24 @@ func (r *Replica) certify(s *slot, v *message.Vote) *message.Certificate {
 // learnPrepared adopts a prepared certificate that ranks above the one held. It is kept for ever
 // after: what this replica reports in a VIEW-CHANGE only grows (DESIGN §5 point 2).
 func (r *Replica) learnPrepared(c *message.Certificate) {
+	r.crossCertified(c.View, c.Ref())
 	switch {
 	case r.high.Rank().Less(c.Rank()):
 		r.high = c
+		if c.View == r.view {
+			r.monitor.certified(r.now)
+		}
 	case r.high.Rank() == c.Rank() && r.high.Digest != c.Digest:
 		r.alarm(&message.Alarm{First: r.high, Second: c}, c.Seq)
+		return
+	}
+	h, window := r.stable.Seq, r.cfg.Params.Window
+	reopens := c.Seq == r.base.Seq && !r.settled()
+	if c.View != r.view || len(c.Aggregate) == 0 || (c.Seq <= h || c.Seq > h+window) && !reopens {
+		return
+	}
+	if s := r.slot(crypto.KindPrepare, c.View, c.Seq); s.cert == nil {
+		s.cert = c // it lets this replica COMMIT, whoever gathered it
 	}
 }
 
@@ -341,7 +392,8 @@ func (r *Replica) commit() {
 	if r.settled() {
 		low = max(low, r.committed.Seq)
 	}
-	for seq := low; seq <= max(r.tip.Seq, r.high.Seq); seq++ {
+	top := min(max(r.tip.Seq, r.high.Seq), r.stable.Seq+r.cfg.Params.Window)
+	for seq := low; seq <= max(top, r.base.Seq); seq++ {
 		s := r.slotIf(crypto.KindPrepare, r.view, seq)
 		if s == nil || s.cert == nil || s.committed {
 			continue
@@ -379,11 +431,16 @@ func (r *Replica) oneChain(ref message.Ref) bool {
 // learnCommitted adopts a commit certificate. It needs no vote of this replica and no open view.
 func (r *Replica) learnCommitted(c *message.Certificate) {
 	r.observe(EventCommitted, c.Ref(), "")
-	if !r.learnDecided(c.Ref(), &message.Alarm{Second: c}) {
+	r.crossCertified(c.View, c.Ref())
+	if !r.learnDecided(c.Ref()) {
+		r.alarm(r.conflict(c), c.Seq)
 		return
 	}
 	if r.committed == nil || r.committed.Rank().Less(c.Rank()) {
 		r.committed = c
+		if c.View >= r.view {
+			r.monitor.certified(r.now)
+		}
 	}
 	if !r.open && r.settled() {
 		r.open = true
@@ -393,17 +450,24 @@ func (r *Replica) learnCommitted(c *message.Certificate) {
 	}
 }
 
-// learnDecided notes that a batch is certified for ever. It reports false, and raises the alarm, if
-// something else was certified in its place.
-func (r *Replica) learnDecided(ref message.Ref, a *message.Alarm) bool {
+// learnDecided notes that a batch is certified for ever. It reports false if something else was
+// certified in its place.
+func (r *Replica) learnDecided(ref message.Ref) bool {
 	if d, ok := r.history[ref.Seq]; ok && ref.Seq <= r.executed.Seq && d != ref.Digest ||
 		ref.Seq == r.decided.Seq && ref.Digest != r.decided.Digest {
-		a.First, a.FirstCheckpoint = r.committed, r.stable
-		r.alarm(a, ref.Seq)
 		return false
 	}
 	if ref.Seq > r.decided.Seq {
 		r.decided = ref
 	}
 	return true
+}
+
+// conflict pairs a certificate with the one that this replica holds for the other chain: its commit
+// certificate, or the stable checkpoint if that decided more.
+func (r *Replica) conflict(c *message.Certificate) *message.Alarm {
+	if r.committed == nil || r.committed.Seq < r.stable.Seq {
+		return &message.Alarm{FirstCheckpoint: r.stable, Second: c}
+	}
+	return &message.Alarm{First: r.committed, Second: c}
 }

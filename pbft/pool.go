@@ -6,6 +6,7 @@ import (
 
 	"byzd/crypto"
 	"byzd/pbft/message"
+	"byzd/pbft/quorum"
 )
 
 // poolBytes bounds the bundles that wait, over all gateways. Each gateway has its equal share, so
@@ -79,11 +80,16 @@ func (p *pool) remove(gateway int, seq uint64) {
 	}
 }
 
-// discharge drops what the client table says will not be executed any more, and notes since when
-// each queue has its head.
-func (p *pool) discharge(t *ClientTable, now int64) {
-	for g := range p.queues {
-		q := &p.queues[g]
+// discharge drops what the client table says will not be executed any more after a batch, and notes
+// since when each queue has its head. Only the sessions of the batch's bundles can have changed.
+func (p *pool) discharge(t *ClientTable, executed *message.Batch, now int64) {
+	seen := quorum.Set{}
+	for _, bundle := range executed.Bundles {
+		if bundle.Gateway >= len(p.queues) || seen.Has(bundle.Gateway) {
+			continue
+		}
+		seen = seen.Add(bundle.Gateway)
+		q := &p.queues[bundle.Gateway]
 		kept := q.order[:0]
 		for _, seq := range q.order {
 			b := q.bundles[seq]
@@ -128,8 +134,12 @@ func (p *pool) empty() bool {
 	return true
 }
 
-// drrQuantum is what each gateway may add to a batch per round.
-const drrQuantum = 64 << 10
+// drrQuantum is what each gateway may add to a batch per round, and maxDeficit what a gateway whose
+// bundles did not fit may save up.
+const (
+	drrQuantum = 64 << 10
+	maxDeficit = 8 << 20
+)
 
 // choose picks bundles for a batch by deficit round robin over the gateways, each in the order of
 // its numbers. The head of every queue comes first. Places in taken are on the chain already.
@@ -137,39 +147,59 @@ func (p *pool) choose(
 	params message.Params, first int, taken map[message.RequestKey]bool,
 ) []*message.Bundle {
 	n := len(p.queues)
-	next := make([]int, n)
-	var chosen []*message.Bundle
-	requests, size := 0, 0
+	waiting := make([][]*message.Bundle, n)
+	for g := range p.queues {
+		for _, seq := range p.queues[g].order {
+			if b := p.queues[g].bundles[seq]; !taken[b.Key()] {
+				waiting[g] = append(waiting[g], b)
+			}
+		}
+	}
+	c := choice{params: params}
+	for k := range n { // the heads first: their ages are what a primary is judged by
+		if g := (first + k) % n; len(waiting[g]) > 0 && c.take(waiting[g][0]) {
+			p.queues[g].deficit -= waiting[g][0].Size()
+			waiting[g] = waiting[g][1:]
+		}
+	}
 	for progress := true; progress; {
 		progress = false
 		for k := range n {
 			g := (first + k) % n
 			q := &p.queues[g]
-			q.deficit += drrQuantum
-			for next[g] < len(q.order) && q.deficit > 0 {
-				b := q.bundles[q.order[next[g]]]
-				if taken[b.Key()] {
-					next[g]++
-					continue
+			q.deficit = min(q.deficit+drrQuantum, maxDeficit)
+			for len(waiting[g]) > 0 && q.deficit > 0 {
+				if !c.take(waiting[g][0]) {
+					return c.bundles
 				}
-				requests += len(b.Items)
-				size += b.Size()
-				if len(chosen) > 0 &&
-					(requests > params.MaxBatchRequests || size > params.MaxBatchBytes) {
-					return chosen
-				}
-				chosen = append(chosen, b)
-				q.deficit -= b.Size()
-				next[g]++
+				q.deficit -= waiting[g][0].Size()
+				waiting[g] = waiting[g][1:]
 			}
-			if next[g] >= len(q.order) {
+			if len(waiting[g]) == 0 {
 				q.deficit = 0
 			} else {
 				progress = true // a bundle larger than the quantum waits for its round
 			}
 		}
 	}
-	return chosen
+	return c.bundles
+}
+
+// choice is a batch being filled.
+type choice struct {
+	params         message.Params
+	bundles        []*message.Bundle
+	requests, size int
+}
+
+// take adds a bundle if it still fits; the first always does.
+func (c *choice) take(b *message.Bundle) bool {
+	requests, size := c.requests+len(b.Items), c.size+b.Size()
+	if len(c.bundles) > 0 && (requests > c.params.MaxBatchRequests || size > c.params.MaxBatchBytes) {
+		return false
+	}
+	c.bundles, c.requests, c.size = append(c.bundles, b), requests, size
+	return true
 }
 
 func (p *pool) clone() pool {

@@ -2,6 +2,8 @@ package pbft
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"byzd/crypto"
 	"byzd/pbft/message"
@@ -16,7 +18,7 @@ func (r *Replica) prove(e *message.Evidence) {
 
 // accuse keeps a verified proof, once per culprit and kind, and passes it on.
 func (r *Replica) accuse(from int, e *message.Evidence) {
-	if r.proofs[e.Key()] {
+	if r.proofs[e.Key()] != nil {
 		if from != r.self {
 			r.drop(from, DropEvidenceKnown)
 		}
@@ -26,11 +28,33 @@ func (r *Replica) accuse(from int, e *message.Evidence) {
 		r.halt(fmt.Sprintf("a peer proves that this replica signed contradictions (%v): "+
 			"its key is used twice, or its disk forgot", e.Kind))
 	}
-	r.proofs[e.Key()] = true
+	r.proofs[e.Key()] = e
 	r.convicted = r.convicted.Add(e.Culprit)
 	r.persist(&message.Record{Type: message.RecordEvidence, Evidence: e})
 	r.emit(Accuse{Evidence: e})
 	r.send(All, e)
+}
+
+// repeatProofs sends all what convicts a replica, for those whom it did not reach.
+func (r *Replica) repeatProofs(culprit int) {
+	for _, key := range slices.Sorted(maps.Keys(r.proofs)) {
+		if e := r.proofs[key]; e.Culprit == culprit {
+			r.send(All, e)
+		}
+	}
+}
+
+// proveForks looks for E4 round a PREPARE: against the voter's nearest lower one in that view, and
+// of its nearest higher one against this.
+func (r *Replica) proveForks(v *message.Vote) {
+	r.proveFork(v)
+	for seq := v.Seq + 1; seq < v.Seq+message.MaxEvidenceHeaders; seq++ {
+		s := r.slotIf(crypto.KindPrepare, v.View, seq)
+		if s != nil && s.votes[v.Voter] != nil {
+			r.proveFork(s.votes[v.Voter])
+			return
+		}
+	}
 }
 
 // proveFork looks whether a PREPARE and the voter's nearest lower one in that view are on two

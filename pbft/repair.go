@@ -10,44 +10,56 @@ type peer struct {
 	heard       int64 // when a message of it last came in
 	unreachable bool
 	servedAt    int64 // when its STATUS was last answered
-	status      *message.Status
+	passedAt    int64 // up to when statements of its were passed on, see passOn
+	spent       int   // bytes that its fetches cost and that time has not forgiven yet
+	spentAt     int64
+}
+
+// What a peer may fetch: so much at once, and so much more for each millisecond. A replica that
+// catches up asks everybody in turn, so it gets n−1 times this.
+const (
+	fetchBurst = 32 << 20
+	fetchRate  = 32 << 10
+)
+
+// charge reports whether a peer may have so many bytes more, and notes that it got them.
+func (r *Replica) charge(from, bytes int) bool {
+	p := &r.peers[from]
+	forgiven := min((r.now-p.spentAt)*fetchRate, fetchBurst)
+	p.spent, p.spentAt = max(0, p.spent-int(forgiven)), r.now
+	if p.spent+bytes > fetchBurst && p.spent > 0 {
+		r.drop(from, DropFetchThrottled)
+		return false
+	}
+	p.spent += bytes
+	return true
 }
 
 // Waits before something missing is asked for, and between two requests, in milliseconds.
 const (
-	askAfter    = 20
-	askAgain    = 200
-	serveEvery  = 50
-	statusBusy  = 250
-	statusIdle  = 2000
-	statusSlack = 7 // per replica, so that they do not all speak at once
+	askAfter   = 20
+	askAgain   = 200
+	serveEvery = 50
+	statusBusy = 250
+	statusIdle = 2000
 )
 
 func (r *Replica) onSubmission(from int, b *message.Bundle) {
+	r.learnBundle(b) // a batch may name it, whatever becomes of it here
 	if r.clients.Discharged(b.Key()) {
 		r.drop(from, DropBundleDone)
 		return
 	}
-	wasEmpty := len(r.pool.queues[b.Gateway].order) == 0
 	if why := r.pool.add(b); why != "" {
 		r.drop(from, why)
-		if why == DropBundleConflict {
-			r.learnBundle(b) // a batch may still name this one of the two
-		}
-		return
 	}
-	if wasEmpty {
-		r.pool.queues[b.Gateway].note(r.now)
-	} else if q := &r.pool.queues[b.Gateway]; q.order[0] == b.Seq {
-		q.note(r.now)
-	}
-	r.learnBundle(b)
+	r.pool.queues[b.Gateway].note(r.now)
 }
 
 // onHave lets the primary fetch what a backup waits for (rule R9).
 func (r *Replica) onHave(from int, m *message.Have) {
 	if !r.leads() {
-		r.drop(from, DropPrePrepareView)
+		r.drop(from, DropHaveNotPrimary)
 		return
 	}
 	var lacking []crypto.Digest
@@ -63,11 +75,15 @@ func (r *Replica) onHave(from int, m *message.Have) {
 
 func (r *Replica) onFetchBundles(from int, m *message.FetchBundles) {
 	for _, id := range m.IDs {
-		if b := r.findBundle(id); b != nil {
-			r.send(from, &message.Submission{Bundle: b})
-		} else {
+		b := r.findBundle(id)
+		if b == nil {
 			r.drop(from, DropFetchUnknown)
+			continue
 		}
+		if !r.charge(from, b.Size()) {
+			return
+		}
+		r.send(from, &message.Submission{Bundle: b})
 	}
 }
 
@@ -91,7 +107,7 @@ func (r *Replica) findBundle(id crypto.Digest) *message.Bundle {
 
 // recentBundle looks among the batches that were executed last: a slow replica may still need them.
 func (r *Replica) recentBundle(id crypto.Digest) *message.Bundle {
-	for seq := r.executed.Seq; seq+maxAhead > r.executed.Seq; seq-- {
+	for seq := r.executed.Seq; seq > 0 && seq+maxAhead > r.executed.Seq; seq-- {
 		e := r.entries[r.history[seq]]
 		if e == nil {
 			return nil
@@ -112,6 +128,9 @@ func (r *Replica) onFetchBatches(from int, m *message.FetchBatches) {
 			r.drop(from, DropFetchUnknown)
 			continue
 		}
+		if !r.charge(from, int(e.header.Bytes)) {
+			return
+		}
 		reply := &message.BatchReply{Batch: e.batch()}
 		if s := r.slotIf(crypto.KindPrepare, r.view, e.ref.Seq); s != nil {
 			if v := s.votes[r.Primary()]; v != nil && v.Digest == d {
@@ -131,8 +150,16 @@ func (r *Replica) onBatchReply(from int, m *message.BatchReply) {
 		return
 	}
 	r.learnBatch(m.Batch)
+	r.fetchAt, r.certifiedAt, r.votedAt = r.now, r.now, r.now // its parent may be wanted next
 	for _, v := range m.Votes {
 		r.onVote(from, v)
+	}
+	if s := r.slotIf(crypto.KindPrepare, r.view, ref.Seq); s != nil {
+		for _, v := range s.votes { // the header shows more than it did
+			if v != nil && v.Digest == ref.Digest {
+				r.proveForks(v)
+			}
+		}
 	}
 }
 
@@ -291,7 +318,11 @@ func (r *Replica) fetchBundles() {
 		}
 		e.asked = r.now
 		e.turn++
-		if to >= 0 {
+		switch {
+		case to < 0:
+		case e.turn%3 == 0: // whoever voted for it has it whole, also bundles that nobody waits for
+			r.send(to, &message.FetchBatches{Digests: []crypto.Digest{e.ref.Digest}})
+		default:
 			r.send(to, &message.FetchBundles{IDs: lacking})
 		}
 	}
@@ -324,16 +355,19 @@ func (r *Replica) tickStatus() {
 	if r.now < m.statusAt {
 		return
 	}
-	period := int64(statusIdle)
+	// An idle primary is believed dead after three timeouts, so it speaks up more often than that.
+	busy := min(statusBusy, max(m.tau0/4, 1))
+	period := min(statusIdle, m.tau0)
 	if r.target > r.view || !r.open || !r.pool.empty() || r.decided.Seq > r.executed.Seq ||
-		r.tip.Seq > r.decided.Seq || r.high.Seq > r.decided.Seq || r.now-m.lastExec < 2*statusBusy {
-		period = statusBusy
+		r.tip.Seq > r.decided.Seq || r.high.Seq > r.decided.Seq || r.now-m.lastExec < 2*busy {
+		period = busy
 	}
-	m.statusAt = r.now + period + int64(statusSlack*r.self)
+	// Each replica's period is a little longer than its neighbour's: they do not all speak at once.
+	m.statusAt = r.now + period + period*int64(r.self)/int64(4*len(r.cfg.Members))
 	r.send(All, r.Status())
 }
 
-// Status says where this replica stands.
+// Status says where this replica stands, to its peers. [Replica.State] tells people more.
 func (r *Replica) Status() *message.Status {
 	s := &message.Status{
 		View: r.view, Target: r.target, Executed: r.executed.Seq, Stable: r.stable.Seq,
@@ -348,7 +382,6 @@ func (r *Replica) Status() *message.Status {
 // onStatus sends a peer what it lacks (rule R12). Only certificates move it; bodies it asks for.
 func (r *Replica) onStatus(from int, st *message.Status) {
 	p := &r.peers[from]
-	p.status = st
 	if from == r.self {
 		return
 	}
@@ -376,15 +409,14 @@ func (r *Replica) onStatus(from int, st *message.Status) {
 	if st.View == r.view {
 		r.repeatVotes(from, st)
 	}
-	if own := r.own[r.nextCheckpoint(st.Stable)]; own != nil && own.Sig != nil {
-		r.send(from, own)
+	if r.fence.raised || r.halted != "" {
+		return
 	}
-}
-
-// nextCheckpoint is the number of the first checkpoint above a sequence number.
-func (r *Replica) nextCheckpoint(seq uint64) uint64 {
-	k := r.cfg.Params.CheckpointEvery
-	return (seq/k + 1) * k
+	for k, own := range r.ownCheckpoints(st.Stable) {
+		if k < keptCheckpoints {
+			r.send(from, own)
+		}
+	}
 }
 
 // repeatVotes sends a peer of the same view this replica's own votes that it may have missed, and,
@@ -395,8 +427,10 @@ func (r *Replica) repeatVotes(to int, st *message.Status) {
 		r.repeatSlot(to, r.base.Seq, false)
 		low = r.base.Seq
 	}
+	// What is below the watermark has no votes any more; certificates speak for it.
+	low = max(low, r.stable.Seq)
 	ahead := st.Tip + uint64(r.cfg.Params.InFlight) //nolint:gosec // positive
-	for seq := low + 1; seq <= min(ahead, max(r.tip.Seq, r.high.Seq)); seq++ {
+	for seq := low + 1; seq <= min(ahead, max(r.tip.Seq, r.high.Seq), low+maxAhead); seq++ {
 		r.repeatSlot(to, seq, seq > st.Tip)
 	}
 }
@@ -444,12 +478,15 @@ func (r *Replica) onDecided(from int, m *message.Decided) {
 	if m.Proof.Commit != nil {
 		r.learnCommitted(m.Proof.Commit)
 	}
+	before := r.executed.Seq
 	for i, b := range m.Bodies {
 		r.learnBatch(b)
 		r.runDecided(message.Ref{Seq: m.Headers[i].Seq, Digest: m.Headers[i].Digest()})
 	}
-	r.decidedAt = r.now // more may follow at once
-	r.fetchDecided()
+	if r.executed.Seq > before {
+		r.decidedAt = r.now // more may follow at once
+		r.fetchDecided()
+	}
 }
 
 // runDecided executes a batch that is certified through a later one whose way here is not known

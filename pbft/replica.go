@@ -50,6 +50,8 @@ type Replica struct {
 	own         map[uint64]*message.Checkpoint // own checkpoints not yet stable
 	changes     []*message.ViewChange          // the highest of each replica
 	newest      [2][]*message.Vote             // of each voter, the highest PREPARE and COMMIT
+	told        statements                     // what the primaries said
+	newViews    []*message.NewView             // the last few of all, ascending
 
 	clients *ClientTable
 	pool    pool
@@ -58,7 +60,7 @@ type Replica struct {
 	monitor   monitor
 	peers     []peer
 	convicted quorum.Set
-	proofs    map[string]bool
+	proofs    map[string]*message.Evidence
 	fence     fence
 	restored  []*message.Vote // own votes of this view, to be sent again after a start
 
@@ -84,12 +86,15 @@ type Restored struct {
 	Stable     *message.CheckpointCertificate
 	Votes      []*message.Vote  // own, unsigned
 	Batches    []*message.Batch // bodies that may be needed, executed ones of the window included
-	Executed   message.Ref
-	Time       int64                    // of the last executed header
-	History    map[uint64]crypto.Digest // of the executed batches within two windows
-	Clients    *ClientTable
-	Proofs     []*message.Evidence
-	Alarm      *message.Alarm
+	// Checkpoints are this replica's own CHECKPOINTs, unsigned: recorded ones, or made again while
+	// executing again. Those that are not stable yet are said again.
+	Checkpoints []*message.Checkpoint
+	Executed    message.Ref
+	Time        int64                    // of the last executed header
+	History     map[uint64]crypto.Digest // of the executed batches within two windows
+	Clients     *ClientTable
+	Proofs      []*message.Evidence
+	Alarm       *message.Alarm
 }
 
 // New returns a replica that continues from what was restored. It is fenced until enough members
@@ -106,7 +111,8 @@ func New(cfg *message.Config, self int, st Restored) *Replica {
 		own:     map[uint64]*message.Checkpoint{},
 		changes: make([]*message.ViewChange, n), peers: make([]peer, n),
 		newest: [2][]*message.Vote{make([]*message.Vote, n), make([]*message.Vote, n)},
-		pool:   newPool(n), clients: NewClientTable(cfg), proofs: map[string]bool{},
+		pool:   newPool(n), clients: NewClientTable(cfg), proofs: map[string]*message.Evidence{},
+		told: newStatements(),
 	}
 	r.monitor = newMonitor(cfg)
 	r.restore(st)
@@ -206,7 +212,9 @@ func (r *Replica) onReceived(v message.Verified) {
 	case *message.BatchReply:
 		r.onBatchReply(from, m)
 	case *message.FetchDecided:
-		r.emit(Serve{To: from, After: m.After})
+		if r.charge(from, message.DecidedBytes) {
+			r.emit(Serve{To: from, After: m.After})
+		}
 	case *message.Decided:
 		r.onDecided(from, m)
 	case *message.Proof:

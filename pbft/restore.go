@@ -26,7 +26,7 @@ func (r *Replica) restore(st Restored) {
 	if st.Stable != nil {
 		r.stable = st.Stable
 	}
-	r.restoreBatches(st.Batches)
+	r.restoreBatches(st.Batches, st.View)
 	r.restoreView(st)
 	if st.Committed != nil {
 		r.committed, r.logged = st.Committed, st.Committed.Rank()
@@ -39,8 +39,13 @@ func (r *Replica) restore(st Restored) {
 	}
 	r.open = r.view == 0 || r.settled()
 	r.restoreVotes(st.Votes)
+	for _, c := range st.Checkpoints {
+		if c.Seq > r.stable.Seq && c.Seq <= r.executed.Seq {
+			r.own[c.Seq] = c
+		}
+	}
 	for _, e := range st.Proofs {
-		r.proofs[e.Key()] = true
+		r.proofs[e.Key()] = e
 		r.convicted = r.convicted.Add(e.Culprit)
 	}
 	if st.Alarm != nil {
@@ -49,11 +54,12 @@ func (r *Replica) restore(st Restored) {
 	r.collect()
 }
 
-// restoreBatches makes entries of the bodies, and history of those that are executed.
-func (r *Replica) restoreBatches(batches []*message.Batch) {
+// restoreBatches makes entries of the bodies, and history of those that are executed. In which views
+// a body was PREPAREd is not known any more, so it counts as if it were in the last (rule R2).
+func (r *Replica) restoreBatches(batches []*message.Batch, view uint64) {
 	for _, b := range batches {
 		e := r.learnBatch(b)
-		e.durable = true
+		e.durable, e.voted, e.view = true, true, view
 	}
 	for at := r.executed; ; {
 		e := r.entries[at.Digest]
@@ -82,16 +88,13 @@ func (r *Replica) restoreView(st Restored) {
 // to what is executed (rule R6), and keeps the votes to be sent again.
 func (r *Replica) restoreVotes(votes []*message.Vote) {
 	for _, v := range votes {
-		kind := 0
-		if v.Kind == crypto.KindCommit {
-			kind = 1
-		}
+		own := *v
+		own.Voter = r.self
+		v := &own
+		kind := chainOf(v.Kind)
 		last := r.newest[kind][r.self]
 		if last == nil || !v.Rank().Less(last.Rank()) {
 			r.newest[kind][r.self] = v
-		}
-		if e := r.entries[v.Digest]; e != nil && kind == 0 {
-			e.voted, e.view = true, max(e.view, v.View)
 		}
 		if v.View != r.view {
 			continue

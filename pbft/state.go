@@ -14,15 +14,22 @@ type State struct {
 	Active       bool   // it is in its view and may vote
 	Open         bool   // the view has a commit certificate
 	Frozen       bool   // it PREPAREs no more in this view (rule R6)
+	Fenced       bool   // it has just started and asks what it said before (rule R14)
+	Halted       string // why it stopped for good; empty if it did not
+	Complaint    string // what it holds against the primary; empty if nothing
 	Reason       string // why it does not vote; empty if it does
 	Executed     uint64
+	Decided      uint64 // the highest batch under a certificate
 	Stable       uint64
 	Tip          uint64
-	Tau          int64 // the view timeout, in milliseconds
+	Committed    message.Rank // of the highest commit certificate
+	High         message.Rank // of the highest prepared certificate
+	Tau          int64        // the view timeout, in milliseconds
 	Convicted    quorum.Set
-	Pending      int   // operations that are known and not executed
-	OldestMS     int64 // the age of the oldest of them that is the head of its gateway's queue
-	LastVotes    []message.Rank
+	Pending      int            // operations that are known and not executed
+	OldestMS     int64          // the age of the oldest of them that is the head of its gateway's queue
+	LastVotes    []message.Rank // of each replica, the highest vote that was heard
+	HeardMS      []int64        // since when nothing was heard of each replica
 }
 
 // State returns where this replica stands.
@@ -31,7 +38,15 @@ func (r *Replica) State() State {
 		View: r.view, Target: r.target, Primary: r.Primary(), Active: r.mayVote(),
 		Open: r.open, Frozen: r.frozen, Reason: r.reason(), Executed: r.executed.Seq,
 		Stable: r.stable.Seq, Tip: r.tip.Seq, Tau: r.monitor.tau, Convicted: r.convicted,
+		Fenced: r.fence.raised, Halted: r.halted, Decided: r.decided.Seq, High: r.high.Rank(),
 		LastVotes: make([]message.Rank, len(r.cfg.Members)),
+		HeardMS:   make([]int64, len(r.cfg.Members)),
+	}
+	if r.committed != nil {
+		s.Committed = r.committed.Rank()
+	}
+	if r.monitor.complaint != 0 {
+		s.Complaint = r.monitor.complaint.String()
 	}
 	for g := range r.pool.queues {
 		q := &r.pool.queues[g]
@@ -43,6 +58,9 @@ func (r *Replica) State() State {
 		}
 	}
 	for i := range s.LastVotes {
+		if i != r.self {
+			s.HeardMS[i] = r.now - r.peers[i].heard
+		}
 		for _, kind := range r.newest {
 			if v := kind[i]; v != nil && s.LastVotes[i].Less(v.Rank()) {
 				s.LastVotes[i] = v.Rank()
@@ -64,6 +82,9 @@ func (r *Replica) reason() string {
 		return fmt.Sprintf("it is in a view change to view %d", r.target)
 	case !r.open:
 		return fmt.Sprintf("view %d is not open yet", r.view)
+	case r.frozen:
+		return fmt.Sprintf("it cannot show that what it voted for in view %d is what was decided, "+
+			"and votes again in the next view", r.view)
 	case r.decided.Seq > r.executed.Seq+r.cfg.Params.Window:
 		return fmt.Sprintf("it is behind: it has executed batch %d of %d",
 			r.executed.Seq, r.decided.Seq)

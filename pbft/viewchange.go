@@ -33,40 +33,42 @@ func (r *Replica) startViewChange(x uint64, backoff bool) {
 	}
 	r.persist(&message.Record{Type: message.RecordTarget, Change: r.change})
 	r.monitor.leave(r.now)
+	r.forgetViews()
 	r.observe(EventViewChange, r.high.Ref(), fmt.Sprintf("to view %d", x))
 	r.send(All, r.change)
 }
 
-// primarysStatements gathers what the primary of this view signed for batches that did not commit
-// (DESIGN §5 point 11).
-func (r *Replica) primarysStatements() []*message.Vote {
-	var statements []*message.Vote
-	primary := r.Primary()
-	for seq := r.decided.Seq + 1; len(statements) < message.MaxStatements; seq++ {
-		s := r.slotIf(crypto.KindPrepare, r.view, seq)
-		if s == nil || s.votes[primary] == nil {
-			break
+// forgetViews drops the votes of views that are of no interest any more, so that what is buffered of
+// views to come stays bounded however often the target moves (rule R18).
+func (r *Replica) forgetViews() {
+	clear(r.ahead)
+	for key, s := range r.slots { // any order: each is judged alone
+		switch {
+		case key.view < r.view, key.view > r.view+1 && key.view != r.target:
+			delete(r.slots, key)
+		case key.view > r.view:
+			for voter, v := range s.votes {
+				if v != nil {
+					r.ahead[voter]++
+				}
+			}
 		}
-		statements = append(statements, s.votes[primary])
 	}
-	return statements
 }
 
 func (r *Replica) onViewChange(from int, m *message.ViewChange) {
 	r.learnPrepared(m.High)
 	r.learnStable(m.Stable)
 	for _, v := range m.Statements {
-		r.onStatement(v)
+		r.onStatement(from, v)
 	}
 	voter := m.Stmt.Voter
-	if commit := r.newest[1][voter]; commit != nil {
-		r.prove(message.Hiding(commit, &m.Stmt))
+	if (voter == r.self) != (from == r.self) { // only its own hand gives a replica its own words
+		r.drop(from, DropViewChangeEcho)
+		return
 	}
-	last := r.changes[voter]
-	if last != nil && m.Stmt.NewView <= last.Stmt.NewView {
-		if m.Stmt.NewView == last.Stmt.NewView && m.Stmt.Tuple != last.Stmt.Tuple {
-			r.prove(message.ContradictingChanges(&last.Stmt, &m.Stmt))
-		}
+	r.crossChange(&m.Stmt)
+	if last := r.changes[voter]; last != nil && m.Stmt.NewView <= last.Stmt.NewView {
 		if from != r.self {
 			r.drop(from, DropViewChangeOld)
 		}
@@ -75,16 +77,6 @@ func (r *Replica) onViewChange(from int, m *message.ViewChange) {
 	r.changes[voter] = m
 	r.join()
 	r.tryNewView()
-}
-
-// onStatement looks at a primary's statement that others pass on: it may contradict what this
-// replica was told.
-func (r *Replica) onStatement(v *message.Vote) {
-	s := r.slotIf(v.Kind, v.View, v.Seq)
-	if s == nil || s.votes[v.Voter] == nil || s.votes[v.Voter].Digest == v.Digest {
-		return
-	}
-	r.prove(message.ContradictingVotes(s.votes[v.Voter], v))
 }
 
 // join follows f+1 others: at least one correct replica wants that view or a higher one (PBFT's
@@ -131,50 +123,69 @@ func (r *Replica) tryNewView() {
 // makeNewView builds the NEW-VIEW from a quorum whose highest prepared certificate reaches its
 // highest checkpoint; if there is none, the view is dead or more must be heard (rule R16).
 func (r *Replica) makeNewView(supporters []*message.ViewChange) {
-	q := r.cfg.Sizes.Quorum
-	best := supporters[0]
-	for _, c := range supporters {
-		if best.Stmt.HighRank().Less(c.Stmt.HighRank()) {
-			best = c
-		}
-	}
-	chosen := []*message.ViewChange{best}
-	stable := best.Stable
-	for _, c := range supporters {
-		if c != best && len(chosen) < q && c.Stmt.Stable.Seq <= best.Stmt.High.Seq {
-			chosen = append(chosen, c)
-			if c.Stable.Seq > stable.Seq {
-				stable = c.Stable
-			}
-		}
-	}
-	if len(chosen) < q || stable.Seq > best.Stmt.High.Seq {
+	best, chosen := r.chooseChanges(supporters)
+	if best == nil {
 		return
 	}
-	m := &message.NewView{
-		View: r.target, Base: best.High, Stable: stable, HoldsChain: r.holds(best.High.Ref()),
-	}
+	base, stable := best.High.Ref(), best.Stable
+	m := &message.NewView{View: r.target, Base: best.High, HoldsChain: r.holds(base)}
 	for _, c := range chosen {
 		m.Stmts = append(m.Stmts, c.Stmt)
+		if c.Stable.Seq > stable.Seq {
+			stable = c.Stable
+		}
 	}
+	m.Stable = stable
 	slices.SortFunc(m.Stmts, func(a, b message.VcStmt) int { return a.Voter - b.Voter })
 	if m.CheckContent(r.cfg) != "" { // more than f liars showed two certificates of one rank
 		return
 	}
 	r.ownNewView = m
-	if m.HoldsChain {
-		r.makeDurable(m.Base.Ref())
-	}
+	r.makeDurable(base)
 	r.persist(&message.Record{Type: message.RecordNewView, NewView: m})
+	if m.HoldsChain { // it carries this replica's PREPARE of the base
+		vote := r.ballot(crypto.KindPrepare, base)
+		vote.View = m.View
+		r.persist(&message.Record{Type: message.RecordVote, Vote: vote})
+	}
 	r.send(All, m)
+}
+
+// chooseChanges picks a quorum of VIEW-CHANGEs and the one of them whose certificate is the base: the
+// highest that reaches the checkpoints of q−1 others which rank no higher.
+func (r *Replica) chooseChanges(
+	supporters []*message.ViewChange,
+) (best *message.ViewChange, chosen []*message.ViewChange) {
+	ranked := slices.Clone(supporters)
+	slices.SortStableFunc(ranked, func(a, b *message.ViewChange) int {
+		switch {
+		case b.Stmt.HighRank().Less(a.Stmt.HighRank()):
+			return -1
+		case a.Stmt.HighRank().Less(b.Stmt.HighRank()):
+			return 1
+		}
+		return 0
+	})
+	for i, top := range ranked {
+		chosen = chosen[:0]
+		for _, c := range ranked[i:] {
+			if c.Stmt.Stable.Seq <= top.Stmt.High.Seq && len(chosen) < r.cfg.Sizes.Quorum {
+				chosen = append(chosen, c)
+			}
+		}
+		if len(chosen) == r.cfg.Sizes.Quorum && chosen[0] == top {
+			return top, chosen
+		}
+	}
+	return nil, nil
 }
 
 // onNewView enters the view. At most one NEW-VIEW is accepted per view, whoever passes it on.
 func (r *Replica) onNewView(from int, m *message.NewView) {
+	r.crossNewView(m)
 	if r.newView != nil && m.View == r.newView.View {
 		if m.Statement(r.cfg) != r.newView.Statement(r.cfg) {
 			r.drop(from, DropNewViewSecond)
-			r.prove(message.ContradictingNewViews(r.cfg, r.newView, m))
 		} else if from != r.self {
 			r.drop(from, DropNewViewOld)
 		}
@@ -189,43 +200,59 @@ func (r *Replica) onNewView(from int, m *message.NewView) {
 		return
 	}
 	r.enter(m)
-	if v := m.Prepare(r.cfg); v != nil {
+	if v := m.Prepare(r.cfg); v != nil && (from == r.self || v.Voter != r.self) {
 		r.onVote(from, v)
+	}
+	r.relayNewView(m)
+}
+
+// relayNewView passes the NEW-VIEW on to f+1 others. Of f+1 neighbours one is correct, so, going
+// round, it reaches every correct replica, and two that were given different ones meet (E3).
+func (r *Replica) relayNewView(m *message.NewView) {
+	n, primary := len(r.cfg.Members), r.cfg.Primary(m.View)
+	for k := 1; k <= r.cfg.Sizes.Weak && k < n && r.self != primary; k++ {
+		if to := (r.self + k) % n; to != primary {
+			r.send(to, &message.Proof{NewView: m})
+		}
 	}
 }
 
 func (r *Replica) enter(m *message.NewView) {
 	r.persist(&message.Record{Type: message.RecordView, NewView: m})
-	r.learnPrepared(m.Base)
-	r.learnStable(m.Stable)
+	left := r.view
 	r.newView, r.view, r.target = m, m.View, m.View
 	r.base = m.Base.Ref()
 	r.tip, r.prepared, r.lastCmt = r.base, message.Ref{}, message.Ref{}
 	r.frozen = false
+	r.learnPrepared(m.Base)
+	r.learnStable(m.Stable)
 	r.open = r.settled()
-	clear(r.ahead)
-	for key := range r.slots {
-		if key.view < r.view {
-			delete(r.slots, key)
-		}
-	}
+	r.forgetViews()
 	r.monitor.enter(r.view, r.now)
+	if r.open {
+		r.monitor.opened(r.now)
+	}
 	r.pool.restart(r.now)
 	r.observe(EventNewView, r.base, "")
 	if d, ok := r.history[r.base.Seq]; r.base.Seq <= r.executed.Seq && (!ok || d != r.base.Digest) {
-		r.freeze(m) // a dead view: its base is not on the executed chain (rule R17)
+		r.freeze() // a dead view: its base is not on the executed chain (rule R17)
+		if ok && r.committed != nil && !m.Base.Rank().Less(r.committed.Rank()) {
+			r.alarm(r.conflict(m.Base), m.Base.Seq)
+		}
+	}
+	// What the primaries of the views that ended said in vain is compared once more.
+	for view := left; view < r.view && view < left+keptNewViews; view++ {
+		for _, v := range r.statementsOf(view, max(r.decided.Seq, r.base.Seq)) {
+			r.passOn(v)
+		}
 	}
 	r.collect()
 }
 
 // freeze stops PREPAREs in this view; learning, COMMITs and execution go on (rule R6).
-func (r *Replica) freeze(m *message.NewView) {
+func (r *Replica) freeze() {
 	r.frozen = true
 	r.observe(EventFrozen, r.base, "")
-	if m != nil && r.committed != nil && !m.Base.Rank().Less(r.committed.Rank()) &&
-		m.Base.Seq == r.committed.Seq {
-		r.alarm(&message.Alarm{First: r.committed, Second: m.Base}, m.Base.Seq)
-	}
 }
 
 // prepareBase PREPAREs the view's base, always, also when it is executed or below the watermark:
@@ -235,34 +262,50 @@ func (r *Replica) prepareBase() {
 		!r.holds(r.base) {
 		return
 	}
-	if r.ownNewView != nil && r.ownNewView.View == r.view && r.ownNewView.HoldsChain {
-		// The NEW-VIEW carried the PREPARE, and its record was staged with it.
-		r.prepared = r.base
-		entries, _, _ := r.path(r.base)
-		for _, e := range entries {
-			e.voted, e.view = true, r.view
-		}
+	if s := r.slotIf(crypto.KindPrepare, r.view, r.base.Seq); s != nil && s.votes[r.self] != nil {
+		r.prepared = r.base // by the NEW-VIEW that this replica made
+		r.markVoted(r.base)
 		return
 	}
 	r.vote(r.base, r.ballot(crypto.KindPrepare, r.base))
 }
 
-// moveTip lets the tip follow what is decided beyond it, as long as this replica's own PREPAREs stay
-// on that chain; else it is frozen (rule R6).
+// maxJump is how far beyond this replica's last PREPARE the tip may move, in batches: no further
+// than a signing guard remembers headers to check it by.
+const maxJump = 2048
+
+// moveTip lets the tip follow what is decided beyond it, as long as headers show that it stays on
+// the chain of this replica's own PREPAREs; else it is frozen (rule R6). The tip itself is on that
+// chain always, so it is enough to look from there.
 func (r *Replica) moveTip() {
-	if r.frozen || r.decided.Seq <= r.tip.Seq {
+	if r.frozen || max(r.decided.Seq, r.executed.Seq) <= r.tip.Seq {
 		return
 	}
-	from := r.prepared
-	if from == (message.Ref{}) {
-		from = r.base
+	for _, to := range []message.Ref{r.decided, r.executed} {
+		if to.Seq <= r.tip.Seq {
+			continue
+		}
+		at, known := r.ancestor(to, r.tip.Seq)
+		if !known {
+			continue
+		}
+		if at != r.tip || r.prepared != (message.Ref{}) && to.Seq > r.prepared.Seq+maxJump {
+			r.freeze()
+			return
+		}
+		r.jump(to)
+		return
 	}
-	at, known := r.ancestor(r.decided, from.Seq)
 	switch {
-	case known && at == from, !known && r.prepared == (message.Ref{}):
-		// Without a PREPARE in this view there is nothing to contradict.
-		r.tip = r.decided
-	case known:
-		r.freeze(nil)
+	case r.prepared == (message.Ref{}): // there is nothing to contradict
+		r.jump(r.decided)
+	case r.tip.Seq < r.executed.Seq: // the headers between are forgotten: it cannot be shown
+		r.freeze()
 	}
+}
+
+// jump moves the tip to what others decided. A proposal that the clock held back is overtaken.
+func (r *Replica) jump(to message.Ref) {
+	r.tip = to
+	r.monitor.lastClock = -1
 }

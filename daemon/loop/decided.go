@@ -135,6 +135,9 @@ func (a *archive) replay(
 	if err != nil {
 		return err
 	}
+	// Roots are computed again: a CHECKPOINT whose record the crash took must be said still, or all
+	// who crashed together could stand at the high watermark for ever.
+	st.Checkpoints = nil
 	x.quiet = true
 	defer func() { x.quiet = false }()
 	for i := len(chain) - 1; i >= 0; i-- {
@@ -147,6 +150,13 @@ func (a *archive) replay(
 		st.Time = b.Header.TimeMS
 		a.executed(st.Executed)
 		x.apply(b, clients.Plan(b))
+		if h := &b.Header; h.Seq%cfg.Params.CheckpointEvery == 0 &&
+			(st.Stable == nil || h.Seq > st.Stable.Seq) {
+			st.Checkpoints = append(st.Checkpoints, &message.Checkpoint{
+				Seq: h.Seq, Digest: st.Executed.Digest, Root: x.root(h, clients.Root()),
+				Voter: x.sealer.Self,
+			})
+		}
 		if uint64(i) < 2*cfg.Params.Window { //nolint:gosec // not negative
 			st.History[b.Header.Seq] = st.Executed.Digest
 		}

@@ -2,6 +2,8 @@ package loop
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"byzd/crypto"
 	"byzd/pbft"
@@ -46,6 +48,11 @@ func NewGuard(sealer message.Sealer, st pbft.Restored) *Guard {
 		sealer: sealer, votes: map[voteKey]crypto.Digest{},
 		newView: map[uint64]crypto.Digest{}, parents: map[crypto.Digest]message.Ref{},
 	}
+	for _, seq := range slices.Sorted(maps.Keys(st.History)) {
+		if parent, known := st.History[seq-1]; known {
+			g.learnParent(st.History[seq], message.Ref{Seq: seq - 1, Digest: parent})
+		}
+	}
 	for _, b := range st.Batches {
 		g.learn(b)
 	}
@@ -88,11 +95,15 @@ func (g *Guard) raise(r message.Rank) {
 }
 
 func (g *Guard) learn(b *message.Batch) {
-	d := b.Header.Digest()
+	g.learnParent(
+		b.Header.Digest(), message.Ref{Seq: b.Header.Seq - 1, Digest: b.Header.Parent})
+}
+
+func (g *Guard) learnParent(d crypto.Digest, parent message.Ref) {
 	if _, known := g.parents[d]; known {
 		return
 	}
-	g.parents[d] = message.Ref{Seq: b.Header.Seq - 1, Digest: b.Header.Parent}
+	g.parents[d] = parent
 	g.order = append(g.order, d)
 	if len(g.order) > keptParents {
 		delete(g.parents, g.order[0])
