@@ -163,6 +163,9 @@ func (c *Cluster) SetFault(member int, f Fault) { c.nodes[member].fault.Store(&f
 // Delivered is how many signed requests were handed to a member's endpoint.
 func (c *Cluster) Delivered(member int) int { return int(c.nodes[member].delivered.Load()) }
 
+// Ordered is how many plain operations were handed to a member's endpoint.
+func (c *Cluster) Ordered(member int) int { return int(c.nodes[member].ordered.Load()) }
+
 // StopEndpoint ends a member's client endpoint; its replica goes on.
 func (c *Cluster) StopEndpoint(member int) { c.nodes[member].stop() }
 

@@ -44,6 +44,7 @@ type node struct {
 
 	fault     atomic.Pointer[Fault]
 	delivered atomic.Int64
+	ordered   atomic.Int64
 
 	mu        sync.Mutex
 	listeners map[crypto.NodeID][]*func(*message.Reply)
@@ -204,6 +205,7 @@ func (n *node) Order(o *api.Orders) {
 			o.Done(i, nil, err)
 		}
 	}
+	n.ordered.Add(int64(len(o.Ops)))
 	switch fault := n.fault.Load(); {
 	case fault.Drop:
 		return
