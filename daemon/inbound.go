@@ -77,6 +77,9 @@ func (in *inbound) Receive(id crypto.NodeID, _ transport.Class, _ uint64, frame 
 	<-in.tickets
 	if err != nil {
 		in.refusals.add(err.Error())
+		if proof, ok := message.Incriminate(in.cluster, from, epoch, m); ok {
+			in.hand(proof)
+		}
 		return
 	}
 	in.hand(v)

@@ -26,7 +26,7 @@ type player struct {
 	results  map[uint64]loop.Result
 	replies  []*message.Reply
 	executed map[uint64]*message.Batch
-	counters map[string]int // drops and refusals; complaint, view-change, committed, proof
+	counters map[string]int // drops and refusals; complained, view-change, committed, proof
 	proofs   []*message.Evidence
 	halted   string
 }
@@ -121,7 +121,7 @@ func (p *player) watch(e pbft.Effect) {
 	case pbft.Observed:
 		switch e.Event {
 		case pbft.EventComplained:
-			p.counters["complaint"]++
+			p.counters["complained"]++
 		case pbft.EventViewChange:
 			// A step to the next view may be planned. Giving up a view that never began is not.
 			var to uint64

@@ -29,7 +29,7 @@ type Behaviour struct {
 	Detail  string `json:"detail"`  // what it does given by name alone, for explain
 	Defence string `json:"defence"` // what defeats it
 	// Rises are the counters that rise on correct nodes: names of drops and refusals, or
-	// "complaint", "view-change", "proof". Empty if only a client can notice.
+	// "complained", "view-change", "proof". Empty if only a client can notice.
 	Rises []string `json:"rises"`
 	// Evidence are the kinds of proof that correct nodes end with; empty if it cannot be proved.
 	Evidence []string `json:"evidence"`
@@ -120,7 +120,7 @@ func silences() []Behaviour {
 			Detail: "Everything that its node would send is withheld. It still hears, and still " +
 				"answers its own clients as far as the others make progress.",
 			Defence: "q of n go on without it; when it leads, complaints and a view change",
-			Rises:   []string{"complaint", "view-change"},
+			Rises:   []string{"complained", "view-change"},
 			Keys:    keysOf(keyKind), targets: anyNodes(), to: All, make: newMute,
 		},
 		{
@@ -153,7 +153,7 @@ func timings() []Behaviour {
 			Detail: "As primary it holds every pre-prepare back, by default for three quarters of " +
 				"the view timeout: it is never silent, only slow.",
 			Defence:      "the gap between proposals is timed while work is known to wait: complaints",
-			Rises:        []string{"complaint", "view-change"},
+			Rises:        []string{"complained", "view-change"},
 			NeedsPrimary: true,
 			Keys:         keysOf(keyDelay), targets: anyNodes(), to: All, make: newSlowPrimary,
 		},
@@ -163,7 +163,7 @@ func timings() []Behaviour {
 			Detail: "The bundles of its victims (key to: by default one other node) are hidden " +
 				"from its replica while it leads.",
 			Defence:      "bundles go to all, and each gateway's oldest has its own age: complaints",
-			Rises:        []string{"complaint", "view-change"},
+			Rises:        []string{"complained", "view-change"},
 			NeedsPrimary: true,
 			Keys:         keysOf(), targets: anyNodes(), to: One, make: newCensor, spares: true,
 		},
@@ -179,7 +179,7 @@ func equivocations() []Behaviour {
 				"valid batch in the same place, and each side the COMMITs that fit. With enough " +
 				"accomplices (more than f traitors) the halves are cut so that both can commit.",
 			Defence:      "at most one of the two reaches a quorum; the two PREPAREs are a proof",
-			Rises:        []string{"proof", "complaint"},
+			Rises:        []string{"proof", "complained"},
 			Evidence:     []string{"E1-two-prepares", "E2-two-commits"},
 			NeedsPrimary: true,
 			Keys:         keysOf(), targets: anyNodes(), to: Half, make: newEquivocatePrePrepare, spares: true,
@@ -191,7 +191,7 @@ func equivocations() []Behaviour {
 			Detail: "Each node gets a batch of its own for the same sequence number: the same " +
 				"operations in another order and at another time.",
 			Defence:      "one slot per view, sequence number and voter; view change; proof",
-			Rises:        []string{"proof", "complaint"},
+			Rises:        []string{"proof", "complained"},
 			Evidence:     []string{"E1-two-prepares", "E2-two-commits"},
 			NeedsPrimary: true,
 			Keys:         keysOf(), targets: anyNodes(), to: All, make: newEquivocatePerPeer, spares: true,
@@ -347,7 +347,7 @@ func gossipLies() []Behaviour {
 			"whoever listens (key to).",
 		Defence: "hearsay is demoted, the victim refutes; gossip's opinion moves nothing in agreement",
 		Rises:   []string{"hearsay_demoted"},
-		Keys:    []string{keyTo, keyVictims, keyP, keyAfter, keyOnce, keySeed, keyWith},
+		Keys:    []string{keyTo, keyVictims, keySeed, keyWith},
 		targets: []Choice{Listeners, All, Half, One}, to: Listeners, make: newGossipLie, spares: true,
 	}}
 }
