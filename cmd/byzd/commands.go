@@ -9,6 +9,7 @@ func commands() []*cli.Command {
 		completionCommand(),
 		configCommand(),
 		delCommand(),
+		evidenceCommand(),
 		genesisCommand(),
 		getCommand(),
 		initCommand(),
@@ -19,6 +20,7 @@ func commands() []*cli.Command {
 		statusCommand(),
 		testnetCommand(),
 		traitorCommand(),
+		verdictCommand(),
 		versionCommand(),
 	}
 }

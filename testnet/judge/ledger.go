@@ -143,11 +143,15 @@ func (l *ledger) end(id uint64) {
 	l.held[r.member]--
 }
 
-// settled reports whether nothing is to be expected of a place any more: it was used, or it lies
-// where nothing is executed.
-func (l *ledger) settled(key message.RequestKey) bool {
-	r := l.rows[key.Session]
-	return r == nil || key.Seq < r.low || key.Seq >= r.low+r.window || r.done[key.Seq]
+// settled reports whether nothing is to be expected of a bundle any more: its place was used, or
+// lies where nothing is executed, whatever the bundle itself acknowledges.
+func (l *ledger) settled(b *message.Bundle) bool {
+	r := l.rows[b.Session]
+	if r == nil || b.Ack > b.Seq {
+		return true
+	}
+	low := max(r.low, b.Ack)
+	return b.Seq < low || b.Seq >= low+r.window || r.done[b.Seq]
 }
 
 // root is the digest that replicas put under their checkpoints: of every session in the order of

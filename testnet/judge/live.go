@@ -39,7 +39,7 @@ type status struct {
 
 // Lies are the lies that a node says it told, by behaviour; zero where one is armed only.
 type Lies struct {
-	Node  int
+	Node  Name
 	Fired map[string]int
 }
 
@@ -215,7 +215,7 @@ func (w *watch) result() (*Live, []Lies) {
 			}
 		}
 		if len(fired) > 0 {
-			lies = append(lies, Lies{n.Number, fired})
+			lies = append(lies, Lies{w.h.nameOf(n.Number), fired})
 		}
 		if !n.Traitor {
 			w.live.Nodes = append(w.live.Nodes, Watched{

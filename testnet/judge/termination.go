@@ -84,13 +84,13 @@ func (h *History) waiting(replays []*replay) []*message.Bundle {
 	for _, o := range h.executedBundles() {
 		done[o.bundle.Key()] = true
 	}
-	settled := func(key message.RequestKey) bool {
+	settled := func(b *message.Bundle) bool {
 		for _, r := range replays {
-			if r.ledger.settled(key) {
+			if r.ledger.settled(b) {
 				return true
 			}
 		}
-		return done[key]
+		return done[b.Key()]
 	}
 	var list []*message.Bundle
 	for _, l := range h.correct() {
@@ -100,9 +100,8 @@ func (h *History) waiting(replays []*replay) []*message.Bundle {
 				continue
 			}
 			for _, bundle := range b.Bundles {
-				key := bundle.Key()
-				if !settled(key) && checkBundle(h.Config, bundle) == nil {
-					done[key] = true // listed once
+				if !settled(bundle) && checkBundle(h.Config, bundle) == nil {
+					done[bundle.Key()] = true // listed once
 					list = append(list, bundle)
 				}
 			}

@@ -195,6 +195,15 @@ func (h *History) measure(v *Verdict, replays []*replay) {
 	}
 }
 
+// TellLies adds what the traitors say they told.
+func (v *Verdict) TellLies(lies []Lies) {
+	for _, l := range lies {
+		for name, count := range l.Fired {
+			v.Fired[l.Node.String()+"="+name] += count
+		}
+	}
+}
+
 // nameOf is a member's name in the result.
 func (h *History) nameOf(node int) Name {
 	if h.Numbered || node < 0 || node >= len(h.Config.Members) {

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"byzd/pbft/message"
+	"byzd/testnet/judge"
+)
+
+func evidenceCommand() *cli.Command {
+	return &cli.Command{
+		Name: "evidence", Usage: "proofs of lies",
+		Subcommands: []*cli.Command{
+			{
+				Name: "list", Usage: "list the proofs in the home of a testnet or of a node",
+				Flags:  []cli.Flag{genesisFlag()},
+				Action: listEvidence,
+			},
+			{
+				Name: "verify", ArgsUsage: "FILE",
+				Usage:  "check a proof with nothing but the genesis",
+				Flags:  []cli.Flag{genesisFlag()},
+				Action: verifyEvidence,
+			},
+		},
+	}
+}
+
+// listedProof is a line of the list.
+type listedProof struct {
+	Name    string      `json:"name"`
+	Kind    string      `json:"kind,omitempty"`
+	Culprit *judge.Name `json:"culprit,omitempty"`
+	File    string      `json:"file"`
+	Error   string      `json:"error,omitempty"` // why it proves nothing
+}
+
+func listEvidence(c *cli.Context) error {
+	if _, err := arguments(c, 0, 0, "--home DIR"); err != nil {
+		return err
+	}
+	if c.String(flagHome) == "" {
+		return usagef("name a testnet's or a node's directory with --home DIR",
+			"nothing is named to be listed")
+	}
+	s, err := homeScope(c, c.String(flagHome))
+	if err != nil {
+		return err
+	}
+	list, err := findProofs(s)
+	if err != nil {
+		return err
+	}
+	if c.Bool(flagJSON) {
+		return json.NewEncoder(c.App.Writer).Encode(list)
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(c.App.ErrWriter, "There are no proofs.")
+		return err
+	}
+	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "NAME\tCULPRIT\tKIND")
+	for _, p := range list {
+		if p.Error != "" {
+			_, _ = fmt.Fprintf(w, "%s\t-\tproves nothing: %s\n", p.Name, p.Error)
+			continue
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", p.Name, nodeWord(s, *p.Culprit), p.Kind)
+	}
+	return w.Flush()
+}
+
+// findProofs lists the judge's proofs of a testnet and those in every node's home.
+func findProofs(s *scope) ([]listedProof, error) {
+	list := []listedProof{}
+	dirs := []string{s.proofs}
+	for _, n := range s.nodes {
+		if dir := judge.EvidenceDir(n.Home); dir != s.proofs {
+			dirs = append(dirs, dir)
+		}
+	}
+	for i, dir := range dirs {
+		found, err := judge.ListProofs(s.cluster, dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range found {
+			l := listedProof{Name: p.Name, Kind: p.Kind, File: p.File}
+			if i > 0 {
+				l.Name = filepath.Join(filepath.Base(filepath.Dir(dir)), p.Name)
+			}
+			if p.Err != nil {
+				l.Error = p.Err.Error()
+			} else {
+				l.Culprit = new(s.nameOf(p.Culprit))
+			}
+			list = append(list, l)
+		}
+	}
+	return list, nil
+}
+
+// nameOf is what a member is called: its number in a testnet, its name elsewhere.
+func (s *scope) nameOf(member int) judge.Name {
+	if s.numbered {
+		return judge.Name{Number: member}
+	}
+	return judge.Name{Text: s.cluster.Members[member].Name}
+}
+
+// verifiedProof is what a good proof says.
+type verifiedProof struct {
+	Name    string     `json:"name"`
+	Kind    string     `json:"kind"`
+	Culprit judge.Name `json:"culprit"`
+	Text    string     `json:"text"`
+}
+
+func verifyEvidence(c *cli.Context) error {
+	args, err := arguments(c, 1, 1, "FILE --genesis FILE")
+	if err != nil {
+		return err
+	}
+	home := c.String(flagHome)
+	if home == "" && c.String("genesis") == "" {
+		return usagef("add --genesis FILE", "a proof cannot be checked without the members' keys")
+	}
+	s, err := newScope(c, home)
+	if err != nil {
+		return err
+	}
+	e, err := judge.ReadProof(s.cluster, args[0])
+	switch {
+	case errors.Is(err, message.ErrProof):
+		return failf(exitFailed, "see that the file and the genesis are the right ones and unchanged",
+			"%s proves nothing: %w", args[0], err)
+	case errors.Is(err, fs.ErrNotExist):
+		return failf(exitFailed, "byzd evidence list --home DIR lists proofs", "%w", err)
+	case err != nil:
+		return err
+	}
+	name := s.nameOf(e.Culprit)
+	text := judge.Describe(nodeWord(s, name), e)
+	if c.Bool(flagJSON) {
+		return json.NewEncoder(c.App.Writer).Encode(verifiedProof{
+			Name: filepath.Base(args[0]), Kind: e.Kind.String(), Culprit: name, Text: text,
+		})
+	}
+	_, err = fmt.Fprintln(c.App.Writer, text)
+	return err
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"byzd/testnet/judge"
+)
+
+func verdictCommand() *cli.Command {
+	return &cli.Command{
+		Name: "verdict", Usage: "judge a network by what its nodes signed and executed, live or stopped",
+		Description: "--home is the directory of a testnet, running or not, or of one node, whose log is\n" +
+			"then judged alone. --endpoints judges running nodes by what they hand out.\n" +
+			"Exit code 4: agreement, validity, integrity or linearisability is broken;\n" +
+			"3: no progress, or something is unknown; 0: held.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{
+				Name: "endpoints", Usage: "operator endpoints of the nodes, `URL[,URL]...`",
+			},
+			genesisFlag(),
+			&cli.DurationFlag{
+				Name: "bound", Value: judge.BoundDefault,
+				Usage: "how long what is pending in a running network may take",
+			},
+			&cli.StringFlag{
+				Name: "evidence", DefaultText: "evidence/ in the home",
+				Usage: "`DIR` for the proofs that are found",
+			},
+		},
+		Action: verdict,
+	}
+}
+
+func genesisFlag() cli.Flag {
+	return &cli.StringFlag{
+		Name: "genesis", DefaultText: "genesis.toml in the home", Usage: "the network's genesis `FILE`",
+	}
+}
+
+func verdict(c *cli.Context) error {
+	if _, err := arguments(c, 0, 0, "--home DIR | --endpoints URL,... --genesis FILE"); err != nil {
+		return err
+	}
+	if c.Duration("bound") <= 0 {
+		return usagef("for instance --bound 30s", "the bound is %v", c.Duration("bound"))
+	}
+	s, err := findScope(c)
+	if err != nil {
+		return err
+	}
+	bar := newProgress(c.App.ErrWriter)
+	h := judge.NewHistory(s.cluster)
+	h.Numbered, h.Progress = s.numbered, bar.show
+	live, lies, err := judge.Watch(c.Context, h, s.nodes, c.Duration("bound"))
+	if err == nil {
+		err = h.Read(c.Context, s.nodes)
+	}
+	if err != nil {
+		bar.clear()
+		return err
+	}
+	v := judge.Judge(h, live)
+	bar.clear()
+	v.TellLies(lies)
+	if err := h.WriteProofs(v, s.proofs); err != nil {
+		v.Notes = append(v.Notes, fmt.Sprintf("the proofs are not on disk: %v", err))
+	}
+	if err := printVerdict(c, s, v); err != nil {
+		return err
+	}
+	if code := v.ExitCode(); code != judge.ExitHeld {
+		return silent(code)
+	}
+	return nil
+}
+
+// printVerdict prints the table, or the result for programs and the reasons beside it.
+func printVerdict(c *cli.Context, s *scope, v *judge.Verdict) error {
+	if !c.Bool(flagJSON) {
+		return writeVerdict(c.App.Writer, s, v)
+	}
+	writeReasons(c.App.ErrWriter, v)
+	encoder := json.NewEncoder(c.App.Writer)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v.Result)
+}
+
+// writeReasons says why what is not held is not.
+func writeReasons(w io.Writer, v *judge.Verdict) {
+	for _, f := range v.Findings {
+		if f.Property != judge.Linearizable {
+			_, _ = fmt.Fprintf(w, "byzd: %s is %s: %s\n", f.Property, f.State, f.Text)
+		}
+	}
+	for _, note := range v.Notes {
+		_, _ = fmt.Fprintf(w, "byzd: note: %s\n", note)
+	}
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"byzd/daemon/config"
+	"byzd/daemon/genesis"
+	"byzd/pbft/message"
+	"byzd/testnet"
+	"byzd/testnet/judge"
+)
+
+// scope is what is judged: whose journals, and under which genesis.
+type scope struct {
+	title    string
+	cluster  *message.Config
+	numbered bool // nodes go by their numbers
+	nodes    []judge.Node
+	proofs   string // the directory for those that are found
+}
+
+const scopeHint = "name a testnet's or a node's directory with --home DIR, or running nodes with " +
+	"--endpoints URL,... --genesis FILE"
+
+// findScope reads from the command line what is to be judged.
+func findScope(c *cli.Context) (*scope, error) {
+	home := c.String(flagHome)
+	var s *scope
+	var err error
+	switch {
+	case c.String("endpoints") != "":
+		s, err = remoteScope(c, home)
+	case home == "":
+		return nil, usagef(scopeHint, "nothing is named to be judged")
+	default:
+		s, err = homeScope(c, home)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if dir := c.String("evidence"); dir != "" {
+		s.proofs = dir
+	}
+	return s, nil
+}
+
+// remoteScope is nodes that only their operator endpoints are known of.
+func remoteScope(c *cli.Context, home string) (*scope, error) {
+	if home == "" && c.String("genesis") == "" {
+		return nil, usagef("add --genesis FILE", "remote nodes cannot be judged without their genesis")
+	}
+	s, err := newScope(c, home)
+	if err != nil {
+		return nil, err
+	}
+	for endpoint := range strings.SplitSeq(c.String("endpoints"), ",") {
+		if endpoint = strings.TrimSpace(endpoint); endpoint == "" {
+			return nil, usagef("", "there is an empty name among the endpoints")
+		}
+		s.nodes = append(s.nodes, judge.Node{Number: -1, Operator: endpoint})
+	}
+	s.title = fmt.Sprintf("%d of %d nodes, by their operator endpoints",
+		len(s.nodes), len(s.cluster.Members))
+	return s, nil
+}
+
+// homeScope is a testnet, or one node.
+func homeScope(c *cli.Context, home string) (*scope, error) {
+	state, err := testnet.ReadState(home)
+	switch {
+	case err == nil:
+		return testnetScope(c, home, state)
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, testnetError(err)
+	}
+	if _, err := os.Stat(config.Home(home).Genesis()); c.String("genesis") == "" && err != nil {
+		return nil, failf(exitFailed, scopeHint, "%s is no home of a testnet or of a node: there is "+
+			"neither testnet.json nor genesis.toml in it", home)
+	}
+	s, err := newScope(c, home)
+	if err != nil {
+		return nil, err
+	}
+	n := judge.Node{Number: -1, Home: home}
+	if a, err := config.Home(home).ReadAddresses(); err == nil {
+		n.Operator = a.Operator
+	}
+	s.nodes = []judge.Node{n}
+	s.title = fmt.Sprintf("the log of one node of %d, %s", len(s.cluster.Members), home)
+	return s, nil
+}
+
+func testnetScope(c *cli.Context, home string, state *testnet.State) (*scope, error) {
+	s, err := newScope(c, home)
+	if err != nil {
+		return nil, err
+	}
+	s.numbered = true
+	traitors := 0
+	for i := range s.cluster.Members {
+		if i >= len(state.Nodes) {
+			s.nodes = append(s.nodes, judge.Node{
+				Number: i, Home: filepath.Join(home, fmt.Sprintf("node-%d", i)),
+			})
+			continue
+		}
+		n := &state.Nodes[i]
+		node := judge.Node{
+			Number: i, Traitor: n.Traitor(), Home: n.Home, Unused: n.Process == testnet.New,
+		}
+		if n.PID > 0 {
+			node.Operator = n.Operator
+		}
+		if node.Traitor {
+			traitors++
+		}
+		s.nodes = append(s.nodes, node)
+	}
+	s.title = fmt.Sprintf("the testnet of %d nodes, %d of them traitors, in %s",
+		len(s.nodes), traitors, home)
+	return s, nil
+}
+
+// newScope reads the genesis.
+func newScope(c *cli.Context, home string) (*scope, error) {
+	file := c.String("genesis")
+	if file == "" {
+		file = config.Home(home).Genesis()
+	}
+	g, err := genesis.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := g.Config()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return &scope{cluster: cluster, numbered: g.Testnet, proofs: judge.EvidenceDir(home)}, nil
+}

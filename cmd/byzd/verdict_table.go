@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/term"
+
+	"byzd/testnet/judge"
+)
+
+// reasonsShown bounds the reasons that are printed for one property.
+const reasonsShown = 8
+
+// writeVerdict prints a verdict for people.
+func writeVerdict(out io.Writer, s *scope, v *judge.Verdict) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintf(w, "verdict on %s\n\n", s.title)
+	for _, p := range judge.Properties() {
+		reasons := reasonsFor(v, p)
+		if len(reasons) == 0 {
+			reasons = []string{""}
+		}
+		_, _ = fmt.Fprintf(w, "  %s\t%s\t%s\n", p, v.State(p), reasons[0])
+		for _, r := range reasons[1:] {
+			_, _ = fmt.Fprintf(w, "  \t\t%s\n", r)
+		}
+	}
+	_, _ = fmt.Fprintln(w)
+	for _, line := range facts(s, v) {
+		_, _ = fmt.Fprintf(w, "  %s\t%s\n", line[0], line[1])
+	}
+	return w.Flush()
+}
+
+// reasonsFor are the findings that make a property what it is.
+func reasonsFor(v *judge.Verdict, p judge.Property) []string {
+	var reasons []string
+	for _, f := range v.Findings {
+		if f.Property == p && f.State == v.State(p) {
+			reasons = append(reasons, f.Text)
+		}
+	}
+	if more := len(reasons) - reasonsShown; more > 0 {
+		reasons = append(reasons[:reasonsShown], fmt.Sprintf("and %d more", more))
+	}
+	return reasons
+}
+
+// facts are the lines below the properties: a name and a text each.
+func facts(s *scope, v *judge.Verdict) [][2]string {
+	var lines [][2]string
+	add := func(name, format string, args ...any) {
+		lines = append(lines, [2]string{name, fmt.Sprintf(format, args...)})
+	}
+	add("executed", "up to batch %d, %d operations", v.Sequence, v.Operations)
+	if v.From > 0 {
+		add("judged", "from batch %d on: the log does not reach back further", v.From)
+	}
+	add("checked", "%d of %d journals, %d signatures, %d checkpoint roots",
+		v.Logs, v.Nodes, v.Signatures, v.Roots)
+	for _, name := range v.Traitors {
+		add("traitor", "%s%s", nodeWord(s, name), liesOf(v, name))
+	}
+	if len(v.Culprits) == 0 {
+		add("culprits", "none: nobody is accused without proof")
+	}
+	for _, name := range v.Culprits {
+		add("culprit", "%s", nodeWord(s, name))
+		for _, p := range v.Evidence {
+			if p.Culprit == name {
+				add("proof", "%s %s", p.Kind, p.File)
+			}
+		}
+	}
+	for _, note := range v.Notes {
+		add("note", "%s", note)
+	}
+	return lines
+}
+
+func nodeWord(s *scope, name judge.Name) string {
+	if s.numbered {
+		return "node " + name.String()
+	}
+	return name.String()
+}
+
+// liesOf says what a traitor did, as far as it says so itself.
+func liesOf(v *judge.Verdict, name judge.Name) string {
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(v.Fired)) {
+		node, behaviour, _ := strings.Cut(key, "=")
+		switch {
+		case node != name.String():
+		case v.Fired[key] == 0:
+			parts = append(parts, behaviour+" armed, not fired")
+		default:
+			parts = append(parts, fmt.Sprintf("%s fired %d times", behaviour, v.Fired[key]))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(parts, ", ")
+}
+
+// progress shows on a terminal how far a long work is, after a moment of silence.
+type progress struct {
+	w     io.Writer // nil if it is no terminal
+	began time.Time
+	last  time.Time
+	drawn bool
+}
+
+// progressAfter is the silence before the first line, progressEvery between two.
+const (
+	progressAfter = time.Second
+	progressEvery = 100 * time.Millisecond
+)
+
+func newProgress(w io.Writer) *progress {
+	p := &progress{began: time.Now()}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // descriptors are small
+		p.w = w
+	}
+	return p
+}
+
+func (p *progress) show(what string, done, total int) {
+	now := time.Now()
+	if p.w == nil || now.Sub(p.began) < progressAfter || now.Sub(p.last) < progressEvery {
+		return
+	}
+	p.last, p.drawn = now, true
+	_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s: %d %%", what, 100*done/max(total, 1))
+}
+
+func (p *progress) clear() {
+	if p.drawn {
+		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}
