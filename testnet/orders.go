@@ -48,7 +48,7 @@ func wantAlive(n *NodeState) error {
 		return nil
 	}
 	return failf(fmt.Sprintf("start it with: byzd testnet restart %d", n.Node),
-		"node %d does not run: it is %s", n.Node, n.Describe())
+		"node %d does not run (%s)", n.Node, n.Describe())
 }
 
 func wantRunning(n *NodeState) error {
