@@ -187,6 +187,10 @@ func Parse(text string) (Spec, error) {
 func (s *Spec) set(b *Behaviour, part string) *SpecError {
 	key, value, valued := strings.Cut(part, "=")
 	switch {
+	case part == "":
+		return &SpecError{
+			Problem: "a key is missing", Advice: b.Name + " takes " + strings.Join(b.Keys, ", "),
+		}
 	case !slices.Contains(b.Keys, key):
 		return s.unknownKey(b, key)
 	case slices.Contains(s.keys, key):
