@@ -13,7 +13,9 @@ import (
 // cluster is the one whose journal the tests keep.
 func cluster() [32]byte { return [32]byte{0: 0xc1, 31: 7} }
 
-func options() journal.Options { return journal.Options{Cluster: cluster(), Salt: 0x5a17} }
+func options() journal.Options {
+	return journal.Options{Cluster: cluster(), Salt: 0x5a17, SegmentBytes: 16 << 10}
+}
 
 // small makes segments change every few flushes.
 func small() journal.Options {
@@ -49,7 +51,8 @@ func mustClose(tb testing.TB, j *journal.Journal) {
 func rec(n uint64) journal.Record {
 	size := int(n*37) % 150 //nolint:gosec // small
 	body := append(fmt.Appendf(nil, "record %d ", n), bytes.Repeat([]byte{byte(n)}, size)...)
-	return journal.Record{Type: uint8(1 + n%255), Version: uint8(n % 7), Body: body} //nolint:gosec // below
+	kind, version := uint8(1+n%255), uint8(n%7) //nolint:gosec // both are below 256
+	return journal.Record{Type: kind, Version: version, Body: body}
 }
 
 // write appends rec(n) for all n from the next LSN to last, and flushes them as one.

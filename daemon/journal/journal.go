@@ -124,7 +124,8 @@ func (j *Journal) Append(recs ...Record) (lsn uint64) {
 	b := &j.staged
 	for _, r := range recs {
 		if len(r.Body) > j.opts.MaxRecord {
-			panic(fmt.Sprintf("journal: record of %d bytes, limit %d", len(r.Body), j.opts.MaxRecord))
+			panic(fmt.Sprintf("journal: record of %d bytes, limit %d",
+				len(r.Body), j.opts.MaxRecord))
 		}
 		h := recordHeader{
 			kind: r.Type, version: r.Version, place: b.count, lsn: b.next, prev: b.sum,

@@ -38,8 +38,8 @@ func TestJournal_RecordsComeBack(t *testing.T) {
 			j = mustOpen(t, d, small())
 			holds(t, d, j, 1, 39)
 			r := j.Report()
-			if r.Records != 39 || r.First != 1 || r.Last != 39 || r.Mark != 39 || r.TornBytes != 0 ||
-				r.TornSegment != "" || r.MarkSlotLost || r.Segments < 5 {
+			if r.Records != 39 || r.First != 1 || r.Last != 39 || r.Mark != 39 ||
+				r.TornBytes != 0 || r.TornSegment != "" || r.MarkSlotLost || r.Segments < 5 {
 				t.Errorf("report is %+v", r)
 			}
 			if j.Size() != size {
@@ -88,7 +88,7 @@ func TestJournal_StagedIsNotFlushed(t *testing.T) {
 func TestJournal_GroupCommit(t *testing.T) {
 	m := disk.NewMemory()
 	w := watch(m)
-	j := mustOpen(t, w, options())
+	j := mustOpen(t, w, journal.Options{Cluster: cluster()})
 	write(t, j, 1) // it lengthens the segment
 	for _, n := range []uint64{1, 7, 300} {
 		steps := map[string]int{}

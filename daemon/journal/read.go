@@ -174,7 +174,8 @@ func (c *scan) read(
 	s := &segment{name: name}
 	head, err := readSegmentHeader(f)
 	switch {
-	case errors.Is(err, errBadHeader) && last && (c.chain.next != 0 || first == 1):
+	case errors.Is(err, errBadHeader) && last &&
+		(c.chain.next == first || c.chain.next == 0 && first == 1):
 		c.chain.next = max(c.chain.next, 1)
 		return nil // It is being made.
 	case errors.Is(err, errBadHeader):
