@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,8 +14,9 @@ import (
 	"byzd/daemon/kv"
 )
 
-// byzdProcess is the variable that makes the test binary byzd, for tests of several processes.
-const byzdProcess = "BYZD_TEST_PROCESS"
+// byzdProcess is the variable that makes the test binary byzd, for tests of several processes. It is
+// not one of byzd's own, which run would refuse.
+const byzdProcess = "RUN_AS_BYZD"
 
 // byzdIn runs the command line in this process.
 func byzdIn(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
@@ -180,7 +180,7 @@ func TestProcessesShareAKey(t *testing.T) {
 
 func TestMain(m *testing.M) {
 	if os.Getenv(byzdProcess) != "" {
-		os.Exit(Main(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)) //nolint:forbidigo // it is byzd
+		main()
 	}
 	os.Exit(m.Run()) //nolint:forbidigo // what a TestMain does
 }
