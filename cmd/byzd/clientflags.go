@@ -136,22 +136,31 @@ func endpointsOf(home string) ([]string, error) {
 // testnetEndpoints lists the running nodes' endpoints, those of nodes that were not told to lie first:
 // there is no reason to ask a liar first, and no need to keep it out.
 func testnetEndpoints(home string, state *testnet.State) ([]string, error) {
-	var honest, others []string
+	honest, others := sortNodes(state)
+	var endpoints []string
+	for _, node := range append(honest, others...) {
+		endpoints = append(endpoints, node.Client)
+	}
+	if len(endpoints) == 0 {
+		return nil, failf(exitNoProgress, "see byzd testnet status --home "+home,
+			"no node of the testnet in %s runs", home)
+	}
+	return endpoints, nil
+}
+
+// sortNodes returns the nodes that can be expected to serve, and the others that run.
+func sortNodes(state *testnet.State) (honest, others []*testnet.NodeState) {
 	for i := range state.Nodes {
 		node := &state.Nodes[i]
 		switch {
 		case node.Client == "" || !node.Process.Alive():
 		case node.Traitor() || node.Process == testnet.Paused:
-			others = append(others, node.Client)
+			others = append(others, node)
 		default:
-			honest = append(honest, node.Client)
+			honest = append(honest, node)
 		}
 	}
-	if all := append(honest, others...); len(all) > 0 {
-		return all, nil
-	}
-	return nil, failf(exitNoProgress, "see byzd testnet status --home "+home,
-		"no node of the testnet in %s runs", home)
+	return honest, others
 }
 
 // genesisFor loads the genesis that is trusted, or returns nil where none is known yet.

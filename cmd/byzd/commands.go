@@ -5,6 +5,7 @@ import "github.com/urfave/cli/v2"
 // commands lists every command of byzd; each stands in a file of its name.
 func commands() []*cli.Command {
 	return []*cli.Command{
+		benchCommand(),
 		casCommand(),
 		completionCommand(),
 		configCommand(),

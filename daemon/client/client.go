@@ -70,8 +70,12 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 func (c *Client) prepare(ctx context.Context, o *Options) (err error) {
 	if o.Key != nil {
 		c.key = *o.Key
-	} else if c.key, err = loadKey(o.KeyPath); err != nil {
-		return err
+	} else {
+		seed, err := LoadSeed(o.KeyPath)
+		if err != nil {
+			return err
+		}
+		c.key = crypto.NewNetworkKey(seed)
 	}
 	if c.genesis, err = trust(ctx, o); err != nil {
 		return err

@@ -151,19 +151,19 @@ func askOne(ctx context.Context, endpoint string) told {
 	return told{endpoint, g, err}
 }
 
-// loadKey reads the client's key, or makes it on first use.
-func loadKey(path string) (crypto.NetworkKey, error) {
+// LoadSeed reads the seed of a client's key, or makes it on first use, readable by its owner only.
+func LoadSeed(path string) ([crypto.SeedSize]byte, error) {
 	seed, err := crypto.ReadSeed(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := makeKey(path); err != nil {
-			return crypto.NetworkKey{}, fmt.Errorf("make the client's key: %w", err)
+			return seed, fmt.Errorf("make the client's key: %w", err)
 		}
 		seed, err = crypto.ReadSeed(path)
 	}
 	if err != nil {
-		return crypto.NetworkKey{}, fmt.Errorf("the client's key: %w", err)
+		return seed, fmt.Errorf("the client's key: %w", err)
 	}
-	return crypto.NewNetworkKey(seed), nil
+	return seed, nil
 }
 
 // makeKey puts a whole key in its place, unless another process has done so.

@@ -122,7 +122,10 @@ func Run(ctx context.Context, o *Options) (*Report, error) {
 
 // conduct leads through the phases and returns how long was measured.
 func (r *run) conduct(ctx context.Context) time.Duration {
-	wait(ctx, r.o.WarmUp, nil)
+	if wait(ctx, r.o.WarmUp, nil); ctx.Err() != nil {
+		r.phase.Store(over)
+		return 0
+	}
 	if r.o.Begins != nil {
 		r.o.Begins()
 	}
@@ -184,7 +187,9 @@ func (r *run) client(ctx context.Context, number int, w Writer) {
 		}
 		began := time.Now()
 		err := r.put(ctx, w, key, value)
-		r.note(time.Since(began), err)
+		if ctx.Err() == nil || err == nil {
+			r.note(time.Since(began), err)
+		}
 		if err == nil {
 			pause = pauseMin
 			continue
