@@ -218,6 +218,7 @@ func (r *Replica) forgetBelow(seq uint64) {
 func (r *Replica) rotate(c *message.CheckpointCertificate) {
 	every := r.cfg.Params.RotateEvery
 	if every > 0 && r.target == r.view && c.Seq >= r.base.Seq+every && r.fence.ready() {
+		r.monitor.served()
 		r.startViewChange(r.view+1, false)
 	}
 }

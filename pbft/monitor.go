@@ -116,6 +116,14 @@ func (m *monitor) decay(now int64) {
 	m.halvedAt, m.commits = now, false
 }
 
+// served halves tau when an open view has lasted until its planned end: with a short rotation no view
+// lasts for ten seconds, and a single bad primary among the n would let tau grow at each round.
+func (m *monitor) served() {
+	if m.openedAt >= 0 && m.complaint == 0 {
+		m.tau = max(m.tau0, m.tau/2)
+	}
+}
+
 // clock counts proposals whose time lags behind this replica's clock.
 func (m *monitor) clock(slow bool, ref message.Ref) {
 	m.lastClock = -1
@@ -178,6 +186,7 @@ func (r *Replica) tickViewChange() {
 	if r.fence.raised || r.halted != "" {
 		return
 	}
+	r.join() // it may not have been able to when the VIEW-CHANGEs came
 	if r.target > r.view && r.now >= m.resendAt {
 		m.resendDelay = min(2*m.resendDelay, maxResend)
 		m.resendAt = r.now + m.resendDelay

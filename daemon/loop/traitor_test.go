@@ -487,6 +487,21 @@ func (s *play) split(a, b int) uint64 {
 	}
 }
 
+// With planned rotation, one primary that never starts its view costs a bounded wait each time it is
+// its turn: the views between that end as planned make up for it (rule R11). Every put of every wave
+// is acknowledged within ten seconds; see [play.wave].
+func TestWaitForSilentPrimaryDoesNotGrow(t *testing.T) {
+	s := newPlay(t, 4, 8)
+	s.arm(3, nil, "silent-new-primary")
+	for k := range 150 {
+		s.wave(k)
+	}
+	if view := s.players[1].loop.Replica().Status().View; view < 20 {
+		t.Errorf("only %d views", view)
+	}
+	s.agree()
+}
+
 // lies lists the catalogue's behaviours that speak to other nodes.
 func lies() []traitor.Behaviour {
 	return slices.DeleteFunc(traitor.Catalogue(), func(b traitor.Behaviour) bool {
