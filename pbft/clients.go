@@ -136,11 +136,19 @@ func NewClientTable(cfg *message.Config) *ClientTable {
 	return t
 }
 
-// Discharged reports whether nothing will ever be executed for a place any more, or not before its
-// owner acknowledges what came earlier (rule R9): executed, stale, dead, or outside the window.
-func (t *ClientTable) Discharged(key message.RequestKey) bool {
-	s := t.sessions[key.Session]
-	return s == nil || key.Seq < s.low || key.Seq >= s.low+s.window() || s.executed(key.Seq)
+// Discharged reports whether nothing will ever be executed for a bundle any more, or not before its
+// owner acknowledges what came earlier (rule R9): executed, stale, dead, or outside the window. As
+// in admit, the bundle's own acknowledgement counts first: a gateway that was restarted skips the
+// numbers that it may have used, and so is ahead of the window until that is executed.
+func (t *ClientTable) Discharged(b *message.Bundle) bool {
+	s := t.sessions[b.Session]
+	if s == nil || b.Seq < s.low {
+		return true
+	}
+	if b.Seq >= max(s.low, b.Ack)+s.window() {
+		return true
+	}
+	return b.Seq < s.low+s.window() && s.executed(b.Seq)
 }
 
 // Low returns the lowest place of a session that is not acknowledged, and whether it exists.

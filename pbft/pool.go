@@ -93,7 +93,7 @@ func (p *pool) discharge(t *ClientTable, executed *message.Batch, now int64) {
 		kept := q.order[:0]
 		for _, seq := range q.order {
 			b := q.bundles[seq]
-			if !t.Discharged(b.Key()) {
+			if !t.Discharged(b) {
 				kept = append(kept, seq)
 				continue
 			}

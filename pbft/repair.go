@@ -46,7 +46,7 @@ const (
 
 func (r *Replica) onSubmission(from int, b *message.Bundle) {
 	r.learnBundle(b) // a batch may name it, whatever becomes of it here
-	if r.clients.Discharged(b.Key()) {
+	if r.clients.Discharged(b) {
 		r.drop(from, DropBundleDone)
 		return
 	}
