@@ -99,10 +99,19 @@ func (a *archive) read(lsn uint64) (*message.Record, error) {
 	return message.DecodeRecord(message.RecordType(raw.Type), raw.Version, raw.Body)
 }
 
-// serve builds the answer to a replica that asks for what follows a sequence number, or nil.
-func (a *archive) serve(after uint64) (*message.Decided, error) {
+// serve builds the answer to a replica that asks for what follows a sequence number, or nil. Records
+// above the durable LSN are not in the journal's files yet, so what they hold is not served yet.
+func (a *archive) serve(after, durable uint64) (*message.Decided, error) {
 	top := min(after+message.MaxDecided, a.first+uint64(len(a.decided))-1)
+	for seq := max(after+1, a.first); seq <= top; seq++ {
+		if a.decided[seq-a.first] > durable {
+			top = seq - 1
+		}
+	}
 	at := sort.Search(len(a.proofs), func(i int) bool { return a.proofs[i].seq > top })
+	for at > 0 && a.proofs[at-1].lsn > durable {
+		at--
+	}
 	if at == 0 || a.proofs[at-1].seq <= after || after+1 < a.first {
 		return nil, nil //nolint:nilnil // nothing to say is not an error
 	}

@@ -266,7 +266,7 @@ func (l *Loop) execute(e pbft.Execute) {
 
 // serve answers a replica that is behind from the journal.
 func (l *Loop) serve(e pbft.Serve) {
-	m, err := l.archive.serve(e.After)
+	m, err := l.archive.serve(e.After, l.synced)
 	if err != nil {
 		l.trouble = fmt.Errorf("reading decided batches: %w", err)
 		return
