@@ -40,10 +40,10 @@ type monitor struct {
 	statusAt    int64
 }
 
-// complaint is a replica's word against a primary, while it lives.
+// complaint is a replica's word against a primary, while it lives. The zero value does not.
 type complaint struct {
 	view   uint64
-	until  int64
+	until  int64 // a time
 	reason message.Reason
 }
 
@@ -230,7 +230,10 @@ func (r *Replica) tickComplaint() {
 	}
 	proven := reason == message.ReasonEvidence && m.complaint != reason
 	m.complaint = reason
-	if reason == 0 || r.now < m.refreshAt && !proven {
+	if reason == 0 {
+		return
+	}
+	if r.depose(); r.target > r.view || r.now < m.refreshAt && !proven {
 		return
 	}
 	m.refreshAt = r.now + min(m.tau/2, maxResend)
@@ -251,13 +254,28 @@ func (r *Replica) onComplain(from int, c *message.Complain) {
 		r.drop(from, DropComplainView)
 		return
 	}
-	m := &r.monitor
-	m.live[c.Voter] = complaint{view: c.View, until: r.now + c.Lifetime, reason: c.Reason}
+	r.monitor.live[c.Voter] = complaint{
+		view: c.View, until: r.now + c.Lifetime, reason: c.Reason,
+	}
+	r.depose()
+}
+
+// depose starts a view change when f+1 replicas complain: one of them is correct. Who has given this
+// view up altogether does not complain any more. A replica that complains itself counts those too:
+// else a few that left early, and the few that are left, could wait for each other for ever.
+func (r *Replica) depose() {
+	alive := func(i int) bool {
+		c := &r.monitor.live[i]
+		return c.view == r.view && c.until > r.now
+	}
 	count, backOff := 0, false
-	for _, other := range m.live {
-		if other.view == r.view && other.until > r.now {
+	for i := range r.monitor.live {
+		switch {
+		case alive(i):
 			count++
-			backOff = backOff || other.reason != message.ReasonEvidence
+			backOff = backOff || r.monitor.live[i].reason != message.ReasonEvidence
+		case alive(r.self) && r.changes[i] != nil && r.changes[i].Stmt.NewView > r.view:
+			count++
 		}
 	}
 	if count >= r.cfg.Sizes.Weak {

@@ -98,22 +98,33 @@ func (r *Replica) join() {
 	}
 }
 
-// tryNewView arms the new view's timer when a quorum wants it (PBFT's first liveness rule: never
-// before, so that views cannot run away) and, as its primary, starts it.
+// tryNewView arms the new view's timer when a quorum wants it or a later one (PBFT's first liveness
+// rule: never before, so that views cannot run away) and, as its primary, starts it.
+//
+// Those who want a later view count for the timer: only everybody's highest VIEW-CHANGE is kept and
+// repeated, so of a quorum that wanted this view some may have moved on before their word for it
+// arrived. Waiting for exactly this view, the others would wait for ever.
 func (r *Replica) tryNewView() {
 	if r.target <= r.view {
 		return
 	}
 	var supporters []*message.ViewChange
+	later := 0
 	for _, c := range r.changes {
-		if c != nil && c.Stmt.NewView == r.target {
+		switch {
+		case c == nil || c.Stmt.NewView < r.target:
+		case c.Stmt.NewView == r.target:
 			supporters = append(supporters, c)
+		default:
+			later++
 		}
+	}
+	if len(supporters)+later >= r.cfg.Sizes.Quorum {
+		r.monitor.arm(r.target, r.now)
 	}
 	if len(supporters) < r.cfg.Sizes.Quorum {
 		return
 	}
-	r.monitor.arm(r.target, r.now)
 	made := r.ownNewView != nil && r.ownNewView.View >= r.target
 	if r.cfg.Primary(r.target) == r.self && !made && !r.fence.raised && r.halted == "" {
 		r.makeNewView(supporters)
@@ -141,7 +152,9 @@ func (r *Replica) makeNewView(supporters []*message.ViewChange) {
 		return
 	}
 	r.ownNewView = m
-	r.makeDurable(base)
+	if m.HoldsChain {
+		r.makeDurable(base)
+	}
 	r.persist(&message.Record{Type: message.RecordNewView, NewView: m})
 	if m.HoldsChain { // it carries this replica's PREPARE of the base
 		vote := r.ballot(crypto.KindPrepare, base)

@@ -70,7 +70,7 @@ func newArmed(t *Traitor, about *Behaviour, spec *Spec) *armed {
 		if !a.friend(i) {
 			a.correct = append(a.correct, i)
 		}
-		if i != t.cfg.Self && !(about.spares && a.friend(i)) {
+		if i != t.cfg.Self && (!about.spares || !a.friend(i)) {
 			a.audience = append(a.audience, i)
 		}
 	}

@@ -152,7 +152,7 @@ func timings() []Behaviour {
 			Summary: "delays its proposals as long as it dares",
 			Detail: "As primary it holds every pre-prepare back, by default for three quarters of " +
 				"the view timeout: it is never silent, only slow.",
-			Defence:      "the gap between proposals is timed while work is known to wait: complaints",
+			Defence:      "the gap between proposals is timed while work waits: complaints",
 			Rises:        []string{"complained", "view-change"},
 			NeedsPrimary: true,
 			Keys:         keysOf(keyDelay), targets: anyNodes(), to: All, make: newSlowPrimary,
@@ -162,10 +162,11 @@ func timings() []Behaviour {
 			Summary: "as primary, never orders what one gateway submits",
 			Detail: "The bundles of its victims (key to: by default one other node) are hidden " +
 				"from its replica while it leads.",
-			Defence:      "bundles go to all, and each gateway's oldest has its own age: complaints",
+			Defence:      "bundles go to all; each gateway's oldest has its own age: complaints",
 			Rises:        []string{"complained", "view-change"},
 			NeedsPrimary: true,
-			Keys:         keysOf(), targets: anyNodes(), to: One, make: newCensor, spares: true,
+			Keys:         keysOf(), targets: anyNodes(), to: One, make: newCensor,
+			spares: true,
 		},
 	}
 }
@@ -182,7 +183,8 @@ func equivocations() []Behaviour {
 			Rises:        []string{"proof", "complained"},
 			Evidence:     []string{"E1-two-prepares", "E2-two-commits"},
 			NeedsPrimary: true,
-			Keys:         keysOf(), targets: anyNodes(), to: Half, make: newEquivocatePrePrepare, spares: true,
+			Keys:         keysOf(), targets: anyNodes(), to: Half, make: newEquivocatePrePrepare,
+			spares:  true,
 			rewrite: rewritesProposals,
 		},
 		{
@@ -194,19 +196,21 @@ func equivocations() []Behaviour {
 			Rises:        []string{"proof", "complained"},
 			Evidence:     []string{"E1-two-prepares", "E2-two-commits"},
 			NeedsPrimary: true,
-			Keys:         keysOf(), targets: anyNodes(), to: All, make: newEquivocatePerPeer, spares: true,
+			Keys:         keysOf(), targets: anyNodes(), to: All, make: newEquivocatePerPeer,
+			spares:  true,
 			rewrite: rewritesProposals,
 		},
 		{
 			Name: "equivocate-votes", Group: Equivocation,
 			Summary: "votes twice in one place, for two batches",
 			Detail: "Beside each PREPARE and COMMIT it sends a second one for another digest. " +
-				"With more than f traitors and an accomplice who equivocates as primary, it votes " +
-				"on each side of the split for that side's batch only.",
+				"With more than f traitors and an accomplice who equivocates as primary, it " +
+				"votes on each side of the split for that side's batch only.",
 			Defence:  "the first vote counts, the second is a proof",
 			Rises:    []string{"vote_conflict", "proof"},
 			Evidence: []string{"E1-two-prepares", "E2-two-commits"},
-			Keys:     keysOf(), targets: anyNodes(), to: All, make: newEquivocateVotes, spares: true,
+			Keys:     keysOf(), targets: anyNodes(), to: All, make: newEquivocateVotes,
+			spares:  true,
 			rewrite: rewritesVotes,
 		},
 	}
@@ -220,7 +224,8 @@ func forgeries() []Behaviour {
 			Detail:  "One bit of each signature is flipped; everything else is as it should be.",
 			Defence: "signatures are checked before the protocol sees anything",
 			Rises:   []string{"bad_signature"},
-			Keys:    keysOf(keyKind), targets: anyNodes(), to: All, make: newBadSignature, spares: true,
+			Keys:    keysOf(keyKind), targets: anyNodes(), to: All, make: newBadSignature,
+			spares: true,
 		},
 		{
 			Name: "impersonate", Group: Forgery,
@@ -229,7 +234,8 @@ func forgeries() []Behaviour {
 				"member's, with the only signature that it can make: its own.",
 			Defence: "a statement is checked with the key of whom it names",
 			Rises:   []string{"bad_signature"},
-			Keys:    keysOf(), targets: anyNodes(), to: All, make: newImpersonate, spares: true,
+			Keys:    keysOf(), targets: anyNodes(), to: All, make: newImpersonate,
+			spares: true,
 		},
 		{
 			Name: "corrupt", Group: Forgery,
@@ -237,16 +243,18 @@ func forgeries() []Behaviour {
 			Detail:  "Bits are flipped, the end is cut off, or bytes follow after the end.",
 			Defence: "strict decoding, then signatures",
 			Rises:   []string{"malformed", "bad_signature"},
-			Keys:    keysOf(keyKind), targets: anyNodes(), to: All, make: newCorrupt, spares: true,
+			Keys:    keysOf(keyKind), targets: anyNodes(), to: All, make: newCorrupt,
+			spares: true,
 		},
 		{
 			Name: "replay-old", Group: Forgery,
 			Summary: "sends old messages again, its own and those of others",
 			Detail: "What it sent or heard is kept and sent again later (key delay: how old it " +
 				"is at least).",
-			Defence: "every statement names its view and place; duplicates and old ones are dropped",
+			Defence: "every statement names its view and place; old ones are dropped",
 			Rises:   []string{"vote_outside_window", "vote_duplicate", "bundle_already_done"},
-			Keys:    keysOf(keyKind, keyDelay), targets: anyNodes(), to: All, make: newReplayOld, spares: true,
+			Keys:    keysOf(keyKind, keyDelay), targets: anyNodes(), to: All, make: newReplayOld,
+			spares: true,
 		},
 		{
 			Name: "wrong-digest", Group: Forgery,
@@ -256,7 +264,8 @@ func forgeries() []Behaviour {
 				"what its header says.",
 			Defence: "digests are computed, never believed",
 			Rises:   []string{"body_mismatch"},
-			Keys:    keysOf(), targets: anyNodes(), to: All, make: newWrongDigest, spares: true,
+			Keys:    keysOf(), targets: anyNodes(), to: All, make: newWrongDigest,
+			spares:  true,
 			rewrite: rewritesVotes,
 		},
 	}
@@ -279,7 +288,7 @@ func viewChanges() []Behaviour {
 			Summary: "hides in its VIEW-CHANGE what it has prepared",
 			Detail: "Its VIEW-CHANGE claims that it never saw a prepared certificate, although " +
 				"it has sent COMMITs.",
-			Defence:         "any quorum of VIEW-CHANGEs holds a correct committer; the lie is a proof",
+			Defence:         "any quorum of VIEW-CHANGEs holds a correct committer; proof",
 			Rises:           []string{"proof"},
 			Evidence:        []string{"E5-lock-hiding"},
 			NeedsViewChange: true,
@@ -291,7 +300,7 @@ func viewChanges() []Behaviour {
 			Summary: "as new primary, starts the view from another base than it must",
 			Detail: "Its NEW-VIEW names the epoch's base although one of the VIEW-CHANGEs in it " +
 				"proves a higher one.",
-			Defence:         "every backup computes the base again; what the primary signed is a proof",
+			Defence:         "every backup computes the base again; what it signed is a proof",
 			Rises:           []string{"wrong_base", "proof", "view-change"},
 			Evidence:        []string{"E6-invalid-new-view"},
 			NeedsPrimary:    true,
@@ -316,7 +325,7 @@ func clientLies() []Behaviour {
 		{
 			Name: "process-and-mute", Group: Clients,
 			Summary: "executes its clients' operations and never answers",
-			Detail:  "The operations are ordered and executed everywhere; the client hears nothing.",
+			Detail:  "The operations are ordered and executed; the client hears nothing.",
 			Defence: "the client asks others on silence; sessions make the repetition harmless",
 			Keys:    append(whenKeys(), keyWith), make: newProcessAndMute,
 			rewrite: rewritesAnswers,
@@ -345,9 +354,10 @@ func gossipLies() []Behaviour {
 		Summary: "tells the gossip that others are dead",
 		Detail: "Its membership agent declares its victims (by default all other nodes) dead to " +
 			"whoever listens (key to).",
-		Defence: "hearsay is demoted, the victim refutes; gossip's opinion moves nothing in agreement",
+		Defence: "hearsay is demoted, the victim refutes; agreement does not listen to gossip",
 		Rises:   []string{"hearsay_demoted"},
 		Keys:    []string{keyTo, keyVictims, keySeed, keyWith},
-		targets: []Choice{Listeners, All, Half, One}, to: Listeners, make: newGossipLie, spares: true,
+		targets: []Choice{Listeners, All, Half, One}, to: Listeners, make: newGossipLie,
+		spares: true,
 	}}
 }

@@ -13,6 +13,7 @@ import (
 type clientLie struct {
 	honest
 	*armed
+
 	asked uint64
 }
 
@@ -89,6 +90,7 @@ func (t *processAndMute) reply(r *message.Reply) *message.Reply {
 // lieReply changes results. With apart, each client gets a lie of its own.
 type lieReply struct {
 	clientLie
+
 	apart bool
 }
 

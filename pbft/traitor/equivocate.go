@@ -12,6 +12,7 @@ import (
 type equivocator struct {
 	honest
 	accomplice
+
 	versions int // 2: two halves; 0: another one for each node
 	made     map[place]map[int]*message.PrePrepare
 }
@@ -47,7 +48,7 @@ func (t *equivocator) say(now int64, o Outgoing) []Outgoing {
 	return t.withhold(o)
 }
 
-func (t *equivocator) act(now int64) []Outgoing { return t.due(now, t.pass) }
+func (t *equivocator) act(now int64) []Outgoing { return t.due(now, pass) }
 
 func (t *equivocator) sideAt(at place, node int) int { return t.side(at.view, node, t.versions) }
 
@@ -104,7 +105,7 @@ func (t *equivocator) version(at place, side int, p *message.PrePrepare) *messag
 // vote sends each side the vote that fits its version.
 func (t *equivocator) vote(now int64, o Outgoing, v *message.Vote) []Outgoing {
 	if !t.traitor.leads(v.View) {
-		return t.follow(now, o, v, t.pass)
+		return t.follow(now, o, v, pass)
 	}
 	if t.friend(o.To) || t.traitor.splits.split(v.View, v.Seq) == nil {
 		return []Outgoing{o}
@@ -117,11 +118,12 @@ func (t *equivocator) vote(now int64, o Outgoing, v *message.Vote) []Outgoing {
 }
 
 // pass is what becomes of a vote that nothing can be made of.
-func (t *equivocator) pass(o Outgoing) []Outgoing { return []Outgoing{o} }
+func pass(o Outgoing) []Outgoing { return []Outgoing{o} }
 
 // accomplice is what helps a primary of the coalition to split the others.
 type accomplice struct {
 	*armed
+
 	waiting []delayed // votes of which it is not known yet which versions there are
 }
 

@@ -131,6 +131,7 @@ func (t impersonate) somebodyElse(to int, at place, id uint64) int {
 type corrupt struct {
 	honest
 	*armed
+
 	frames uint64
 }
 
@@ -160,6 +161,7 @@ func (t *corrupt) say(_ int64, o Outgoing) []Outgoing {
 type replayOld struct {
 	honest
 	*armed
+
 	age  int64
 	kept []heirloom // a ring
 	next int

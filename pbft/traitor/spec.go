@@ -82,7 +82,7 @@ func joinNodes(nodes []int) string {
 }
 
 // String is the spec as it is written on a command line; [Parse] gives it back.
-func (s Spec) String() string {
+func (s *Spec) String() string {
 	parts := make([]string, 0, len(s.keys))
 	for _, key := range s.keys {
 		if value := s.value(key); value != "" {
@@ -170,7 +170,7 @@ func Parse(text string) (Spec, error) {
 	if !keyed {
 		return s, nil
 	}
-	for _, part := range strings.Split(rest, ",") {
+	for part := range strings.SplitSeq(rest, ",") {
 		if err := s.set(b, part); err != nil {
 			err.Spec = text
 			return Spec{}, err
@@ -192,7 +192,7 @@ func (s *Spec) set(b *Behaviour, part string) *SpecError {
 			Problem: "a key is missing", Advice: b.Name + " takes " + strings.Join(b.Keys, ", "),
 		}
 	case !slices.Contains(b.Keys, key):
-		return s.unknownKey(b, key)
+		return unknownKey(b, key)
 	case slices.Contains(s.keys, key):
 		return &SpecError{Part: part, Problem: key + " is given twice", Advice: "leave one out"}
 	case key == keyOnce && valued:
@@ -211,7 +211,7 @@ func (s *Spec) set(b *Behaviour, part string) *SpecError {
 	return nil
 }
 
-func (s *Spec) unknownKey(b *Behaviour, key string) *SpecError {
+func unknownKey(b *Behaviour, key string) *SpecError {
 	e := &SpecError{
 		Part: key, Problem: "there is no such key",
 		Advice: advise(key, b.Keys, b.Name+" takes "+strings.Join(b.Keys, ", ")),
@@ -312,7 +312,7 @@ func parseNumber(value string) (uint64, *SpecError) {
 
 func parseProbability(value string) (float64, *SpecError) {
 	p, err := strconv.ParseFloat(value, 64)
-	if err != nil || !(p > 0 && p <= 1) { //nolint:staticcheck // the negation also refuses NaN
+	if err != nil || !(p > 0 && p <= 1) { // NaN is refused, too
 		return 0, &SpecError{Problem: fmt.Sprintf("%q is not a probability", value)}
 	}
 	return p, nil
@@ -351,7 +351,7 @@ func parseTargets(value string, legal []Choice) (Targets, *SpecError) {
 
 func parseNodes(value string) ([]int, *SpecError) {
 	var nodes []int
-	for _, word := range strings.Split(value, "+") {
+	for word := range strings.SplitSeq(value, "+") {
 		n, err := strconv.ParseUint(word, 10, 16)
 		if err != nil {
 			return nil, &SpecError{Problem: fmt.Sprintf("%q is not a node's number", word)}

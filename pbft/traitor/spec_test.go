@@ -42,8 +42,8 @@ func TestParseWritesWhatItReads(t *testing.T) {
 }
 
 func TestParseReadsConditions(t *testing.T) {
-	s, err := Parse("mute:to=not:3+1,p=0.25,from-seq=2,to-seq=9,from-view=1,to-view=4,after=1500ms," +
-		"once,kind=vote+status,with=2+0,seed=11")
+	s, err := Parse("mute:to=not:3+1,p=0.25,from-seq=2,to-seq=9,from-view=1,to-view=4," +
+		"after=1500ms,once,kind=vote+status,with=2+0,seed=11")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestContradictionsAreRefused(t *testing.T) {
 		{"slow-primary bad-signature impersonate replay-old censor", true},
 	} {
 		var specs []Spec
-		for _, text := range strings.Fields(c.specs) {
+		for text := range strings.FieldsSeq(c.specs) {
 			s, err := Parse(text)
 			if err != nil {
 				t.Fatal(err)
@@ -177,7 +177,7 @@ func TestCatalogue(t *testing.T) {
 			t.Errorf("%s is not explained: %v", b.Name, err)
 		}
 	}
-	for _, name := range strings.Fields(promised) {
+	for name := range strings.FieldsSeq(promised) {
 		if !seen[name] {
 			t.Errorf("%s is missing", name)
 		}

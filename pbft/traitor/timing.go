@@ -10,6 +10,7 @@ import (
 type slowPrimary struct {
 	honest
 	*armed
+
 	delay int64
 	queue []delayed // ascending by when
 }
@@ -35,8 +36,9 @@ func (t *slowPrimary) say(now int64, o Outgoing) []Outgoing {
 	if !is || !t.at(o.To, place{p.View, p.Header.Seq}, idOf(o.To, p)) {
 		return []Outgoing{o}
 	}
-	if slices.ContainsFunc(t.queue, func(d delayed) bool { return d.o.To == o.To && same(d.o, o) }) {
-		return nil // a repetition of what waits
+	waits := func(d delayed) bool { return d.o.To == o.To && same(d.o, o) }
+	if slices.ContainsFunc(t.queue, waits) {
+		return nil // a repetition
 	}
 	if len(t.queue) < maxDelayed {
 		t.queue = append(t.queue, delayed{now + t.delay, o})

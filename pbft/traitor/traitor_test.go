@@ -128,16 +128,17 @@ func TestAccomplicesShareAPlan(t *testing.T) {
 				side := plans[0].side(view, node, 2)
 				for _, p := range plans {
 					if p.side(view, node, 2) != side {
-						t.Fatalf("n=%d: accomplices disagree on node %d in view %d", c.n, node, view)
+						t.Fatalf("n=%d: node %d in view %d has two sides", c.n, node, view)
 					}
 				}
 				if !plans[0].friend(node) {
 					sides[side]++
 				}
 			}
-			both := min(sides[0], sides[1])+len(c.coalition) >= plans[0].traitor.cfg.Cluster.Sizes.Quorum
-			if plans[0].strong() != c.strong || c.strong && !both {
-				t.Errorf("n=%d, %v: sides %v, strong %t", c.n, c.coalition, sides, plans[0].strong())
+			quorum := plans[0].traitor.cfg.Cluster.Sizes.Quorum
+			both := min(sides[0], sides[1])+len(c.coalition) >= quorum
+			if strong := plans[0].strong(); strong != c.strong || strong && !both {
+				t.Errorf("n=%d, %v: sides %v, strong %t", c.n, c.coalition, sides, strong)
 			}
 		}
 	}

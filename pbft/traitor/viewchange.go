@@ -12,6 +12,7 @@ import (
 type viewChangeSpam struct {
 	honest
 	*armed
+
 	last  int64
 	sent  uint64
 	asked bool
@@ -76,6 +77,7 @@ func (t *viewChangeSpam) act(now int64) []Outgoing {
 type hidePrepared struct {
 	honest
 	*armed
+
 	said map[uint64]*message.ViewChange // by view: what is sent again is sent in the same words
 }
 
@@ -109,6 +111,7 @@ func (t *hidePrepared) say(_ int64, o Outgoing) []Outgoing {
 type wrongNewView struct {
 	honest
 	*armed
+
 	said map[uint64]*message.NewView
 }
 
@@ -143,12 +146,13 @@ func (t *wrongNewView) lie(to int, m *message.NewView) *message.NewView {
 	}
 	lie := t.said[m.View]
 	if lie == nil {
+		cluster := t.traitor.cfg.Cluster
 		lie = &message.NewView{
-			View: m.View, Stmts: slices.Clone(m.Stmts), Base: t.traitor.cfg.Cluster.BaseCertificate(),
+			View: m.View, Stmts: slices.Clone(m.Stmts), Base: cluster.BaseCertificate(),
 			Stable: m.Stable,
 		}
-		if m.Base.IsBase(t.traitor.cfg.Cluster) { // nothing was prepared: leave a quorum out
-			lie.Stmts = lie.Stmts[:t.traitor.cfg.Cluster.Sizes.Quorum-1]
+		if m.Base.IsBase(cluster) { // nothing was prepared: leave a voter out
+			lie.Stmts = lie.Stmts[:cluster.Sizes.Quorum-1]
 		}
 		t.traitor.cfg.Sealer.Seal(lie)
 		clear(t.said)

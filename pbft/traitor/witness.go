@@ -167,7 +167,8 @@ func (w *witness) forget() {
 // here is the place that its node is at.
 func (w *witness) here() place { return place{w.view, w.seq} }
 
-// placeOf says where in the protocol a message belongs. What has no place is said where its node is.
+// placeOf says where in the protocol a message belongs. What has no place is said where its node
+// is.
 func (w *witness) placeOf(m message.Message) place {
 	switch m := m.(type) {
 	case *message.PrePrepare:

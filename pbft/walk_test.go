@@ -1,0 +1,271 @@
+package pbft_test
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"byzd/crypto"
+	"byzd/pbft/message"
+	"byzd/pbft/pbfttest"
+)
+
+var (
+	walkSeeds = flag.Int("walk-seeds", 120, "random walks to take")
+	walkSeed  = flag.Uint64("walk-seed", 0, "the one seed to replay; 0 takes them all")
+)
+
+// TestRandomWalks takes seeded walks through everything that a network, disks and one traitor of four
+// may do, holds honest replicas to account for every signature and every batch, and at last heals
+// everything and waits until all that was submitted is executed.
+func TestRandomWalks(t *testing.T) {
+	if *walkSeed != 0 {
+		newWalk(*walkSeed).run(t)
+		return
+	}
+	slowest := int64(0)
+	for seed := uint64(1); seed <= uint64(*walkSeeds) && !t.Failed(); seed++ { //nolint:gosec // positive
+		w := newWalk(seed)
+		w.run(t)
+		slowest = max(slowest, w.healed)
+	}
+	t.Logf("%d walks; the slowest was whole again %d ms after the heal", *walkSeeds, slowest)
+}
+
+// walk is one random run. What it does follows from its seed.
+type walk struct {
+	seed    uint64
+	rng     *rand.Rand
+	net     *pbfttest.Network
+	n       int
+	traitor int // -1 if all are honest
+	lie     int
+	twins   map[crypto.Digest]message.Header // what the traitor shows to others in place of a batch
+	cut     []int                            // the side of each replica; sides do not hear each other
+	healed  int64
+}
+
+// The lies of a traitor.
+const (
+	lieNone       = iota
+	lieEquivocate // tells replicas of odd numbers of other batches, and votes for them there
+	lieHide       // hides its lock from every second replica
+	lieVotes      // votes at random for something else
+	lieMute       // withholds half of what it should say
+	lieKinds
+)
+
+func newWalk(seed uint64) *walk {
+	w := &walk{
+		seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), n: 4, traitor: -1, //nolint:gosec // a test's seed
+		twins: map[crypto.Digest]message.Header{},
+	}
+	if seed%5 == 0 {
+		w.n = 7
+	}
+	w.cut = make([]int, w.n)
+	p := params()
+	p.CheckpointEvery, p.Window = 4, 16
+	p.InFlight = 1 + int(seed%4) //nolint:gosec // small
+	if seed%3 == 0 {
+		p.RotateEvery = 8
+	}
+	w.net = pbfttest.New(w.n, p)
+	if w.lie = w.rng.IntN(lieKinds); w.lie != lieNone {
+		w.traitor = w.rng.IntN(w.n)
+		if w.lie == lieEquivocate {
+			w.traitor = w.rng.IntN(2) // it must lead to have anything to say
+		}
+		w.net.Traitors[w.traitor] = true
+		w.net.Twist = w.twist
+	}
+	w.net.Pass = func(e pbfttest.Envelope) bool { return w.cut[e.From] == w.cut[e.To] }
+	return w
+}
+
+func (w *walk) run(t *testing.T) {
+	t.Helper()
+	for step := range 250 {
+		w.step(step)
+		if w.check(t) {
+			return
+		}
+	}
+	w.heal(t)
+}
+
+// check reports whether the walk failed.
+func (w *walk) check(t *testing.T) bool {
+	t.Helper()
+	for _, v := range w.net.Violations {
+		t.Errorf("seed %d: %s", w.seed, v)
+	}
+	for i, node := range w.net.Nodes {
+		if node.Halted != "" && i != w.traitor {
+			t.Errorf("seed %d: replica %d halted: %s", w.seed, i, node.Halted)
+		}
+	}
+	if t.Failed() {
+		t.Logf("replay with: go test ./pbft -run TestRandomWalks -walk-seed=%d", w.seed)
+	}
+	return t.Failed()
+}
+
+func (w *walk) step(step int) {
+	i := w.rng.IntN(w.n)
+	node := w.net.Nodes[i]
+	switch dice := w.rng.IntN(100); {
+	case dice < 8 && !node.Down:
+		w.net.Submit(i, fmt.Sprintf("%d-%d", step, i))
+	case dice < 70:
+		w.deliver(1 + w.rng.IntN(30))
+	case dice < 85:
+		w.net.Tick(int64(1 + w.rng.IntN(120)))
+	case dice < 88:
+		w.net.Tick(int64(500 + w.rng.IntN(3000)))
+	case dice < 91:
+		for k := range w.cut {
+			w.cut[k] = w.rng.IntN(3) / 2
+		}
+	case dice < 93:
+		clear(w.cut)
+	case dice < 95 && !node.Down:
+		node.NoSync = !node.NoSync
+		if !node.NoSync {
+			w.net.Sync(i)
+		}
+	case dice < 97 && !node.Down:
+		w.net.Crash(i, w.rng.IntN(1+len(node.Staged)))
+	case node.Down:
+		w.net.Restart(i)
+	default:
+		w.net.Rebroadcast(i)
+	}
+}
+
+// deliver hands over some of the waiting messages, in any order; a few are lost, a few come twice.
+func (w *walk) deliver(count int) {
+	for range count {
+		if len(w.net.Queue) == 0 {
+			w.net.EndTurns()
+			return
+		}
+		k := w.rng.IntN(min(len(w.net.Queue), 12))
+		e := w.net.Queue[k]
+		w.net.Queue = append(w.net.Queue[:k:k], w.net.Queue[k+1:]...)
+		if e.From == e.To { // a statement on its way back to its author is never lost
+			w.net.Hand(e)
+			continue
+		}
+		if dice := w.rng.IntN(40); dice != 0 {
+			w.net.Hand(e)
+			if dice == 1 {
+				w.net.Hand(e)
+			}
+		}
+	}
+}
+
+// heal ends all faults but the traitor's lies, and waits until everything is executed everywhere.
+func (w *walk) heal(t *testing.T) {
+	t.Helper()
+	clear(w.cut)
+	for i, node := range w.net.Nodes {
+		if node.Down {
+			w.net.Restart(i)
+		}
+		node.NoSync = false
+		w.net.Sync(i)
+	}
+	for i := range w.net.Nodes {
+		w.net.Submit(i, fmt.Sprintf("healed-%d", i))
+	}
+	start := w.net.Now
+	for w.net.Now < start+60_000 && !w.whole() && !w.check(t) {
+		for i := range w.net.Nodes {
+			w.net.Rebroadcast(i)
+		}
+		w.net.RunFor(200)
+	}
+	w.healed = w.net.Now - start
+	if !w.check(t) && !w.whole() {
+		for i, node := range w.net.Nodes {
+			t.Logf("replica %d: %+v\n%v", i, node.Replica.State(), node.Drops)
+		}
+		t.Errorf("seed %d: traitor %d, lie %d: not whole after %d ms; replay with -walk-seed=%d",
+			w.seed, w.traitor, w.lie, w.healed, w.seed)
+	}
+}
+
+// whole reports whether every honest replica has executed all that honest gateways submitted.
+func (w *walk) whole() bool {
+	for i := range w.net.Nodes {
+		for k := range w.net.Nodes {
+			if i != w.traitor && k != w.traitor && w.net.Waiting(i, k) > 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// twist is what the traitor says instead.
+func (w *walk) twist(e pbfttest.Envelope) []message.Message {
+	odd := e.To%2 == 1
+	switch w.lie {
+	case lieEquivocate:
+		if odd {
+			return []message.Message{w.equivocate(e.Msg)}
+		}
+	case lieHide:
+		if m, is := e.Msg.(*message.ViewChange); is && odd {
+			base := w.net.Config.BaseCertificate()
+			hidden := *m
+			hidden.High, hidden.Stable = base, w.net.Config.BaseCheckpoint()
+			hidden.Stmt.Tuple = message.Tuple{
+				NewView: m.Stmt.NewView, High: base.Ref(), Stable: hidden.Stable.Ref(),
+			}
+			w.seal(&hidden)
+			return []message.Message{&hidden}
+		}
+	case lieVotes:
+		if m, is := e.Msg.(*message.Vote); is && m.Voter == w.traitor && w.rng.IntN(3) == 0 {
+			other := *m
+			other.Sig, other.Digest = nil, crypto.Hash("other", m.Digest[:])
+			w.seal(&other)
+			return []message.Message{&other}
+		}
+	case lieMute:
+		if w.rng.IntN(2) == 0 {
+			return nil
+		}
+	}
+	return []message.Message{e.Msg}
+}
+
+func (w *walk) seal(m message.Message) { w.net.Nodes[w.traitor].Sealer.Seal(m) }
+
+// equivocate replaces the traitor's proposals, and its votes for them, by those of a twin chain.
+func (w *walk) equivocate(m message.Message) message.Message {
+	switch m := m.(type) {
+	case *message.PrePrepare:
+		twin := *m
+		twin.Sig = nil
+		twin.Header.TimeMS++
+		if parent, known := w.twins[m.Header.Parent]; known {
+			twin.Header.Parent = parent.Digest()
+		}
+		w.twins[m.Header.Digest()] = twin.Header
+		w.seal(&twin)
+		return &twin
+	case *message.Vote:
+		if h, known := w.twins[m.Digest]; known && m.Voter == w.traitor {
+			twin := *m
+			twin.Sig, twin.Digest = nil, h.Digest()
+			w.seal(&twin)
+			return &twin
+		}
+	}
+	return m
+}
