@@ -2,8 +2,10 @@ package membership
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -17,26 +19,31 @@ type attacker struct {
 	run    uint64
 	key    crypto.NetworkKey
 	roster *roster // for indices and packet numbers
-	udp    *net.UDPConn
+	sockets
 }
 
 func newAttacker(t *testing.T, c *cluster, i int) *attacker {
 	t.Helper()
-	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
+	var s sockets
+	if c.ether != nil {
+		s = c.ether.listen(netip.AddrPort{})
+	} else {
+		var err error
+		if s, err = listen("127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
 	}
-	t.Cleanup(func() { udp.Close() })
+	t.Cleanup(func() { s.close() })
 	cfg := c.config(i)
 	return &attacker{
-		t: t, self: uint16(i), run: cfg.Counter, key: cfg.Key, roster: newRoster(cfg), udp: udp,
+		t: t, self: uint16(i), run: cfg.Counter, key: cfg.Key, roster: newRoster(cfg), sockets: s,
 	}
 }
 
 // record is what the attacker says of itself.
 func (a *attacker) record() Record {
 	return Record{
-		ID: a.key.ID(), SwimAddr: a.udp.LocalAddr().String(), TransportAddr: "evil",
+		ID: a.key.ID(), SwimAddr: a.addr.String(), TransportAddr: "evil",
 		Counter: a.run,
 	}
 }
@@ -60,11 +67,11 @@ func (a *attacker) forge(victim *Gossip, change func(*announcement)) *announceme
 // raw sends bytes to a node.
 func (a *attacker) raw(to *Gossip, packet []byte) {
 	a.t.Helper()
-	addr, err := net.ResolveUDPAddr("udp", to.Addr())
+	addr, err := netip.ParseAddrPort(to.Addr())
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	if _, err := a.udp.WriteTo(packet, addr); err != nil {
+	if _, err := a.packets.WriteToUDPAddrPort(packet, addr); err != nil {
 		a.t.Fatal(err)
 	}
 }
@@ -73,7 +80,7 @@ func (a *attacker) raw(to *Gossip, packet []byte) {
 func (a *attacker) sealed(to *Gossip, body []byte) []byte {
 	h := a.roster.nextHeader(to.transport.self, a.run)
 	h.sender = a.self
-	h.recipientRun = to.transport.record.Counter
+	h.recipientRun = to.transport.run()
 	return sealPacket(testCluster, a.key, h, body)
 }
 
@@ -89,11 +96,11 @@ func (a *attacker) tell(to *Gossip, messages ...message) {
 // waits until the other side ends the stream.
 func (a *attacker) stream(to *Gossip, length uint32, body []byte) {
 	a.t.Helper()
-	c := a.dial(to)
+	c := a.call(to)
 	defer c.Close()
-	f := &firewall{roster: a.roster, record: a.record()}
+	f := &firewall{roster: a.roster}
 	f.self = a.self
-	ours := f.greet(to.transport.self)
+	ours := f.greet(to.transport.self, a.run)
 	theirs := make([]byte, greetingSize)
 	if _, err := c.Write(ours); err != nil {
 		a.t.Fatal(err)
@@ -113,13 +120,15 @@ func (a *attacker) stream(to *Gossip, length uint32, body []byte) {
 	}
 }
 
-func (a *attacker) dial(to *Gossip) net.Conn {
+func (a *attacker) call(to *Gossip) net.Conn {
 	a.t.Helper()
-	c, err := net.Dial("tcp", to.Addr())
+	c, err := a.dial(a.t.Context(), to.Addr())
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	// A node that has closed the stream already is what some tests want.
+	err = c.SetDeadline(time.Now().Add(20 * time.Second))
+	if err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		a.t.Fatal(err)
 	}
 	return c

@@ -2,7 +2,6 @@ package membership
 
 import (
 	"fmt"
-	"io"
 	"math"
 	"time"
 
@@ -56,10 +55,12 @@ type Config struct {
 	Advertise string
 	// TransportAddr and ClientAddr go into our record; at most 180 printable bytes each.
 	TransportAddr, ClientAddr string
-	// Join holds contact addresses, host:port. Any one that answers suffices.
+	// Join holds contact addresses, host:port, of any members; a host may be a name, which is looked
+	// up at each attempt. One that answers once suffices.
 	Join []string
 	// Counter must be larger at each start of this node: nanoseconds of the clock, or a number that
-	// is kept. Others will not hear a node whose counter went back.
+	// is kept. A node whose counter went back is not heard until the others have shown it the larger
+	// one, above which it then goes on; see [Gossip.Counters], self_conflict.
 	Counter uint64
 	// Timing is how patient the node is. Fields that are zero have their default.
 	Timing Timing
@@ -156,9 +157,7 @@ func (c Config) withDefaults() Config {
 		c.Events = func(Event) {}
 	}
 	if c.Log == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		c.Log = silent
+		c.Log = silent()
 	}
 	return c
 }
@@ -184,6 +183,11 @@ func (c Config) check() error {
 	}
 	if c.Counter == 0 {
 		return fmt.Errorf("%w: the start counter is 0", ErrConfig)
+	}
+	for _, contact := range c.Join {
+		if err := checkContact(contact); err != nil {
+			return fmt.Errorf("%w: join: %w", ErrConfig, err)
+		}
 	}
 	if err := checkAddress(c.TransportAddr); err != nil {
 		return fmt.Errorf("%w: transport address: %w", ErrConfig, err)

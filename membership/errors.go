@@ -15,3 +15,6 @@ var (
 	// ErrRefused is wrapped by errors of a stream that one of the two sides would not have.
 	ErrRefused = errors.New("membership: refused")
 )
+
+// errCluster tells of a contact address at which another cluster answers.
+var errCluster = errors.New("another cluster lives there; compare the genesis files")

@@ -25,7 +25,6 @@ const (
 type firewall struct {
 	*roster
 
-	record   Record // our own
 	tally    *tally
 	pings    *pingTable
 	limits   []limits // by member
@@ -193,7 +192,7 @@ func (f *firewall) judgePing(v *verdict, m pingMessage, now time.Time) refusal {
 // otherwise liars could keep a dead member alive.
 func (f *firewall) judgeAck(v *verdict, m ackMessage) refusal {
 	ours, first := f.pings.answer(m.number, v.header.sender)
-	if !ours || v.header.recipientRun != f.record.Counter {
+	if !ours || v.header.recipientRun != f.run() {
 		return refusedForeignAck
 	}
 	if first {

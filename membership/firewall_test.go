@@ -38,7 +38,6 @@ func newWall(t testing.TB) *wall {
 	for i := range members {
 		a := w.said(uint16(i), 5, 1)
 		if i == 0 {
-			w.record = a.record
 			w.announce(a.record, 1, false)
 		} else if newest, why := w.learn(a); !newest || why != accepted {
 			t.Fatalf("learn of member %d: %v", i, why)
@@ -221,7 +220,10 @@ func (w *wall) seeds() [][]byte {
 		aliveMessage{about}.appendTo(nil),
 		w.wrap(2, 7, pingMessage{7}).appendTo(nil),
 		relayedMessage{packet: w.seal(1, []message{pingMessage{9}})[0].packet}.appendTo(nil),
-		{byte(kindUser), 0}, {byte(kindCompressed)}, {byte(kindEncrypted)}, {byte(kindState), 0, 1},
+		{byte(kindUser), 0},
+		{byte(kindCompressed)},
+		{byte(kindEncrypted)},
+		{byte(kindState), 0, 1},
 	}
 }
 

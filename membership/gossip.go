@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +23,7 @@ type Gossip struct {
 	list      *memberlist.Memberlist
 	view      *view
 	lookout   *lookout
+	talk      *logAdapter // memberlist's lines
 	lies      atomic.Pointer[Lies]
 
 	done  chan struct{}
@@ -51,13 +51,18 @@ func Start(cfg Config) (*Gossip, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	udp, tcp, err := listen(cfg.Bind)
+	s, err := listen(cfg.Bind)
 	if err != nil {
 		return nil, err
 	}
-	g, err := assemble(cfg, udp, tcp)
+	return startOn(cfg, s)
+}
+
+// startOn makes a node of sockets that are bound already, and owns them from then on.
+func startOn(cfg Config, s sockets) (*Gossip, error) {
+	g, err := assemble(cfg, s)
 	if err != nil {
-		return nil, errors.Join(err, ignoreClosed(udp.Close()), ignoreClosed(tcp.Close()))
+		return nil, errors.Join(err, s.close())
 	}
 	g.transport.start(g.look)
 	g.tasks.Go(g.watch)
@@ -65,20 +70,9 @@ func Start(cfg Config) (*Gossip, error) {
 	return g, nil
 }
 
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
-}
-
 // assemble puts the parts together on bound sockets.
-func assemble(cfg Config, udp *net.UDPConn, tcp *net.TCPListener) (*Gossip, error) {
-	bound, ok := udp.LocalAddr().(*net.UDPAddr)
-	if !ok {
-		panic(fmt.Sprintf("membership: a UDP socket has address %T", udp.LocalAddr()))
-	}
-	swim, err := advertised(cfg.Advertise, bound.AddrPort())
+func assemble(cfg Config, s sockets) (*Gossip, error) {
+	swim, err := advertised(cfg.Advertise, s.addr)
 	if err != nil {
 		return nil, err
 	}
@@ -87,12 +81,13 @@ func assemble(cfg Config, udp *net.UDPConn, tcp *net.TCPListener) (*Gossip, erro
 		ClientAddr: cfg.ClientAddr, Counter: cfg.Counter,
 	}
 	g := &Gossip{
-		cfg: cfg, addr: bound.AddrPort().String(), done: make(chan struct{}),
+		cfg: cfg, addr: s.addr.String(), done: make(chan struct{}),
 		lookout: newLookout(len(cfg.Members)),
 	}
 	g.SetLies(cfg.Lies)
 	g.view = newView(len(cfg.Members))
-	g.transport = newTransport(cfg, record, g.view.state, &g.lies, udp, tcp)
+	g.transport = newTransport(cfg, record, g.view.state, &g.lies, s)
+	g.talk = newLogAdapter(cfg.Log, g.transport.tally)
 	g.list, err = memberlist.Create(g.listConfig())
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start memberlist: %w", err), g.transport.Shutdown())
@@ -108,7 +103,7 @@ func (g *Gossip) listConfig() *memberlist.Config {
 	c.Name = g.transport.names[g.transport.self]
 	c.Transport = g.transport
 	c.Events = notifier{g.view}
-	c.Logger = log.New(newLogAdapter(g.cfg.Log, g.transport.tally), "", 0)
+	c.Logger = log.New(g.talk, "", 0)
 	c.EnableCompression = false
 	c.TCPTimeout = t.StreamTimeout
 	c.ProbeInterval = t.ProbeInterval
@@ -212,6 +207,7 @@ func (g *Gossip) Close() error {
 	}
 	g.ended = true
 	close(g.done)
+	g.talk.closed.Store(true)
 	// The transport first: what waits for the network then ends at once.
 	err := errors.Join(g.transport.Shutdown(), g.list.Shutdown())
 	g.tasks.Wait()

@@ -25,6 +25,7 @@ func hasty(_ int, cfg *Config) {
 }
 
 func TestGossip_OneContactSuffices(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 7, nil)
 	c.start(0)
 	for i := 1; i < 7; i++ {
@@ -39,32 +40,24 @@ func TestGossip_OneContactSuffices(t *testing.T) {
 	}
 }
 
-// TestGossip_SixteenNodes wants no false suspicion among sixteen nodes on this machine, and a
-// crash seen by all within ten seconds.
-func TestGossip_SixteenNodes(t *testing.T) {
-	c := newCluster(t, 16, patient)
-	all := upTo(16)
+// TestGossip_CrashOnRealSockets is [TestTime_CrashIsNoticed] with a kernel and its clock: some five
+// seconds on an idle machine.
+func TestGossip_CrashOnRealSockets(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 4, patient)
+	all := upTo(4)
 	c.startAll(all...)
 	wait(t, 30*time.Second, "start", c.sees(all, all, Alive))
-	holds(t, 5*time.Second, c.sees(all, all, Alive))
 	c.kill(3)
-	rest := slices.Delete(upTo(16), 3, 4)
-	wait(t, 10*time.Second, "crash is seen by all", c.sees(rest, []int{3}, Dead))
+	rest := upTo(3)
+	wait(t, 50*time.Second, "crash is seen by all", c.sees(rest, []int{3}, Dead))
 	if err := c.sees(rest, rest, Alive)(); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestGossip_TwoNodes has nobody to confirm a suspicion, and nobody to help with a probe.
-func TestGossip_TwoNodes(t *testing.T) {
-	c := newCluster(t, 2, patient)
-	c.startAll(0, 1)
-	wait(t, 20*time.Second, "start", c.sees([]int{0, 1}, []int{0, 1}, Alive))
-	c.kill(1)
-	wait(t, 10*time.Second, "crash", c.sees([]int{0}, []int{1}, Dead))
-}
-
 func TestGossip_ComesBackOnAnotherPort(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4, hasty)
 	all := upTo(4)
 	c.startAll(all...)
@@ -87,6 +80,7 @@ func TestGossip_ComesBackOnAnotherPort(t *testing.T) {
 // TestGossip_IsFoundAgain restarts a node that knows no contact, where it was before: the others
 // look for it.
 func TestGossip_IsFoundAgain(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4, hasty)
 	all := upTo(4)
 	c.startAll(all...)
@@ -103,6 +97,7 @@ func TestGossip_IsFoundAgain(t *testing.T) {
 }
 
 func TestGossip_Leaves(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4, hasty)
 	all := upTo(4)
 	c.startAll(all...)
@@ -118,6 +113,7 @@ func TestGossip_Leaves(t *testing.T) {
 }
 
 func TestGossip_AfterClose(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1, nil)
 	g := c.start(0)
 	if err := g.Join("127.0.0.1:1"); !errors.Is(err, ErrNoContact) {
@@ -142,62 +138,40 @@ func TestGossip_AfterClose(t *testing.T) {
 	}
 }
 
-// TestGossip_CounterThatWentBack is the mistake that an operator can make: it has a name.
-func TestGossip_CounterThatWentBack(t *testing.T) {
-	c := newCluster(t, 3, hasty)
-	all := upTo(3)
-	c.startAll(all...)
-	wait(t, 20*time.Second, "start", c.sees(all, all, Alive))
-	old := c.nodes[2].transport.record
-	c.kill(2)
-	c.adjust = func(i int, cfg *Config) {
-		hasty(i, cfg)
-		cfg.Counter = old.Counter - 1
-	}
-	g := c.start(2, c.nodes[0].Addr())
-	wait(t, 20*time.Second, "the others refuse the record", func() error {
-		if c.nodes[0].Counters()["record_old"] == 0 || g.Counters()["self_conflict"] == 0 {
-			return fmt.Errorf("%s /%s", counted(c.nodes[0]), counted(g))
-		}
-		return nil
-	})
-	if r, ok := c.nodes[0].Record(c.members[2].ID); !ok || r != old {
-		t.Errorf("record %+v, want %+v", r, old)
-	}
-}
-
 func TestGossip_Events(t *testing.T) {
-	var mu sync.Mutex
-	var seen []Event
-	c := newCluster(t, 2, func(i int, cfg *Config) {
-		hasty(i, cfg)
-		if i == 0 {
-			cfg.Events = func(e Event) {
-				mu.Lock()
-				defer mu.Unlock()
-				seen = append(seen, e)
+	inEther(t, 2, func(c *cluster) {
+		var mu sync.Mutex
+		var seen []Event
+		c.adjust = func(i int, cfg *Config) {
+			patient(i, cfg)
+			if i == 0 {
+				cfg.Events = func(e Event) {
+					mu.Lock()
+					defer mu.Unlock()
+					seen = append(seen, e)
+				}
 			}
 		}
-	})
-	c.startAll(0, 1)
-	wait(t, 20*time.Second, "start", c.sees([]int{0, 1}, []int{0, 1}, Alive))
-	record := c.nodes[1].transport.record
-	c.kill(1)
-	wait(t, 20*time.Second, "alive, suspect and dead are told in order", func() error {
-		mu.Lock()
-		defer mu.Unlock()
-		var states []State
-		for _, e := range seen {
-			if e.Member == c.members[1] && e.Record == record {
-				states = append(states, e.State)
+		c.startAll(0, 1)
+		wait(c.t, 20*time.Second, "start", c.sees([]int{0, 1}, []int{0, 1}, Alive))
+		record := c.nodes[1].transport.own()
+		c.kill(1)
+		wait(c.t, 20*time.Second, "alive, suspect and dead are told in order", func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			var states []State
+			for _, e := range seen {
+				if e.Member == c.members[1] && e.Record == record {
+					states = append(states, e.State)
+				}
 			}
-		}
-		states = slices.Compact(states)
-		if !slices.Equal(states, []State{Alive, Suspect, Dead}) &&
-			!slices.Equal(states, []State{Unknown, Alive, Suspect, Dead}) {
-			return fmt.Errorf("told %v", states)
-		}
-		return nil
+			states = slices.Compact(states)
+			if !slices.Equal(states, []State{Alive, Suspect, Dead}) &&
+				!slices.Equal(states, []State{Unknown, Alive, Suspect, Dead}) {
+				return fmt.Errorf("told %v", states)
+			}
+			return nil
+		})
 	})
 }
 
@@ -215,6 +189,10 @@ func TestStart_RefusesConfig(t *testing.T) {
 		"interval negative": func(c *Config) { c.Timing.GossipInterval = -1 },
 		"suspicion":         func(c *Config) { c.Timing.SuspicionMult = -1 },
 		"advertise":         func(c *Config) { c.Advertise = "0.0.0.0:5" },
+		"join, no port":     func(c *Config) { c.Join = []string{"host-a"} },
+		"join, port 0":      func(c *Config) { c.Join = []string{"host-a:0"} },
+		"join, no host":     func(c *Config) { c.Join = []string{":7946"} },
+		"join, named port":  func(c *Config) { c.Join = []string{"host-a:gossip"} },
 	} {
 		cfg := Config{
 			Cluster: testCluster, Key: keys[0], Members: members, Bind: "127.0.0.1:0", Counter: 1,

@@ -2,7 +2,10 @@ package membership
 
 import (
 	"fmt"
+	"io"
+	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -41,6 +44,7 @@ type cluster struct {
 	keys    []crypto.NetworkKey
 	members []Member
 	nodes   []*Gossip
+	ether   *ether // nil: the kernel's loopback
 	adjust  func(i int, cfg *Config)
 }
 
@@ -76,19 +80,56 @@ func quick() Timing {
 
 func testLog(t *testing.T, i int) logrus.FieldLogger {
 	log := logrus.New()
-	log.SetOutput(t.Output())
+	out := &lateWriter{out: t.Output()}
+	t.Cleanup(out.close)
+	log.SetOutput(out)
 	log.SetLevel(logrus.InfoLevel)
 	return log.WithField("node", i)
 }
 
+// lateWriter is a log that may be written to when the test has ended.
+type lateWriter struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func (w *lateWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.out.Write(b)
+}
+
+func (w *lateWriter) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.out = io.Discard
+}
+
 func (c *cluster) start(i int, contacts ...string) *Gossip {
 	c.t.Helper()
-	g, err := Start(c.config(i, contacts...))
+	g, err := c.launch(c.config(i, contacts...))
 	if err != nil {
 		c.t.Fatalf("start node %d: %v", i, err)
 	}
 	c.nodes[i] = g
 	return g
+}
+
+// launch starts a node on the cluster's network. On an ether Bind says where, if it is an address of
+// one.
+func (c *cluster) launch(cfg Config) (*Gossip, error) {
+	if c.ether == nil {
+		return Start(cfg)
+	}
+	cfg = cfg.withDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	addr, err := netip.ParseAddrPort(cfg.Bind)
+	if err != nil || addr.Port() == 0 {
+		addr = netip.AddrPort{}
+	}
+	return startOn(cfg, c.ether.listen(addr))
 }
 
 // startAll starts the nodes that are listed, all with the first as their contact.
@@ -111,6 +152,9 @@ func (c *cluster) kill(i int) {
 		c.t.Errorf("close node %d: %v", i, err)
 	}
 }
+
+// elapse lets time pass.
+func elapse(d time.Duration) { <-time.NewTimer(d).C }
 
 // wait polls a condition until it holds, and fails the test after limit.
 func wait(t *testing.T, limit time.Duration, what string, condition func() error) time.Duration {
@@ -143,9 +187,9 @@ func (c *cluster) sees(observers, subjects []int, state State) func() error {
 				if v.State != state {
 					return fmt.Errorf("node %d holds node %d for %v, want %v", o, s, v.State, state)
 				}
-				if g := c.nodes[s]; g != nil && v.Record != g.transport.record {
+				if g := c.nodes[s]; g != nil && v.Record != g.transport.own() {
 					return fmt.Errorf("node %d knows %+v of node %d, want %+v",
-						o, v.Record, s, g.transport.record)
+						o, v.Record, s, g.transport.own())
 				}
 			}
 		}

@@ -17,8 +17,53 @@ const resolveTime = 3 * time.Second
 // bindTries is how often a free port is asked for that is free for UDP and TCP alike.
 const bindTries = 16
 
-// listen binds the same port for packets and for streams.
-func listen(bind string) (*net.UDPConn, *net.TCPListener, error) {
+// sockets are what a node has of the network. Tests have some without a kernel, whose time is
+// virtual.
+type sockets struct {
+	addr    netip.AddrPort // of both packets and streams
+	packets packetConn
+	streams net.Listener
+	dial    func(ctx context.Context, addr string) (net.Conn, error)
+}
+
+// packetConn is the part of [net.UDPConn] that gossip needs.
+type packetConn interface {
+	ReadFromUDPAddrPort(b []byte) (n int, from netip.AddrPort, err error)
+	WriteToUDPAddrPort(b []byte, to netip.AddrPort) (n int, err error)
+	Close() error
+}
+
+func (s sockets) close() error {
+	return errors.Join(ignoreClosed(s.packets.Close()), ignoreClosed(s.streams.Close()))
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// listen binds the kernel's sockets.
+func listen(bind string) (sockets, error) {
+	udp, tcp, err := bindBoth(bind)
+	if err != nil {
+		return sockets{}, err
+	}
+	bound, ok := udp.LocalAddr().(*net.UDPAddr)
+	if !ok {
+		panic(fmt.Sprintf("membership: a UDP socket has address %T", udp.LocalAddr()))
+	}
+	return sockets{
+		addr: bound.AddrPort(), packets: udp, streams: tcp,
+		dial: func(ctx context.Context, addr string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", addr)
+		},
+	}, nil
+}
+
+// bindBoth binds the same port for packets and for streams.
+func bindBoth(bind string) (*net.UDPConn, *net.TCPListener, error) {
 	addr, err := net.ResolveTCPAddr("tcp", bind)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: bind %q: %w", ErrConfig, bind, err)
@@ -125,8 +170,25 @@ func ownAddress() (netip.Addr, error) {
 // resolvedMax bounds how many addresses of one name are tried.
 const resolvedMax = 4
 
+var errNotContact = errors.New("want host:port, the port from 1 to 65535")
+
+// checkContact says what is wrong with the form of a contact address.
+func checkContact(contact string) error {
+	host, port, err := net.SplitHostPort(contact)
+	if err != nil {
+		return fmt.Errorf("address %q: %w: %w", contact, errNotContact, err)
+	}
+	if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 || host == "" {
+		return fmt.Errorf("address %q: %w", contact, errNotContact)
+	}
+	return nil
+}
+
 // resolve turns a contact address, host:port, into addresses that can be dialled.
 func resolve(ctx context.Context, contact string) ([]string, error) {
+	if err := checkContact(contact); err != nil {
+		return nil, err
+	}
 	host, port, err := net.SplitHostPort(contact)
 	if err != nil {
 		return nil, fmt.Errorf("address %q: %w", contact, err)

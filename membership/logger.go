@@ -2,6 +2,7 @@ package membership
 
 import (
 	"strings"
+	"sync/atomic"
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/time/rate"
@@ -14,15 +15,30 @@ const (
 	warnBurst = 20
 )
 
-// logAdapter passes memberlist's lines on at their level. It is safe for concurrent use.
+// Lines at other levels, per second and at once. Under way they tell of probes; a liar can bring some
+// about.
+const (
+	talkRate  = 20
+	talkBurst = 100
+)
+
+// noise is how memberlist announces each of our own questions; see [Gossip.ask].
+const noise = "Stream connection from=" + ownConn
+
+// logAdapter passes memberlist's lines on at their level, until it is closed. It is safe for
+// concurrent use.
 type logAdapter struct {
-	log   logrus.FieldLogger
-	warns *rate.Limiter
-	tally *tally
+	log         logrus.FieldLogger
+	warns, talk *rate.Limiter
+	tally       *tally
+	closed      atomic.Bool // memberlist goes on for a moment after its end
 }
 
 func newLogAdapter(log logrus.FieldLogger, t *tally) *logAdapter {
-	return &logAdapter{log: log, warns: rate.NewLimiter(warnRate, warnBurst), tally: t}
+	return &logAdapter{
+		log: log, tally: t,
+		warns: rate.NewLimiter(warnRate, warnBurst), talk: rate.NewLimiter(talkRate, talkBurst),
+	}
 }
 
 // Write takes one line, "[LEVEL] memberlist: text". What memberlist calls an error is trouble with
@@ -36,17 +52,20 @@ func (a *logAdapter) Write(line []byte) (int, error) {
 		}
 	}
 	text = strings.TrimPrefix(text, "memberlist: ")
+	if text == noise || a.closed.Load() {
+		return len(line), nil
+	}
+	limit, write := a.warns, a.log.Warn
 	switch level {
 	case "DEBUG":
-		a.log.Debug(text)
+		limit, write = a.talk, a.log.Debug
 	case "INFO":
-		a.log.Info(text)
-	default:
-		if a.warns.Allow() {
-			a.log.Warn(text)
-		} else {
-			a.tally.add(refusedLogSuppressed)
-		}
+		limit, write = a.talk, a.log.Info
+	}
+	if limit.Allow() {
+		write(text)
+	} else {
+		a.tally.add(refusedLogSuppressed)
 	}
 	return len(line), nil
 }

@@ -2,9 +2,11 @@ package membership
 
 import (
 	"bytes"
+	"net"
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/memberlist"
 	"github.com/sirupsen/logrus"
 )
 
@@ -33,6 +35,21 @@ func TestLogAdapter_KeepsTheLevel(t *testing.T) {
 		}
 	}
 	out.Reset()
+	own := &question{}
+	stranger := &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 5}
+	for _, line := range []string{
+		"[DEBUG] memberlist: Stream connection " + memberlist.LogConn(own),
+		"[DEBUG] memberlist: Stream connection " + memberlist.LogAddress(stranger),
+	} {
+		if _, err := a.Write([]byte(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "level=debug msg=\"Stream connection from=10.0.0.1:5\"\n"
+	if out.String() != want {
+		t.Errorf("got %q, want only what is not our own doing: %q", out.String(), want)
+	}
+	out.Reset()
 	for range 10 * warnBurst {
 		if _, err := a.Write([]byte("[WARN] memberlist: again\n")); err != nil {
 			t.Fatal(err)
@@ -40,6 +57,20 @@ func TestLogAdapter_KeepsTheLevel(t *testing.T) {
 	}
 	if lines := strings.Count(out.String(), "\n"); lines > warnBurst {
 		t.Errorf("%d lines of %d went through", lines, 10*warnBurst)
+	}
+	out.Reset()
+	for range 10 * talkBurst {
+		if _, err := a.Write([]byte("[DEBUG] memberlist: again\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lines := strings.Count(out.String(), "\n"); lines > 2*talkBurst {
+		t.Errorf("%d lines of %d went through", lines, 10*talkBurst)
+	}
+	out.Reset()
+	a.closed.Store(true)
+	if _, err := a.Write([]byte("[WARN] memberlist: late\n")); err != nil || out.Len() > 0 {
+		t.Errorf("a closed log says %q, %v", out.String(), err)
 	}
 	if counts.snapshot()["log_suppressed"] == 0 {
 		t.Error("suppressed lines were not counted")

@@ -42,7 +42,7 @@ func (f *firewall) send(recipient uint16, packet []byte, now time.Time) ([]outgo
 func (f *firewall) seal(recipient uint16, messages []message) []outgoing {
 	var out []outgoing
 	for _, body := range packBodies(messages) {
-		h := f.nextHeader(recipient, f.record.Counter)
+		h := f.nextHeader(recipient, f.run())
 		out = append(out, outgoing{
 			recipient: recipient, packet: sealPacket(f.cluster, f.key, h, body),
 		})
@@ -104,7 +104,7 @@ func (f *firewall) translateAlive(name string, incarnation uint32) (message, err
 		return nil, fmt.Errorf("%w: alive of %q", errListKind, name)
 	}
 	if subject == f.self {
-		return aliveMessage{announcement: f.announce(f.record, incarnation, false)}, nil
+		return aliveMessage{announcement: f.announce(f.own(), incarnation, false)}, nil
 	}
 	if newest, _ := f.newest(subject); newest != nil {
 		return aliveMessage{announcement: newest}, nil
@@ -121,7 +121,7 @@ func (f *firewall) translateClaim(c listClaim, dead bool) (message, error) {
 	}
 	if subject == f.self {
 		if dead && c.From == c.Node {
-			return aliveMessage{announcement: f.announce(f.record, c.Incarnation, true)}, nil
+			return aliveMessage{announcement: f.announce(f.own(), c.Incarnation, true)}, nil
 		}
 		return nil, nil //nolint:nilnil // We do not accuse ourselves.
 	}

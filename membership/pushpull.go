@@ -45,7 +45,7 @@ func (f *firewall) translateState(peer uint16, nodes []listNode) ([]byte, error)
 		}
 		o := opinion{state: stateOf(n.State)}
 		if subject == f.self {
-			o.announcement = f.announce(f.record, n.Incarnation, o.state == Left)
+			o.announcement = f.announce(f.own(), n.Incarnation, o.state == Left)
 		} else {
 			o.announcement, _ = f.newest(subject)
 		}

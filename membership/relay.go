@@ -19,7 +19,7 @@ func (f *firewall) relayBy(helper, target uint16, number uint32) message {
 
 // wrap signs m for target and puts the packet into a message for a helper.
 func (f *firewall) wrap(target uint16, number uint32, m message) message {
-	h := f.nextHeader(target, f.record.Counter)
+	h := f.nextHeader(target, f.run())
 	return relayMessage{
 		target: target, number: number, packet: sealPacket(f.cluster, f.key, h, m.appendTo(nil)),
 	}

@@ -1,10 +1,13 @@
 package membership
 
 import (
+	"math"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/sirupsen/logrus"
 
 	"byzd/crypto"
 )
@@ -20,9 +23,18 @@ type roster struct {
 	byID    map[crypto.NodeID]uint16
 	self    uint16
 
+	notices   *notices
+	conflicts chan struct{} // holds a token when somebody has outrun us
+
 	mu    sync.Mutex
 	seats []seat
+	runs  int // that we have started above another's
 }
+
+// runsMax bounds how often a node starts a new run because somebody signs with its key. Earlier
+// runs of its own make it necessary once or twice; a second process with the same key would make
+// the two outbid each other for ever.
+const runsMax = 16
 
 // seat is one member's place in the roster.
 type seat struct {
@@ -44,6 +56,8 @@ func newRoster(cfg Config) *roster {
 		byName: make(map[string]uint16, len(cfg.Members)),
 		byID:   make(map[crypto.NodeID]uint16, len(cfg.Members)),
 		seats:  make([]seat, len(cfg.Members)),
+
+		notices: newNotices(cfg.Log), conflicts: make(chan struct{}, 1),
 	}
 	for i, m := range cfg.Members {
 		r.names[i] = m.ID.String()
@@ -67,6 +81,24 @@ func fiction(member uint16) net.IP {
 // learn takes in an announcement that anybody brought. It reports whether the announcement is now
 // the newest of its subject, and refuses what the subject has not signed or what contradicts it.
 func (r *roster) learn(a *announcement) (newest bool, why refusal) {
+	newest, why = r.weigh(a)
+	switch why { //nolint:exhaustive // Only these are an operator's affair.
+	case refusedSelfConflict:
+		r.notices.tell(noticeSelf, logrus.Fields{
+			"address": a.record.SwimAddr, "counter": a.record.Counter,
+		}, "others know a newer start of this node: its clock was set back, or another process "+
+			"runs with its network key")
+	case refusedRecordConflict:
+		r.notices.tell(noticeConflict, logrus.Fields{
+			"peer": r.members[a.subject].Name, "id": a.record.ID.Short(),
+			"address": a.record.SwimAddr,
+		}, "a member has signed two records in one run: it lies, or two processes use its key")
+	}
+	return newest, why
+}
+
+// weigh is learn without telling anybody.
+func (r *roster) weigh(a *announcement) (newest bool, why refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := &r.seats[a.subject]
@@ -86,6 +118,7 @@ func (r *roster) learn(a *announcement) (newest bool, why refusal) {
 	switch {
 	case a.subject == r.self:
 		// Only another process with our key, or a clock that went back, makes this.
+		r.outrun(a)
 		return false, refusedSelfConflict
 	case old != nil && a.record.Counter == old.record.Counter && a.record != old.record:
 		return false, refusedRecordConflict
@@ -95,6 +128,36 @@ func (r *roster) learn(a *announcement) (newest bool, why refusal) {
 	s.window.raise(a.record.Counter)
 	return true, accepted
 }
+
+// outrun starts a new run of ours above what somebody has signed with our key, or nobody would hear
+// us before the clock has reached where it was. The caller holds mu.
+func (r *roster) outrun(a *announcement) {
+	s := &r.seats[r.self]
+	if s.announcement == nil || r.runs == runsMax || a.record.Counter == math.MaxUint64 {
+		return
+	}
+	r.runs++
+	next := *s.announcement
+	next.record.Counter = a.record.Counter + 1
+	next.sign(r.cluster, r.key)
+	s.announcement = &next
+	select {
+	case r.conflicts <- struct{}{}:
+	default: // A token is there already.
+	}
+}
+
+// own returns our record.
+func (r *roster) own() Record {
+	a, _ := r.newest(r.self)
+	if a == nil {
+		return Record{}
+	}
+	return a.record
+}
+
+// run returns the counter of our run.
+func (r *roster) run() uint64 { return r.own().Counter }
 
 // newest returns the newest announcement of a member and the incarnation that memberlist has for
 // it, or nil.

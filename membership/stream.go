@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -12,6 +13,9 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+	"github.com/sirupsen/logrus"
+
+	"byzd/crypto"
 )
 
 // A stream carries one frame each way: a question and its answer. Before, each side says who it
@@ -40,11 +44,11 @@ type greeting struct {
 	nonce        [nonceSize]byte
 }
 
-func (f *firewall) greet(peer uint16) []byte {
+func (f *firewall) greet(peer uint16, run uint64) []byte {
 	b := append([]byte{wireVersion}, f.cluster[:clusterMark]...)
 	b = binary.BigEndian.AppendUint16(b, f.self)
 	b = binary.BigEndian.AppendUint16(b, peer)
-	b = binary.BigEndian.AppendUint64(b, f.record.Counter)
+	b = binary.BigEndian.AppendUint64(b, run)
 	nonce := make([]byte, nonceSize)
 	rand.Read(nonce) //nolint:errcheck // crypto/rand.Read never returns an error.
 	return append(b, nonce...)
@@ -65,6 +69,18 @@ func (f *firewall) readGreeting(b []byte) (greeting, refusal) {
 		return greeting{}, refusedUnknownSender
 	}
 	return g, accepted
+}
+
+// foreign refuses a stream with a node of another cluster by the name of both clusters.
+func (t *transport) foreign(c net.Conn, theirs []byte) error {
+	var other crypto.Digest
+	copy(other[:], theirs[1:][:clusterMark])
+	t.tally.add(refusedForeignCluster)
+	t.notices.tell(noticeCluster, logrus.Fields{
+		"address": c.RemoteAddr().String(), "theirs": other.Short(), "ours": t.cluster.Short(),
+	}, "a node of another cluster is there: the genesis files differ")
+	return fmt.Errorf("%w: %s is of cluster %s, this node of %s",
+		errCluster, c.RemoteAddr(), other.Short(), t.cluster.Short())
 }
 
 // frameLimit is the longest body that members of this genesis have reason to send.
@@ -245,7 +261,9 @@ func (t *transport) DialAddressTimeout(
 		addr, peer = home.String(), member
 	}
 	timeout = min(timeout, t.timeout)
-	c, err := t.dial(addr, timeout)
+	ctx, cancel := context.WithTimeout(t.dials, timeout)
+	defer cancel()
+	c, err := t.sockets.dial(ctx, addr)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", addr, err)
 	}
@@ -269,7 +287,7 @@ func (t *transport) openStream(
 	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return nil, fmt.Errorf("bound a stream: %w", err)
 	}
-	ours := t.greet(expected)
+	ours := t.greet(expected, t.run())
 	if _, err := c.Write(ours); err != nil {
 		return nil, fmt.Errorf("greet: %w", err)
 	}
@@ -279,6 +297,8 @@ func (t *transport) openStream(
 	}
 	g, why := t.readGreeting(theirs)
 	switch {
+	case why == refusedForeignCluster:
+		return nil, t.foreign(c, theirs)
 	case why != accepted:
 		return nil, t.refuse(why)
 	case g.sender == t.self:
@@ -303,7 +323,7 @@ func (t *transport) script(dialler, acceptor []byte) []byte {
 func (t *transport) acceptStreams() {
 	places := make(chan struct{}, streamsMax)
 	for {
-		c, err := t.tcp.Accept()
+		c, err := t.sockets.streams.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -376,10 +396,15 @@ func (t *transport) answerStream(c net.Conn, release func()) (*exchange, error) 
 		return nil, fmt.Errorf("await a greeting: %w", err)
 	}
 	g, why := t.readGreeting(theirs)
+	if why == refusedForeignCluster {
+		// Our greeting tells the other side as much, so that both can name both clusters.
+		_, err := c.Write(t.greet(nobody, t.run()))
+		return nil, errors.Join(t.foreign(c, theirs), err)
+	}
 	if why != accepted {
 		return nil, t.refuse(why)
 	}
-	ours := t.greet(g.sender)
+	ours := t.greet(g.sender, t.run())
 	if g.sender != t.self {
 		if g.peer != t.self && g.peer != nobody {
 			return nil, t.refuse(refusedWrongMember)

@@ -31,15 +31,14 @@ const (
 type transport struct {
 	*firewall
 
-	udp     *net.UDPConn
-	tcp     *net.TCPListener
+	sockets sockets
 	packets chan *memberlist.Packet
 	streams chan net.Conn
 	onLook  func(look)
 
 	conditions Conditions
 	delays     delayLine
-	dial       func(addr string, timeout time.Duration) (net.Conn, error)
+	dials      context.Context //nolint:containedctx // Ends dials with the transport, which starts none.
 	stopDials  context.CancelFunc
 	timeout    time.Duration // of a whole exchange over a stream
 	accepts    *rate.Limiter
@@ -56,25 +55,23 @@ var _ memberlist.NodeAwareTransport = (*transport)(nil)
 // newTransport makes the transport on sockets that are bound already. It starts nothing.
 func newTransport(
 	cfg Config, record Record, opinion func(uint16) State, lies *atomic.Pointer[Lies],
-	udp *net.UDPConn, tcp *net.TCPListener,
+	s sockets,
 ) *transport {
 	ctx, stop := context.WithCancel(context.Background())
 	t := &transport{
-		udp: udp, tcp: tcp,
+		sockets:    s,
 		packets:    make(chan *memberlist.Packet),
 		streams:    make(chan net.Conn),
 		conditions: cfg.Conditions,
-		dial: func(addr string, timeout time.Duration) (net.Conn, error) {
-			return (&net.Dialer{Timeout: timeout}).DialContext(ctx, "tcp", addr)
-		},
-		stopDials: stop,
-		timeout:   cfg.Timing.StreamTimeout,
-		accepts:   rate.NewLimiter(acceptRate, acceptRate),
-		done:      make(chan struct{}),
-		open:      make(map[net.Conn]bool),
+		dials:      ctx,
+		stopDials:  stop,
+		timeout:    cfg.Timing.StreamTimeout,
+		accepts:    rate.NewLimiter(acceptRate, acceptRate),
+		done:       make(chan struct{}),
+		open:       make(map[net.Conn]bool),
 	}
 	t.firewall = &firewall{
-		roster: newRoster(cfg), record: record, tally: &tally{},
+		roster: newRoster(cfg), tally: &tally{},
 		pings:    newPingTable(len(cfg.Members)),
 		limits:   newLimits(len(cfg.Members)),
 		stranger: rate.NewLimiter(strangerRate, strangerMax),
@@ -161,7 +158,7 @@ func (t *transport) write(p outgoing) {
 		t.tally.add(refusedSendFailed)
 		return
 	}
-	if _, err := t.udp.WriteToUDPAddrPort(p.packet, addr); err != nil {
+	if _, err := t.sockets.packets.WriteToUDPAddrPort(p.packet, addr); err != nil {
 		t.tally.add(refusedSendFailed)
 	}
 }
@@ -171,7 +168,7 @@ func (t *transport) readPackets() {
 	// One byte more than is allowed shows that a packet was too long.
 	buffer := make([]byte, packetMax+1)
 	for {
-		n, from, err := t.udp.ReadFromUDPAddrPort(buffer)
+		n, from, err := t.sockets.packets.ReadFromUDPAddrPort(buffer)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -222,7 +219,7 @@ func (t *transport) Shutdown() error {
 	t.ended = true
 	close(t.done)
 	t.stopDials()
-	errs := []error{t.udp.Close(), t.tcp.Close()}
+	errs := []error{t.sockets.close()}
 	for c := range t.open {
 		// The error would be that of a peer's connection, which no longer matters.
 		closeQuietly(c)

@@ -122,10 +122,20 @@ func (g *Gossip) watch() {
 		select {
 		case <-ticker.C:
 		case <-g.view.kick:
+		case <-g.transport.conflicts:
+			g.restart()
 		case <-g.done:
 			return
 		}
 	}
+}
+
+// restart spreads our new run. memberlist says only what it believes to be news, so it gets some; an
+// error means that it has not been sent within a gossip interval, and push/pull will bring it.
+func (g *Gossip) restart() {
+	err := g.list.UpdateNode(g.cfg.Timing.GossipInterval)
+	g.cfg.Log.WithField("counter", g.transport.run()).WithField("spread", err == nil).
+		Warn("started anew above the counter that others know of this node")
 }
 
 // tell sends an event for each member whose state or record has changed.
@@ -193,6 +203,9 @@ func (g *Gossip) read(answer []byte) ([]State, error) {
 	return states, nil
 }
 
+// ownConn is the address of our questions in memberlist's log.
+const ownConn = "self"
+
 // question is a stream on which this process asks its own memberlist.
 type question struct {
 	ask    []byte
@@ -220,8 +233,8 @@ func (q *question) Write(b []byte) (int, error) {
 }
 
 func (*question) Close() error                     { return nil }
-func (*question) LocalAddr() net.Addr              { return &net.UnixAddr{Name: "self"} }
-func (*question) RemoteAddr() net.Addr             { return &net.UnixAddr{Name: "self"} }
+func (*question) LocalAddr() net.Addr              { return &net.UnixAddr{Name: ownConn} }
+func (*question) RemoteAddr() net.Addr             { return &net.UnixAddr{Name: ownConn} }
 func (*question) SetDeadline(time.Time) error      { return nil }
 func (*question) SetReadDeadline(time.Time) error  { return nil }
 func (*question) SetWriteDeadline(time.Time) error { return nil }
