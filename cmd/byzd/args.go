@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -9,9 +10,9 @@ import (
 )
 
 // arrange lets flags stand anywhere on the command line: the library stops at the first argument
-// and would take what follows for more of them. Global flags go to the front, a command's own behind
-// its name, arguments to the end. A flag that nobody knows is an error; behind "--" nothing is a
-// flag.
+// and would take what follows for more of them. Global flags go to the front, a command's own
+// behind its name, arguments to the end. A flag that nobody knows is an error; behind "--" nothing
+// is a flag.
 func arrange(app *cli.App, args []string) ([]string, error) {
 	if len(args) == 0 {
 		return args, nil
@@ -99,10 +100,8 @@ func (a *arranger) word(word string) {
 
 func find(flags []cli.Flag, name string) cli.Flag {
 	for _, f := range flags {
-		for _, n := range f.Names() {
-			if n == name {
-				return f
-			}
+		if slices.Contains(f.Names(), name) {
+			return f
 		}
 	}
 	return nil

@@ -52,12 +52,15 @@ func TestFlags_AreNeverIgnored(t *testing.T) {
 	inEmptyDir(t)
 	refuses(t, exitUsage, "there is no flag --shceme here", "did you mean --scheme?",
 		"keygen", "x", "--shceme", "ed25519")
-	refuses(t, exitUsage, "there is no flag --hmoe", "did you mean --home?", "--hmoe", "x", "version")
+	refuses(t, exitUsage, "there is no flag --hmoe", "did you mean --home?", "--hmoe", "x",
+		"version")
 	refuses(t, exitUsage, "there is no flag --zzzzzzz here", "see --help", "version", "--zzzzzzz")
-	refuses(t, exitUsage, "there is no flag --listen here", "see --help", "version", "--listen", "x")
+	refuses(t, exitUsage, "there is no flag --listen here", "see --help", "version", "--listen",
+		"x")
 	refuses(t, exitUsage, "there is no flag --listen=x here", "see --help", "version", "--listen=x")
 	refuses(t, exitUsage, "flag --scheme wants a value", "", "keygen", "x", "--scheme")
-	refuses(t, exitUsage, `there is no command "genseis"`, `did you mean "genesis"?`, "genseis", "new")
+	refuses(t, exitUsage, `there is no command "genseis"`, `did you mean "genesis"?`, "genseis",
+		"new")
 	refuses(t, exitUsage, `there is no command "shwo"`, `did you mean "show"?`, "genesis", "shwo")
 	refuses(t, exitUsage, `there is no command "frobnicate"`, "byzd --help", "frobnicate")
 	refuses(t, exitUsage, "1 arguments do not fit", "usage: byzd version", "version", "x")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -46,11 +47,12 @@ func TestByHand(t *testing.T) {
 
 	// Ctrl-C leaves cleanly: no addresses, nobody waits, and the others saw it go.
 	s.stop(t, "carol")
-	if _, err := os.Stat(config.Home("carol").Addresses()); !os.IsNotExist(err) {
-		t.Errorf("carol left its addresses: %v", err)
+	if _, gone := os.Stat(config.Home("carol").Addresses()); !os.IsNotExist(gone) {
+		t.Errorf("carol left its addresses: %v", gone)
 	}
-	refuses(t, exitNoProgress, "does not run", "byzd run --home carol", "members", "--home", "carol")
-	s.waitForMember(t, "alice", "carol", func(m operator.Member) bool { return m.Swim != "alive" })
+	refuses(t, exitNoProgress, "does not run", "byzd run --home carol", "members", "--home",
+		"carol")
+	waitForMember(t, "alice", "carol", func(m operator.Member) bool { return m.Swim != "alive" })
 
 	// It comes back through another contact, on another port, and is found again.
 	dave, err := config.Home("dave").ReadAddresses()
@@ -122,7 +124,8 @@ func (s *story) do(t *testing.T, command string) {
 func (s *story) start(t *testing.T, home string, args []string) {
 	t.Helper()
 	node := &background{ended: make(chan struct{})}
-	node.process = exec.Command(filepath.Join(s.bin, "byzd"), args...) //nolint:noctx // stop ends it
+	node.process = exec.CommandContext(context.WithoutCancel(t.Context()),
+		filepath.Join(s.bin, "byzd"), args...)
 	node.process.Stdout, node.process.Stderr = &node.out, &node.out
 	if err := node.process.Start(); err != nil {
 		t.Fatal(err)
@@ -172,14 +175,14 @@ func (s *story) waitForAddresses(t *testing.T, home string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.waitForMember(t, home, name, func(m operator.Member) bool {
+		waitForMember(t, home, name, func(m operator.Member) bool {
 			return m.Gossip == a.Gossip && m.Transport == a.Listen && (m.Self || m.Connected)
 		})
 	}
 }
 
 // waitForMember waits until byzd members at a node shows of a member what is wanted.
-func (s *story) waitForMember(t *testing.T, home, name string, want func(operator.Member) bool) {
+func waitForMember(t *testing.T, home, name string, want func(operator.Member) bool) {
 	t.Helper()
 	var last string
 	wait(t, home+" sees "+name, func() bool {

@@ -16,7 +16,10 @@ func TestComplete(t *testing.T) {
 		some []string // among the answers
 		none []string
 	}{
-		"":                            {[]string{"init", "genesis", "run"}, []string{"add", "--home"}},
+		"": {[]string{"init", "genesis", "run"}, []string{
+			"add",
+			"--home",
+		}},
 		"gen":                         {[]string{"genesis"}, []string{"init"}},
 		"genesis ":                    {[]string{"new", "add", "show"}, []string{"init"}},
 		"genesis --json ":             {[]string{"new", "add", "show"}, nil},
@@ -74,7 +77,8 @@ func TestCompletion_InTheShells(t *testing.T) {
 					args = []string{"--no-config", "-c", ask, word}
 				}
 				cmd := exec.CommandContext(t.Context(), path, args...)
-				cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "HOME="+t.TempDir())
+				cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"),
+					"HOME="+t.TempDir())
 				out, err := cmd.CombinedOutput()
 				got := strings.Fields(string(out))
 				slices.Sort(got)

@@ -26,7 +26,8 @@ func configCommand() *cli.Command {
 				Action: configPrint,
 			},
 			{
-				Name: "check", Usage: "check settings, genesis and keys of a node, without running it",
+				Name:  "check",
+				Usage: "check settings, genesis and keys of a node, without running it",
 				Flags: nodeFlags(), Action: configCheck,
 			},
 		},
@@ -45,7 +46,8 @@ func loadConfig(c *cli.Context) (config.Home, *config.Config, error) {
 	info, err := os.Stat(string(home))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", nil, failf(exitFailed, "make it: byzd init --home "+string(home), "no home: %w", err)
+		return "", nil, failf(exitFailed, "make it: byzd init --home "+string(home), "no home: %w",
+			err)
 	case err != nil:
 		return "", nil, err
 	case !info.IsDir():
@@ -112,7 +114,8 @@ func configCheck(c *cli.Context) error {
 	}
 	if !signer.Public().Equal(cluster.Members[node].Key) {
 		return failf(exitFailed, "the genesis was made for another "+home.SigningKey(),
-			"the signing key is not the one that the genesis has for %q", cluster.Members[node].Name)
+			"the signing key is not the one that the genesis has for %q",
+			cluster.Members[node].Name)
 	}
 	if c.Bool(flagJSON) {
 		return json.NewEncoder(c.App.Writer).Encode(map[string]any{

@@ -61,14 +61,13 @@ func report(ctx context.Context, stderr io.Writer, err error) int {
 		return exitGood
 	}
 	code := exitFailed
-	var e *exitError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*exitError](err); ok {
 		code = e.code
 		if e.err == nil {
 			return code
 		}
 	}
-	if setting := new(config.Error); errors.As(err, &setting) && setting.Flag {
+	if setting, ok := errors.AsType[*config.Error](err); ok && setting.Flag {
 		code = exitUsage
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {

@@ -25,7 +25,10 @@ func genesisCommand() *cli.Command {
 				Flags: []cli.Flag{
 					schemeFlag(),
 					&cli.BoolFlag{Name: "testnet", Usage: "allow traitors, cut links and control"},
-					&cli.StringFlag{Name: "out", Usage: "write `FILE` (default: genesis.toml, in --home if given)"},
+					&cli.StringFlag{
+						Name:  "out",
+						Usage: "write `FILE` (default: genesis.toml, in --home if given)",
+					},
 					&cli.StringSliceFlag{
 						Name: "param", Usage: "set a parameter, `KEY=VALUE`; may be repeated",
 					},
@@ -34,7 +37,7 @@ func genesisCommand() *cli.Command {
 					},
 					&cli.IntFlag{
 						Name:  "admin-threshold",
-						Usage: "administrators who must act together (default: more than half of them)",
+						Usage: "how many of them act together (default: more than half)",
 					},
 				},
 				Action: genesisNew,
@@ -46,7 +49,10 @@ func genesisCommand() *cli.Command {
 					&cli.StringFlag{Name: "name", Usage: "`NAME` of a member without a file"},
 					&cli.StringFlag{Name: "peer", Usage: "its `PEER` ID"},
 					&cli.StringFlag{Name: "key", Usage: "its public signing `KEY`"},
-					&cli.StringFlag{Name: "proof", Usage: "`PROOF` of possession, if the scheme needs one"},
+					&cli.StringFlag{
+						Name:  "proof",
+						Usage: "`PROOF` of possession, if the scheme needs one",
+					},
 				},
 				Action: genesisAdd,
 			},
@@ -78,9 +84,10 @@ func genesisNew(c *cli.Context) error {
 	for _, assignment := range c.StringSlice("param") {
 		name, value, ok := strings.Cut(assignment, "=")
 		if !ok {
-			return usagef("--param KEY=VALUE, such as rotate-every=100", "%q sets no parameter", assignment)
+			return usagef("--param KEY=VALUE, such as rotate-every=100", "%q sets no parameter",
+				assignment)
 		}
-		if err := genesis.SetParam(&g.Params, name, value); err != nil {
+		if err = genesis.SetParam(&g.Params, name, value); err != nil {
 			return usageError(err)
 		}
 	}
@@ -105,7 +112,8 @@ func adminsOf(c *cli.Context) (genesis.Admins, error) {
 	for _, text := range c.StringSlice("admin") {
 		key, err := genesis.DecodeKey(text)
 		if err != nil {
-			return a, usagef("byzd keygen --show FILE prints the key", "administrator %.60q: %w", text, err)
+			return a, usagef("byzd keygen --show FILE prints the key", "administrator %.60q: %w",
+				text, err)
 		}
 		a.Keys = append(a.Keys, key)
 	}
@@ -125,8 +133,8 @@ func genesisAdd(c *cli.Context) error {
 	}
 	byFlags := c.IsSet("name") || c.IsSet("peer") || c.IsSet("key") || c.IsSet("proof")
 	if byFlags == (len(args) > 1) {
-		return usagef("byzd genesis add FILE MEMBER.toml..., with the member.toml that byzd init wrote; "+
-			"or byzd genesis add FILE --name NAME --peer PEER --key KEY",
+		return usagef("byzd genesis add FILE MEMBER.toml..., with the member.toml that byzd init "+
+			"wrote; or byzd genesis add FILE --name NAME --peer PEER --key KEY",
 			"name the member, either by a file or by flags")
 	}
 	g, err := genesis.Load(args[0])
@@ -284,7 +292,8 @@ type genesisAdminsView struct {
 func genesisView(path string, g *genesis.Genesis) genesisJSON {
 	view := genesisJSON{
 		File: path, Cluster: g.ClusterID().String(), Format: genesis.Format, Scheme: g.Scheme,
-		Testnet: g.Testnet, N: len(g.Members), Members: []genesisMember{}, Params: map[string]int64{},
+		Testnet: g.Testnet, N: len(g.Members), Members: []genesisMember{},
+		Params: map[string]int64{},
 		Admins: genesisAdminsView{Threshold: g.Admins.Threshold, Keys: []string{}},
 	}
 	if sizes, err := quorum.Of(view.N); err == nil {

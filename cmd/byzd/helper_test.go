@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"strings"
 	"sync"
@@ -18,13 +17,8 @@ type ran struct {
 // runMain runs byzd in this process, in an environment without settings.
 func runMain(t *testing.T, args ...string) ran {
 	t.Helper()
-	return runMainUntil(t, t.Context(), args...)
-}
-
-func runMainUntil(t *testing.T, ctx context.Context, args ...string) ran { //nolint:revive // t first
-	t.Helper()
 	var out, errors lockedBuffer
-	code := Main(ctx, append([]string{"byzd"}, args...), strings.NewReader(""), &out, &errors)
+	code := Main(t.Context(), append([]string{"byzd"}, args...), strings.NewReader(""), &out, &errors)
 	return ran{code: code, out: out.String(), errors: errors.String()}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -27,11 +28,14 @@ func initCommand() *cli.Command {
 	return &cli.Command{
 		Name: "init", Usage: "make the home of a new node: keys and settings",
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "name", Usage: "`NAME` of the member (default: that of the home)"},
+			&cli.StringFlag{
+				Name:  "name",
+				Usage: "`NAME` of the member (default: that of the home)",
+			},
 			schemeFlag(),
 			&cli.BoolFlag{
 				Name:  "loopback",
-				Usage: "listen on 127.0.0.1 with ports of the kernel's choice: several nodes on one machine",
+				Usage: "listen on 127.0.0.1 and free ports: for many nodes on one machine",
 			},
 		}, nodeFlags()...),
 		Action: initNode,
@@ -59,7 +63,8 @@ func initNode(c *cli.Context) error {
 		return err
 	}
 	scheme := c.String(flagScheme)
-	if err := checkInit(scheme, settings); err != nil {
+	err = checkInit(scheme, settings)
+	if err != nil {
 		return err
 	}
 	m, err := config.Create(home, name, scheme, settings)
@@ -89,8 +94,9 @@ func memberName(c *cli.Context, home config.Home) (string, error) {
 			return "", err
 		}
 		name = filepath.Base(path)
-		if err := genesis.CheckName(name); err != nil {
-			return "", usagef("name the member: --name NAME", "the home's name does not fit: %w", err)
+		if err = genesis.CheckName(name); err != nil {
+			return "", usagef("name the member: --name NAME", "the home's name does not fit: %w",
+				err)
 		}
 	}
 	if err := genesis.CheckName(name); err != nil {
@@ -126,17 +132,18 @@ func tellIdentity(c *cli.Context, home config.Home, scheme string, m genesis.Mem
 	if _, err := fmt.Fprintf(c.App.Writer, "%s is %s\n", m.Name, m.ID); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(c.App.ErrWriter, "\n%s holds secrets: keep it to yourself. Its public half is %s.\n"+
-		"Who makes the genesis enters it:\n"+
-		"  byzd genesis add genesis.toml %s\n"+
-		"With the finished genesis.toml in %s the node is ready:\n"+
-		"  byzd run --home %s --join HOST:PORT\n",
+	_, err := fmt.Fprintf(c.App.ErrWriter,
+		"\n%s holds secrets: keep it to yourself. Its public half is %s.\n"+
+			"Who makes the genesis enters it:\n"+
+			"  byzd genesis add genesis.toml %s\n"+
+			"With the finished genesis.toml in %s the node is ready:\n"+
+			"  byzd run --home %s --join HOST:PORT\n",
 		home, home.Member(), home.Member(), home, home)
 	return err
 }
 
-// nodeSettings returns the settings that stand on the command line. The library cannot tell a global
-// flag from its variable; where both say the same, it was the variable.
+// nodeSettings returns the settings that stand on the command line. The library cannot tell a
+// global flag from its variable; where both say the same, it was the variable.
 func nodeSettings(c *cli.Context) map[string][]string {
 	settings := givenFlags(c)
 	for key, variable := range map[string]string{
@@ -148,18 +155,9 @@ func nodeSettings(c *cli.Context) map[string][]string {
 		}
 	}
 	for key := range settings {
-		if !isSetting(key) {
+		if !slices.Contains(config.Keys(), key) {
 			delete(settings, key)
 		}
 	}
 	return settings
-}
-
-func isSetting(name string) bool {
-	for _, key := range config.Keys() {
-		if key == name {
-			return true
-		}
-	}
-	return false
 }

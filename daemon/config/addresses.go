@@ -54,13 +54,14 @@ func (h Home) ReadAddresses() (Addresses, error) {
 		return a, err
 	}
 	text, err := io.ReadAll(io.LimitReader(f, addressesMax))
-	if err := errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
 		return a, fmt.Errorf("read %s: %w", h.Addresses(), err)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&a); err != nil {
-		return Addresses{}, advise("remove it and start the node again", "read %s: %w", h.Addresses(), err)
+		return Addresses{}, advise("remove it and start the node again", "read %s: %w",
+			h.Addresses(), err)
 	}
 	return a, nil
 }

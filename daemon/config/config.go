@@ -4,7 +4,7 @@ package config
 type Config struct {
 	Listen    string   // where the other members reach the transport, TCP
 	Gossip    string   // where they reach SWIM, UDP and TCP
-	Advertise string   // the host, or host:port for gossip, that they are told; empty: where we listen
+	Advertise string   // the host, or host:port for gossip, that they are told; empty: ours
 	Join      []string // contacts: gossip addresses of other members, any one suffices
 	Client    string   // the client API
 	Operator  string   // status and metrics over HTTP, on loopback

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -56,7 +57,8 @@ func TestLoad_LayersStandAboveEachOther(t *testing.T) {
 	if got := c.Origins(); !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
-	if c.Client != "127.0.0.1:300" || c.DiskQuota != 2048 || len(c.Join) != 2 || c.LogLevel != "debug" {
+	if c.Client != "127.0.0.1:300" || c.DiskQuota != 2048 || len(c.Join) != 2 ||
+		c.LogLevel != "debug" {
 		t.Errorf("the values are not those of the origins: %+v", c)
 	}
 }
@@ -83,46 +85,111 @@ func TestLoad_RefusesByNameValueAndOrigin(t *testing.T) {
 		flags     map[string][]string
 		want, say string // in the error, in the hint
 	}{
-		"key":            {file: "\nlisten-addr = \"x\"", want: `byzd.toml:2: unknown key "listen-addr"`, say: "known here"},
-		"typo":           {file: "lisen = \"x\"", want: `byzd.toml:1: unknown key "lisen"`, say: `"listen"`},
-		"underscore":     {file: "log_level = \"info\"", want: `unknown key "log_level"`, say: `"log-level"`},
-		"table":          {file: "[node]\nlisten = \"127.0.0.1:1\"", want: `byzd.toml:1: unknown key "node"`},
-		"number":         {file: "listen = 7946", want: "byzd.toml:1: listen must be a text in quotes"},
-		"one contact":    {file: "join = \"a:1\"", want: "byzd.toml:1: join must be a list of texts"},
-		"mixed contacts": {file: "join = [\"a:1\", 2]", want: "byzd.toml:1: join must be a list of texts"},
-		"quota":          {file: "disk-quota = true", want: "byzd.toml:1: disk-quota must be a number of bytes"},
-		"twice":          {file: "listen = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:1\"", want: "byzd.toml:2: "},
-		"torn":           {file: "listen = \"127", want: "byzd.toml:1: "},
-		"variable":       {environ: []string{"BYZD_LISEN=x"}, want: "unknown variable BYZD_LISEN", say: `"BYZD_LISTEN"`},
-		"flag":           {flags: map[string][]string{"lisen": {"x"}}, want: "unknown setting --lisen", say: `"listen"`},
-		"flag twice":     {flags: map[string][]string{"listen": {"a", "b"}}, want: "listen is given 2 times (--listen)"},
-		"no port":        {file: "listen = \"127.0.0.1\"", want: `listen = "127.0.0.1" (byzd.toml:1): missing port`, say: "port 0"},
+		"key": {
+			file: "\nlisten-addr = \"x\"",
+			want: `byzd.toml:2: unknown key "listen-addr"`, say: "known here",
+		},
+		"typo": {
+			file: "lisen = \"x\"", want: `byzd.toml:1: unknown key "lisen"`,
+			say: `"listen"`,
+		},
+		"underscore": {
+			file: "log_level = \"info\"", want: `unknown key "log_level"`,
+			say: `"log-level"`,
+		},
+		"table": {
+			file: "[node]\nlisten = \"127.0.0.1:1\"",
+			want: `byzd.toml:1: unknown key "node"`,
+		},
+		"number": {
+			file: "listen = 7946",
+			want: "byzd.toml:1: listen must be a text in quotes",
+		},
+		"one contact": {
+			file: "join = \"a:1\"",
+			want: "byzd.toml:1: join must be a list of texts",
+		},
+		"mixed contacts": {
+			file: "join = [\"a:1\", 2]",
+			want: "byzd.toml:1: join must be a list of texts",
+		},
+		"quota": {
+			file: "disk-quota = true",
+			want: "byzd.toml:1: disk-quota must be a number of bytes",
+		},
+		"twice": {
+			file: "listen = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:1\"",
+			want: "byzd.toml:2: ",
+		},
+		"torn": {file: "listen = \"127", want: "byzd.toml:1: "},
+		"variable": {
+			environ: []string{"BYZD_LISEN=x"}, want: "unknown variable BYZD_LISEN",
+			say: `"BYZD_LISTEN"`,
+		},
+		"flag": {
+			flags: map[string][]string{"lisen": {"x"}},
+			want:  "unknown setting --lisen", say: `"listen"`,
+		},
+		"flag twice": {
+			flags: map[string][]string{"listen": {"a", "b"}},
+			want:  "listen is given 2 times (--listen)",
+		},
+		"no port": {
+			file: "listen = \"127.0.0.1\"",
+			want: `listen = "127.0.0.1" (byzd.toml:1): missing port`, say: "port 0",
+		},
 		"port": {
 			environ: []string{"BYZD_GOSSIP=127.0.0.1:70000"},
-			want:    `gossip = "127.0.0.1:70000" (BYZD_GOSSIP): port "70000" is not`, say: "gossip must be an IP",
+			want:    `gossip = "127.0.0.1:70000" (BYZD_GOSSIP): port "70000" is not`,
+			say:     "gossip must be an IP",
 		},
-		"zone":        {environ: []string{"BYZD_LISTEN=[fe80::1%\"]:1"}, want: "is not an IP address"},
+		"zone": {
+			environ: []string{"BYZD_LISTEN=[fe80::1%\"]:1"},
+			want:    "is not an IP address",
+		},
 		"inner blank": {file: "join = [\"a b:1\"]", want: `"a b" is not a host`},
-		"name":        {file: "listen = \"example.org:1\"", want: `"example.org" is not an IP address`},
+		"name": {
+			file: "listen = \"example.org:1\"",
+			want: `"example.org" is not an IP address`,
+		},
 		"open operator": {
 			flags: map[string][]string{"operator": {"0.0.0.0:7947"}},
-			want:  `operator = "0.0.0.0:7947" (--operator): 0.0.0.0 is not a loopback address`, say: "ssh -L",
+			want:  `operator = "0.0.0.0:7947" (--operator): 0.0.0.0 is not a loopback address`,
+			say:   "ssh -L",
 		},
-		"open operator, six": {environ: []string{"BYZD_OPERATOR=[::]:1"}, want: ":: is not a loopback address"},
-		"mapped":             {environ: []string{"BYZD_OPERATOR=[::ffff:10.0.0.1]:1"}, want: "not a loopback address"},
-		"contact":            {file: "join = [\"a:1\", \"b\"]", want: `(byzd.toml:1): contact "b": missing port`},
-		"contact's port":     {file: "join = [\"a:0\"]", want: `contact "a:0": port 0`},
-		"contact's host":     {file: "join = [\"a b:1\"]", want: `"a b" is not a host`},
-		"empty contact":      {environ: []string{"BYZD_JOIN=a:1,,b:2"}, want: `contact ""`},
-		"advertise any":      {file: "advertise = \"0.0.0.0\"", want: "nobody can reach 0.0.0.0"},
-		"advertise port":     {file: "advertise = \"a:0\"", want: "port 0 is nobody's"},
-		"advertise words":    {file: "advertise = \"a b\"", want: `"a b" is not a host`},
-		"level":              {environ: []string{"BYZD_LOG_LEVEL=wran"}, want: `did you mean "warn"?`, say: "one of debug,"},
-		"format":             {file: "log-format = \"xml\"", want: `log-format = "xml" (byzd.toml:1)`, say: "one of text, json"},
-		"unit":               {file: "disk-quota = \"3 lb\"", want: "not a whole number", say: "20GiB"},
-		"small unit":         {file: "disk-quota = \"3K\"", want: `there is no unit "K"`},
-		"negative":           {file: "disk-quota = -1", want: "not a whole number of bytes"},
-		"too much":           {file: "disk-quota = \"9000000TiB\"", want: "too large"},
+		"open operator, six": {
+			environ: []string{"BYZD_OPERATOR=[::]:1"},
+			want:    ":: is not a loopback address",
+		},
+		"mapped": {
+			environ: []string{"BYZD_OPERATOR=[::ffff:10.0.0.1]:1"},
+			want:    "not a loopback address",
+		},
+		"contact": {
+			file: "join = [\"a:1\", \"b\"]",
+			want: `(byzd.toml:1): contact "b": missing port`,
+		},
+		"contact's port":  {file: "join = [\"a:0\"]", want: `contact "a:0": port 0`},
+		"contact's host":  {file: "join = [\"a b:1\"]", want: `"a b" is not a host`},
+		"empty contact":   {environ: []string{"BYZD_JOIN=a:1,,b:2"}, want: `contact ""`},
+		"advertise any":   {file: "advertise = \"0.0.0.0\"", want: "nobody can reach 0.0.0.0"},
+		"advertise port":  {file: "advertise = \"a:0\"", want: "port 0 is nobody's"},
+		"advertise words": {file: "advertise = \"a b\"", want: `"a b" is not a host`},
+		"level": {
+			environ: []string{"BYZD_LOG_LEVEL=wran"},
+			want:    `did you mean "warn"?`, say: "one of debug,",
+		},
+		"format": {
+			file: "log-format = \"xml\"",
+			want: `log-format = "xml" (byzd.toml:1)`, say: "one of text, json",
+		},
+		"unit": {
+			file: "disk-quota = \"3 lb\"", want: "not a whole number",
+			say: "20GiB",
+		},
+		"small unit": {file: "disk-quota = \"3K\"", want: `there is no unit "K"`},
+		"negative":   {file: "disk-quota = -1", want: "not a whole number of bytes"},
+		"too much":   {file: "disk-quota = \"9000000TiB\"", want: "too large"},
 		"covered": {
 			file: "listen = \"x\"", flags: map[string][]string{"listen": {"127.0.0.1:1"}},
 			want: `listen = "x" (byzd.toml:1)`,
@@ -142,9 +209,12 @@ func TestLoad_RefusesByNameValueAndOrigin(t *testing.T) {
 
 func TestLoad_AcceptsWhatIsLegal(t *testing.T) {
 	for _, text := range []string{
-		"listen = \"[::]:0\"", "listen = \"[fe80::1%eth0]:0\"", "client = \"localhost:2379\"", "operator = \"[::1]:0\"",
-		"operator = \"127.9.9.9:1\"", "advertise = \"node-1.example.org\"", "advertise = \"10.0.0.1\"",
-		"advertise = \"fd00::1\"", "advertise = \"[fd00::1]:7946\"", "advertise = \"a:1\"", "join = []",
+		"listen = \"[::]:0\"", "listen = \"[fe80::1%eth0]:0\"", "client = \"localhost:2379\"",
+		"operator = \"[::1]:0\"",
+		"operator = \"127.9.9.9:1\"", "advertise = \"node-1.example.org\"",
+		"advertise = \"10.0.0.1\"",
+		"advertise = \"fd00::1\"", "advertise = \"[fd00::1]:7946\"", "advertise = \"a:1\"",
+		"join = []",
 		"disk-quota = 0", "disk-quota = \"500MB\"", "disk-quota = 1_000",
 	} {
 		if _, err := Load(homeWith(t, text), nil, nil); err != nil {
@@ -182,7 +252,7 @@ func TestCreate(t *testing.T) {
 		read, readScheme, err := genesis.LoadMember(h.Member())
 		again := genesis.NewMember("alice", network, signer)
 		if err != nil || readScheme != scheme || read.ID != again.ID || m.ID != again.ID ||
-			string(read.Key) != string(again.Key) {
+			!bytes.Equal(read.Key, again.Key) {
 			t.Errorf("%s: member.toml does not hold the public half: %v, %v", scheme, read, err)
 		}
 		c, err := Load(h, nil, nil)
@@ -237,13 +307,30 @@ func TestCreate_LeavesNothingBehind(t *testing.T) {
 	}
 	file := filepath.Join(occupied, "x")
 	for name, try := range map[string]func() error{
-		"occupied": func() error { _, err := Create(Home(occupied), "a", "ed25519", nil); return err },
-		"a file":   func() error { _, err := Create(Home(file), "a", "ed25519", nil); return err },
-		"below":    func() error { _, err := Create(Home(file+"/y"), "a", "ed25519", nil); return err },
-		"name":     func() error { _, err := Create(Home(parent+"/n"), "A B", "ed25519", nil); return err },
-		"scheme":   func() error { _, err := Create(Home(parent+"/n"), "a", "ed25518", nil); return err },
+		"occupied": func() error {
+			_, err := Create(Home(occupied), "a", "ed25519",
+				nil)
+			return err
+		},
+		"a file": func() error { _, err := Create(Home(file), "a", "ed25519", nil); return err },
+		"below": func() error {
+			_, err := Create(Home(file+"/y"), "a", "ed25519",
+				nil)
+			return err
+		},
+		"name": func() error {
+			_, err := Create(Home(parent+"/n"), "A B", "ed25519",
+				nil)
+			return err
+		},
+		"scheme": func() error {
+			_, err := Create(Home(parent+"/n"), "a", "ed25518",
+				nil)
+			return err
+		},
 		"setting": func() error {
-			_, err := Create(Home(parent+"/n"), "a", "ed25519", map[string][]string{"listen": {"x"}})
+			_, err := Create(Home(parent+"/n"), "a", "ed25519",
+				map[string][]string{"listen": {"x"}})
 			return err
 		},
 	} {
@@ -300,7 +387,10 @@ func TestAddresses(t *testing.T) {
 	if _, err := h.ReadAddresses(); !errors.Is(err, ErrNotRunning) || hintOf(err) == "" {
 		t.Errorf("without a node: %v", err)
 	}
-	a := Addresses{PID: 7, Listen: "127.0.0.1:1", Gossip: "127.0.0.1:2", Client: "127.0.0.1:3", Operator: "http://127.0.0.1:4"}
+	a := Addresses{
+		PID: 7, Listen: "127.0.0.1:1", Gossip: "127.0.0.1:2", Client: "127.0.0.1:3",
+		Operator: "http://127.0.0.1:4",
+	}
 	if err := h.WriteAddresses(a); err != nil {
 		t.Fatal(err)
 	}
@@ -354,7 +444,7 @@ func FuzzLoad(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(h.Config(), text, 0o600); err != nil {
+		if err = os.WriteFile(h.Config(), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		back, err := Load(h, nil, nil)

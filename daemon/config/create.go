@@ -24,7 +24,8 @@ var ErrHomeExists = errors.New("the directory is not empty")
 func Create(
 	h Home, name, scheme string, settings map[string][]string,
 ) (member genesis.Member, err error) {
-	if err := genesis.CheckName(name); err != nil {
+	err = genesis.CheckName(name)
+	if err != nil {
 		return member, err
 	}
 	s, err := crypto.SchemeByName(scheme)
@@ -35,11 +36,13 @@ func Create(
 	if err != nil {
 		return member, err
 	}
-	if err := vacant(h); err != nil {
+	err = vacant(h)
+	if err != nil {
 		return member, err
 	}
 	parent := filepath.Dir(filepath.Clean(string(h)))
-	if err := os.MkdirAll(parent, 0o750); err != nil {
+	err = os.MkdirAll(parent, 0o750)
+	if err != nil {
 		return member, err
 	}
 	temp, err := os.MkdirTemp(parent, ".byzd-init-*") // mode 0700
@@ -134,8 +137,10 @@ func syncDir(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-const fileHead = `# The settings of this byzd node. Variables (BYZD_LISTEN) and flags (--listen) go above them:
-# "byzd config print --origin" shows what holds, and why. A line behind # shows the default.
+const fileHead = `# The settings of this byzd node.
+#
+# Variables (BYZD_LISTEN) and flags (--listen) go above them: "byzd config print --origin" shows
+# what holds, and why. A line behind # shows the default.
 `
 
 // fileWith returns the text of a byzd.toml that explains every setting and sets some.

@@ -33,7 +33,8 @@ func keys() []key {
 			legalListen, checkListen, func(c *Config) *string { return &c.Listen }),
 		one("gossip", "0.0.0.0:7946", "where they reach its gossip, UDP and TCP",
 			legalListen, checkListen, func(c *Config) *string { return &c.Gossip }),
-		one("advertise", "", "the host that they are told, if it is not one of this machine's addresses",
+		one("advertise", "",
+			"the host that they are told, if it is not one of this machine's addresses",
 			legalAdvertise, checkAdvertise, func(c *Config) *string { return &c.Advertise }),
 		{
 			name: "join", kind: texts,
@@ -59,9 +60,11 @@ func keys() []key {
 			},
 			show: func(c *Config) string { return strconv.FormatInt(c.DiskQuota, 10) },
 		},
-		choice("log-level", "how much is logged", "info", func(c *Config) *string { return &c.LogLevel },
+		choice("log-level", "how much is logged", "info",
+			func(c *Config) *string { return &c.LogLevel },
 			"debug", "info", "warn", "error"),
-		choice("log-format", "how it is logged", "text", func(c *Config) *string { return &c.LogFormat },
+		choice("log-format", "how it is logged", "text",
+			func(c *Config) *string { return &c.LogFormat },
 			"text", "json"),
 	}
 }

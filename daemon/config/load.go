@@ -58,7 +58,8 @@ func (c *Config) set(k key, values []string, origin string) error {
 	}
 	if err := k.set(c, values); err != nil {
 		return &Error{
-			Err:    fmt.Errorf("%s = %.200q (%s): %w", k.name, strings.Join(values, ","), origin, err),
+			Err: fmt.Errorf("%s = %.200q (%s): %w", k.name, strings.Join(values, ","), origin,
+				err),
 			Advice: k.name + " must be " + k.legal, Flag: flag,
 		}
 	}
@@ -122,7 +123,7 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	data, err := io.ReadAll(io.LimitReader(f, fileMax+1))
-	if err := errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	if len(data) > fileMax {
@@ -143,7 +144,8 @@ func (c *Config) loadEnviron(environ []string) error {
 		}
 		i := slices.Index(known, name)
 		if i < 0 {
-			return advise(strict.Suggest(name, known), "unknown variable %s in the environment", name)
+			return advise(strict.Suggest(name, known), "unknown variable %s in the environment",
+				name)
 		}
 		k := keys()[i-1]
 		values := []string{value}

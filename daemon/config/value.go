@@ -51,7 +51,7 @@ func listenAddr(value string) (netip.Addr, error) {
 func checkOperator(value string) error {
 	ip, err := listenAddr(value)
 	if err == nil && !ip.Unmap().IsLoopback() {
-		return fmt.Errorf("%s is not a loopback address, and this port is open to whoever reaches it", ip)
+		return fmt.Errorf("%s is not a loopback address, and who reaches this port may use it", ip)
 	}
 	return err
 }
@@ -101,8 +101,7 @@ var errPortZero = errors.New("port 0 is nobody's")
 func splitPort(value string) (host string, port int, err error) {
 	host, digits, err := net.SplitHostPort(value)
 	if err != nil {
-		var at *net.AddrError
-		if errors.As(err, &at) {
+		if at, ok := errors.AsType[*net.AddrError](err); ok {
 			return "", 0, errors.New(at.Err)
 		}
 		return "", 0, err

@@ -7,9 +7,9 @@ import (
 	"byzd/crypto"
 )
 
-// ClusterID returns the canonical digest of the content. Two files have the same one exactly if they
-// say the same, however they are written; the order of the members and of the administrators' keys
-// is part of what they say. It does not check anything.
+// ClusterID returns the canonical digest of the content. Two files have the same one exactly if
+// they say the same, however they are written; the order of the members and of the administrators'
+// keys is part of what they say. It does not check anything.
 func (g *Genesis) ClusterID() crypto.Digest {
 	var parts digestParts
 	parts.text(g.Scheme)

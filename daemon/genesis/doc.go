@@ -18,6 +18,6 @@
 //	g, err := genesis.Load("genesis.toml")
 //	config, err := g.Config() // for pbft; keys and proofs are checked
 //
-// A [Genesis] is a plain value without a lock: whoever changes it shares it with nobody. The package
-// leaves out later epochs: who joined and left since is in the log, not here.
+// A [Genesis] is a plain value without a lock: whoever changes it shares it with nobody. The
+// package leaves out later epochs: who joined and left since is in the log, not here.
 package genesis

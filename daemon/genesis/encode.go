@@ -5,21 +5,24 @@ import (
 	"strings"
 )
 
-const genesisHead = `# The genesis of a byzd cluster: who its members are, and what they agreed on. It holds no secrets
-# and no addresses. Every member needs the same: compare the cluster ID that "byzd genesis show"
-# prints. Comments and the order of keys do not change it; the order of the members does, since the
-# first is replica 0, and the first primary.
+const genesisHead = `# The genesis of a byzd cluster: its members, and what they agreed on.
+#
+# It holds no secrets and no addresses. Every member needs the same: compare the cluster ID that
+# "byzd genesis show" prints. Comments and the order of keys do not change it; the order of the
+# members does, since the first is replica 0, and the first primary.
 
 format = %d
 scheme = %q # of the signing keys
 testnet = %t # true allows traitors, cut links and control over HTTP: never for real data
 
-# The protocol's parameters. What they mean stands in byzd/pbft/message.
+# The protocol's parameters, the same for all.
 [params]
 `
 
-const memberHead = `# The public half of a byzd node. It holds no secrets: hand it to whoever makes the genesis, who
-# runs "byzd genesis add GENESIS THIS_FILE".
+const memberHead = `# The public half of a byzd node.
+#
+# It holds no secrets: hand it to whoever makes the genesis, who runs
+# "byzd genesis add GENESIS THIS_FILE".
 
 format = %d
 scheme = %q # of the signing key
@@ -35,7 +38,7 @@ func (g *Genesis) Encode() []byte {
 		fmt.Fprintf(&b, "%-28s # %s\n", assignment, p.note)
 	}
 	if len(g.Admins.Keys) > 0 {
-		b.WriteString("\n# Who may change the members later on: that many of the keys' owners together.\n")
+		b.WriteString("\n# Who may change the members later on: so many of the keys' owners.\n")
 		fmt.Fprintf(&b, "[admins]\nthreshold = %d\nkeys = [\n", g.Admins.Threshold)
 		for _, key := range g.Admins.Keys {
 			fmt.Fprintf(&b, "  %q,\n", EncodeKey(key))
@@ -71,4 +74,4 @@ func (e formatError) Error() string {
 	return fmt.Sprintf("the file has format %d, but this byzd reads format %d", int64(e), Format)
 }
 
-func (formatError) Is(target error) bool { return target == ErrFormat } //nolint:errorlint // Is
+func (formatError) Is(target error) bool { return target == ErrFormat }

@@ -24,8 +24,8 @@ func Load(path string) (*Genesis, error) {
 	return parse(path, data)
 }
 
-// LoadMember reads the file that a node's owner hands in, and returns the member and the scheme that
-// its key belongs to. Name, keys and proof are checked.
+// LoadMember reads the file that a node's owner hands in, and returns the member and the scheme
+// that its key belongs to. Name, keys and proof are checked.
 func LoadMember(path string) (m Member, scheme string, err error) {
 	data, err := readFile(path, "byzd init writes it into the node's home")
 	if err != nil {
@@ -41,7 +41,8 @@ func parseMemberFile(file string, data []byte) (m Member, scheme string, err err
 	}
 	scheme = doc.String("scheme")
 	m = parseMember(doc)
-	if err := doc.Err(); err != nil {
+	err = doc.Err()
+	if err != nil {
 		return Member{}, "", err
 	}
 	s, err := crypto.SchemeByName(scheme)
@@ -65,7 +66,7 @@ func readFile(path, ifMissing string) ([]byte, error) {
 		return nil, err
 	}
 	data, err := io.ReadAll(io.LimitReader(f, MaxFileBytes+1))
-	if err := errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	if len(data) > MaxFileBytes {

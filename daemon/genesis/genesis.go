@@ -74,7 +74,8 @@ func (g *Genesis) Add(m Member) error {
 	}
 	for i, other := range g.Members {
 		if what := m.shares(other); what != "" {
-			return fmt.Errorf("%w: member %q has the %s of member %d, %q", ErrDuplicate, m.Name, what,
+			return fmt.Errorf("%w: member %q has the %s of member %d, %q", ErrDuplicate, m.Name,
+				what,
 				i, other.Name)
 		}
 	}
@@ -135,7 +136,8 @@ func (g *Genesis) Config() (*message.Config, error) {
 	if len(g.Members) == 0 {
 		return nil, &adviceError{ErrNoMembers, "add them: byzd genesis add FILE MEMBER.toml..."}
 	}
-	if err := g.Check(); err != nil {
+	err = g.Check()
+	if err != nil {
 		return nil, err
 	}
 	keys, proofs := make([][]byte, 0, len(g.Members)), make([][]byte, 0, len(g.Members))

@@ -1,6 +1,7 @@
 package genesis
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -19,29 +20,29 @@ func seedOf(i int, label string) [crypto.SeedSize]byte {
 	return crypto.DeriveSeed([crypto.SeedSize]byte{byte(i), byte(i >> 8)}, label)
 }
 
-func testMember(t testing.TB, scheme string, i int) Member {
-	t.Helper()
+func testMember(tb testing.TB, scheme string, i int) Member {
+	tb.Helper()
 	s, err := crypto.SchemeByName(scheme)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	signer, err := s.NewSigner(seedOf(i, "signing"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	network := crypto.NewNetworkKey(seedOf(i, "network"))
 	return NewMember(fmt.Sprintf("node-%d", i), network, signer)
 }
 
-func testGenesis(t testing.TB, scheme string, n int) *Genesis {
-	t.Helper()
+func testGenesis(tb testing.TB, scheme string, n int) *Genesis {
+	tb.Helper()
 	g, err := New(scheme, true)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for i := range n {
-		if err := g.Add(testMember(t, scheme, i)); err != nil {
-			t.Fatal(err)
+		if err := g.Add(testMember(tb, scheme, i)); err != nil {
+			tb.Fatal(err)
 		}
 	}
 	return g
@@ -58,7 +59,7 @@ func TestParse_ReadsWhatEncodeWrote(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s, n = %d: %v\n%s", scheme, n, err, g.Encode())
 			}
-			if back.ClusterID() != g.ClusterID() || string(back.Encode()) != string(g.Encode()) {
+			if back.ClusterID() != g.ClusterID() || !bytes.Equal(back.Encode(), g.Encode()) {
 				t.Errorf("%s, n = %d: %s became %s", scheme, n, g.ClusterID(), back.ClusterID())
 			}
 		}
@@ -76,7 +77,7 @@ func TestConfig(t *testing.T) {
 	}
 	for i, m := range c.Members {
 		if m.Name != g.Members[i].Name || m.Node != g.Members[i].ID ||
-			string(m.Key.Bytes()) != string(g.Members[i].Key) {
+			!bytes.Equal(m.Key.Bytes(), g.Members[i].Key) {
 			t.Errorf("member %d is %s", i, m.Name)
 		}
 	}
@@ -180,7 +181,8 @@ func TestSetParam(t *testing.T) {
 	if err := SetParam(&p, "rotate-every", "7"); err != nil || p.RotateEvery != 7 {
 		t.Errorf("rotate-every = 7: %d, %v", p.RotateEvery, err)
 	}
-	if err := SetParam(&p, "rotate-evry", "7"); err == nil || !strings.Contains(hintOf(err), "rotate-every") {
+	if err := SetParam(&p, "rotate-evry", "7"); err == nil || !strings.Contains(hintOf(err),
+		"rotate-every") {
 		t.Errorf("a typo: %v, hint %q", err, hintOf(err))
 	}
 	if err := SetParam(&p, "window", "many"); err == nil {
@@ -207,17 +209,41 @@ func TestAdd_Refuses(t *testing.T) {
 			func(m *Member, o []Member) { m.Key, m.Proof = o[0].Key, o[0].Proof },
 			`has the signing key of member 0`, ErrDuplicate,
 		},
-		"no name":        {func(m *Member, _ []Member) { m.Name = "" }, "cannot be a member's name", nil},
-		"upper case":     {func(m *Member, _ []Member) { m.Name = "Alice" }, "cannot be a member's name", nil},
-		"path":           {func(m *Member, _ []Member) { m.Name = "../x" }, "cannot be a member's name", nil},
-		"dots":           {func(m *Member, _ []Member) { m.Name = ".." }, "cannot be a member's name", nil},
-		"long":           {func(m *Member, _ []Member) { m.Name = strings.Repeat("a", 64) }, "cannot be", nil},
+		"no name": {
+			func(m *Member, _ []Member) { m.Name = "" }, "cannot be a member's name",
+			nil,
+		},
+		"upper case": {
+			func(m *Member, _ []Member) { m.Name = "Alice" },
+			"cannot be a member's name", nil,
+		},
+		"path": {
+			func(m *Member, _ []Member) { m.Name = "../x" },
+			"cannot be a member's name", nil,
+		},
+		"dots": {
+			func(m *Member, _ []Member) { m.Name = ".." },
+			"cannot be a member's name", nil,
+		},
+		"long": {
+			func(m *Member, _ []Member) { m.Name = strings.Repeat("a", 64) },
+			"cannot be", nil,
+		},
 		"foreign letter": {func(m *Member, _ []Member) { m.Name = "nöde" }, "cannot be", nil},
-		"no peer":        {func(m *Member, _ []Member) { m.ID = crypto.NodeID{} }, "", crypto.ErrPublicKey},
-		"short key":      {func(m *Member, _ []Member) { m.Key = m.Key[1:] }, "", crypto.ErrPublicKey},
-		"no key":         {func(m *Member, _ []Member) { m.Key = nil }, "", crypto.ErrPublicKey},
-		"no proof":       {func(m *Member, _ []Member) { m.Proof = nil }, "", crypto.ErrKeyProof},
-		"other's proof":  {func(m *Member, o []Member) { m.Proof = o[0].Proof }, "", crypto.ErrKeyProof},
+		"no peer": {
+			func(m *Member, _ []Member) { m.ID = crypto.NodeID{} }, "",
+			crypto.ErrPublicKey,
+		},
+		"short key": {
+			func(m *Member, _ []Member) { m.Key = m.Key[1:] }, "",
+			crypto.ErrPublicKey,
+		},
+		"no key":   {func(m *Member, _ []Member) { m.Key = nil }, "", crypto.ErrPublicKey},
+		"no proof": {func(m *Member, _ []Member) { m.Proof = nil }, "", crypto.ErrKeyProof},
+		"other's proof": {
+			func(m *Member, o []Member) { m.Proof = o[0].Proof }, "",
+			crypto.ErrKeyProof,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := testGenesis(t, scheme, 3)
@@ -254,29 +280,60 @@ func TestParse_NamesLineAndRemedy(t *testing.T) {
 	good.Admins = Admins{Threshold: 1, Keys: [][]byte{good.Members[0].Key}}
 	text := string(good.Encode())
 	lineOf := func(s, part string) int {
-		return 1 + strings.Count(s[:strings.Index(s, part)], "\n")
+		before, _, _ := strings.Cut(s, part)
+		return 1 + strings.Count(before, "\n")
 	}
 	key0, key1 := EncodeKey(good.Members[0].Key), EncodeKey(good.Members[1].Key)
 	proof0, proof1 := EncodeKey(good.Members[0].Proof), EncodeKey(good.Members[1].Proof)
 	for name, c := range map[string]struct{ old, new, at, want, hint string }{
-		"typo":           {"scheme =", "shceme =", "shceme", `unknown key "shceme"`, `"scheme"`},
-		"parameter typo": {"window =", "widnow =", "widnow", `unknown key "widnow" in [params]`, `"window"`},
-		"lacking":        {"window =", "# window =", "[params]", "window is missing in [params]", ""},
-		"more":           {"[params]", "[params]\ntaux = 1", "taux", `unknown key "taux"`, "max-batch"},
-		"scheme":         {`"bls12381"`, `"bls12382"`, "scheme =", "unknown signature scheme", `"bls12381"`},
-		"range":          {"in-flight = 8", "in-flight = 99", "in-flight", "between 1 and 32", ""},
-		"text":           {"testnet = true", `testnet = "yes"`, "testnet =", "must be true or false", ""},
-		"threshold":      {"threshold = 1", "threshold = 2", "[admins]", "must be between 1 and 1", ""},
-		"zero":           {"threshold = 1", "threshold = 0", "[admins]", "must be between 1 and 1", ""},
-		"peer":           {"12D3Koo", "12D3Ko0", "peer =", "peer: ", "byzd init"},
-		"key":            {key1, key1[4:], "[[member]] # replica 1", "bad public key", ""},
-		"not base64":     {key1, "?" + key1, "?" + key1, "key: not base64", "copy"},
-		"wrapped":        {key1, key1[:8] + `\n` + key1[8:], key1[:8] + `\n`, "key: not base64", ""},
-		"proof":          {proof1, proof0, "[[member]] # replica 1", "proof of possession", ""},
-		"same key":       {key1, key0, "[[member]] # replica 1", "proof of possession", ""},
-		"name":           {`"node-1"`, `"node-0"`, "[[member]] # replica 1", "has the name of member 0", ""},
-		"secret":         {"peer =", "seed = \"00\"\npeer =", "seed =", `unknown key "seed"`, ""},
-		"twice":          {"scheme =", "testnet = true\nscheme =", "testnet = true #", "already defined", ""},
+		"typo": {"scheme =", "shceme =", "shceme", `unknown key "shceme"`, `"scheme"`},
+		"parameter typo": {
+			"window =", "widnow =", "widnow", `unknown key "widnow" in [params]`,
+			`"window"`,
+		},
+		"lacking": {
+			"window =", "# window =", "[params]", "window is missing in [params]",
+			"",
+		},
+		"more": {
+			"[params]", "[params]\ntaux = 1", "taux", `unknown key "taux"`,
+			"max-batch",
+		},
+		"scheme": {
+			`"bls12381"`, `"bls12382"`, "scheme =", "unknown signature scheme",
+			`"bls12381"`,
+		},
+		"range": {"in-flight = 8", "in-flight = 99", "in-flight", "between 1 and 32", ""},
+		"text": {
+			"testnet = true", `testnet = "yes"`, "testnet =",
+			"must be true or false", "",
+		},
+		"threshold": {
+			"threshold = 1", "threshold = 2", "[admins]", "must be between 1 and 1",
+			"",
+		},
+		"zero": {
+			"threshold = 1", "threshold = 0", "[admins]", "must be between 1 and 1",
+			"",
+		},
+		"peer":       {"12D3Koo", "12D3Ko0", "peer =", "peer: ", "byzd init"},
+		"key":        {key1, key1[4:], "[[member]] # replica 1", "bad public key", ""},
+		"not base64": {key1, "?" + key1, "?" + key1, "key: not base64", "copy"},
+		"wrapped": {
+			key1, key1[:8] + `\n` + key1[8:], key1[:8] + `\n`, "key: not base64",
+			"",
+		},
+		"proof":    {proof1, proof0, "[[member]] # replica 1", "proof of possession", ""},
+		"same key": {key1, key0, "[[member]] # replica 1", "proof of possession", ""},
+		"name": {
+			`"node-1"`, `"node-0"`, "[[member]] # replica 1",
+			"has the name of member 0", "",
+		},
+		"secret": {"peer =", "seed = \"00\"\npeer =", "seed =", `unknown key "seed"`, ""},
+		"twice": {
+			"scheme =", "testnet = true\nscheme =", "testnet = true #",
+			"already defined", "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			changed := strings.Replace(text, c.old, c.new, 1)
@@ -291,7 +348,8 @@ func TestParse_NamesLineAndRemedy(t *testing.T) {
 			prefix := fmt.Sprintf("genesis.toml:%d: ", line)
 			if !strings.HasPrefix(err.Error(), prefix) || !strings.Contains(err.Error(), c.want) ||
 				!strings.Contains(hintOf(err), c.hint) {
-				t.Errorf("got  %v\nhint %s\nwant %s … %s, hint %s", err, hintOf(err), prefix, c.want, c.hint)
+				t.Errorf("got  %v\nhint %s\nwant %s … %s, hint %s", err, hintOf(err), prefix,
+					c.want, c.hint)
 			}
 		})
 	}
@@ -326,7 +384,7 @@ func TestSaveAndLoad(t *testing.T) {
 		t.Errorf("loaded %v, %v", back, err)
 	}
 	g.Members = append(g.Members, g.Members[0])
-	if err := g.Save(path); !errors.Is(err, ErrDuplicate) {
+	if err = g.Save(path); !errors.Is(err, ErrDuplicate) {
 		t.Errorf("saving a duplicate: %v", err)
 	}
 	entries, err := os.ReadDir(filepath.Dir(path))
@@ -364,7 +422,8 @@ func TestMemberFile(t *testing.T) {
 		if _, _, err := LoadMember(path); err == nil || !strings.HasPrefix(err.Error(), path) {
 			t.Errorf("a bad name: %v", err)
 		}
-		if _, _, err := parseMemberFile("member.toml", testGenesis(t, scheme, 1).Encode()); err == nil {
+		if _, _, err := parseMemberFile("member.toml", testGenesis(t, scheme,
+			1).Encode()); err == nil {
 			t.Error("a genesis is taken for a member")
 		}
 	}
@@ -383,7 +442,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if err := g.Check(); err != nil {
+		if err = g.Check(); err != nil {
 			t.Fatalf("Parse accepts what Check refuses: %v", err)
 		}
 		back, err := Parse(g.Encode())

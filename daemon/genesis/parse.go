@@ -29,7 +29,8 @@ func parse(file string, data []byte) (*Genesis, error) {
 		parsed[i] = parseMember(m)
 	}
 	// Whether the values fit is only worth telling once they are all there.
-	if err := doc.Err(); err != nil {
+	err = doc.Err()
+	if err != nil {
 		return nil, err
 	}
 	scheme, err := crypto.SchemeByName(g.Scheme)

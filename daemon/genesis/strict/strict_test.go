@@ -46,9 +46,15 @@ func TestReader_AcceptsWhatItAsksFor(t *testing.T) {
 
 func TestReader_NamesLineAndRemedy(t *testing.T) {
 	for name, c := range map[string]struct{ text, want, hint string }{
-		"unknown key":   {good + "\nopne = true\n", `x.toml:4: unknown key "opne"`, `"open"`},
-		"nothing near":  {good + "zzzzzz = 1\n", `x.toml:3: unknown key "zzzzzz"`, "known here are name,"},
-		"unknown table": {good + "[parms]\nwindow = 1\n", `x.toml:3: unknown key "parms"`, `"params"`},
+		"unknown key": {good + "\nopne = true\n", `x.toml:4: unknown key "opne"`, `"open"`},
+		"nothing near": {
+			good + "zzzzzz = 1\n", `x.toml:3: unknown key "zzzzzz"`,
+			"known here are name,",
+		},
+		"unknown table": {
+			good + "[parms]\nwindow = 1\n", `x.toml:3: unknown key "parms"`,
+			`"params"`,
+		},
 		"in a table": {
 			good + "[params]\n\nwindow = 1\nwidnow = 2\n",
 			`x.toml:6: unknown key "widnow" in [params]`, `"window"`,
@@ -61,26 +67,59 @@ func TestReader_NamesLineAndRemedy(t *testing.T) {
 			good + "member = [{peer = 'a'}, {peer = 'b', pear = 'c'}]\n",
 			`x.toml:3: unknown key "pear" in [member]`, `"peer"`,
 		},
-		"dotted":          {good + "params.window = 1\nparams.x = 2\n", `x.toml:4: unknown key "x" in`, ""},
+		"dotted": {
+			good + "params.window = 1\nparams.x = 2\n",
+			`x.toml:4: unknown key "x" in`, "",
+		},
 		"missing":         {"count = 1\n", `x.toml: name is missing; it must be a text`, ""},
 		"misspelt":        {"nmae = 'a'\ncount = 1\n", `x.toml:1: unknown key "nmae"`, `"name"`},
 		"missing inside":  {good + "[params]\n", "x.toml:3: window is missing in [params]", ""},
 		"missing element": {good + "[[member]]\n", "x.toml:3: peer is missing in [member]", ""},
-		"number for text": {"name = 7\ncount = 1\n", "x.toml:1: name must be a text in quotes, not the number 7", ""},
-		"text for number": {"name = 'a'\ncount = 'b'\n", `x.toml:2: count must be a whole number, not the text "b"`, ""},
-		"fraction":        {"name = 'a'\ncount = 1.5\n", "x.toml:2: count must be a whole number, not the number 1.5", ""},
-		"text for bool":   {good + "open = 'yes'\n", "x.toml:3: open must be true or false", ""},
-		"text for list":   {good + "tags = 'x'\n", "x.toml:3: tags must be a list of texts, not the text", ""},
-		"mixed list":      {good + "tags = ['x', 2]\n", "x.toml:3: tags must be a list of texts, but one", ""},
-		"value for table": {good + "params = 3\n", "x.toml:3: params must be a table [params], not the number 3", ""},
-		"table for list":  {good + "[member]\npeer = 'a'\n", "x.toml:3: member must be tables [[member]], not a table", ""},
-		"list of values":  {good + "member = [1]\n", "x.toml:3: member must be tables [[member]], but one", ""},
-		"time":            {"name = 2020-01-01\ncount = 1\n", "x.toml:1: name must be a text in quotes, not a date", ""},
-		"duplicate":       {good + "name = 'b'\n", "x.toml:3: key name is already defined", ""},
-		"second table":    {good + "[params]\nwindow = 1\n[params]\n", "x.toml:5: table params already exists", ""},
-		"torn":            {good + "open = ", "x.toml:3: ", ""},
-		"not UTF-8":       {"name = '\xff'\n", "x.toml:1: invalid UTF-8", ""},
-		"first of two":    {good + "opne = 1\ntags = 3\n", "x.toml:3: ", ""},
+		"number for text": {
+			"name = 7\ncount = 1\n",
+			"x.toml:1: name must be a text in quotes, not the number 7", "",
+		},
+		"text for number": {
+			"name = 'a'\ncount = 'b'\n",
+			`x.toml:2: count must be a whole number, not the text "b"`, "",
+		},
+		"fraction": {
+			"name = 'a'\ncount = 1.5\n",
+			"x.toml:2: count must be a whole number, not the number 1.5", "",
+		},
+		"text for bool": {good + "open = 'yes'\n", "x.toml:3: open must be true or false", ""},
+		"text for list": {
+			good + "tags = 'x'\n",
+			"x.toml:3: tags must be a list of texts, not the text", "",
+		},
+		"mixed list": {
+			good + "tags = ['x', 2]\n",
+			"x.toml:3: tags must be a list of texts, but one", "",
+		},
+		"value for table": {
+			good + "params = 3\n",
+			"x.toml:3: params must be a table [params], not the number 3", "",
+		},
+		"table for list": {
+			good + "[member]\npeer = 'a'\n",
+			"x.toml:3: member must be tables [[member]], not a table", "",
+		},
+		"list of values": {
+			good + "member = [1]\n",
+			"x.toml:3: member must be tables [[member]], but one", "",
+		},
+		"time": {
+			"name = 2020-01-01\ncount = 1\n",
+			"x.toml:1: name must be a text in quotes, not a date", "",
+		},
+		"duplicate": {good + "name = 'b'\n", "x.toml:3: key name is already defined", ""},
+		"second table": {
+			good + "[params]\nwindow = 1\n[params]\n",
+			"x.toml:5: table params already exists", "",
+		},
+		"torn":         {good + "open = ", "x.toml:3: ", ""},
+		"not UTF-8":    {"name = '\xff'\n", "x.toml:1: invalid UTF-8", ""},
+		"first of two": {good + "opne = 1\ntags = 3\n", "x.toml:3: ", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := read(c.text)
@@ -121,7 +160,8 @@ func TestNearest(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add([]byte(good + "[params]\nwindow = 1\n[[member]]\npeer = 'a'\n[member.x]\ny.z = [{a = 1}]\n"))
+	f.Add([]byte(good + "[params]\nwindow = 1\n[[member]]\npeer = 'a'\n" +
+		"[member.x]\ny.z = [{a = 1}]\n"))
 	f.Add([]byte("a.b.c = 1\n[[a.d]]\n[[a.d]]\n[a.d.e]\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		doc, err := Parse("x.toml", data)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -178,7 +179,7 @@ func describe(value any) string {
 	case int64, float64:
 		return fmt.Sprintf("the number %v", v)
 	case bool:
-		return fmt.Sprint(v)
+		return strconv.FormatBool(v)
 	case []any:
 		return "a list"
 	case map[string]any:
