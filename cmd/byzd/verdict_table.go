@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/term"
@@ -20,23 +19,28 @@ const reasonsShown = 8
 
 // writeVerdict prints a verdict for people.
 func writeVerdict(out io.Writer, s *scope, v *judge.Verdict) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintf(w, "verdict on %s\n\n", s.title)
+	var b strings.Builder
+	line := func(name string, state judge.State, text string) {
+		row := fmt.Sprintf("  %-12s  %-7s  %s", name, state, text)
+		b.WriteString(strings.TrimRight(row, " ") + "\n")
+	}
+	fmt.Fprintf(&b, "verdict on %s\n\n", s.title)
 	for _, p := range judge.Properties() {
 		reasons := reasonsFor(v, p)
 		if len(reasons) == 0 {
 			reasons = []string{""}
 		}
-		_, _ = fmt.Fprintf(w, "  %s\t%s\t%s\n", p, v.State(p), reasons[0])
+		line(string(p), v.State(p), reasons[0])
 		for _, r := range reasons[1:] {
-			_, _ = fmt.Fprintf(w, "  \t\t%s\n", r)
+			line("", "", r)
 		}
 	}
-	_, _ = fmt.Fprintln(w)
-	for _, line := range facts(s, v) {
-		_, _ = fmt.Fprintf(w, "  %s\t%s\n", line[0], line[1])
+	b.WriteString("\n")
+	for _, f := range facts(s, v) {
+		fmt.Fprintf(&b, "  %-12s  %s\n", f[0], f[1])
 	}
-	return w.Flush()
+	_, err := io.WriteString(out, b.String())
+	return err
 }
 
 // reasonsFor are the findings that make a property what it is.
@@ -50,7 +54,15 @@ func reasonsFor(v *judge.Verdict, p judge.Property) []string {
 	if more := len(reasons) - reasonsShown; more > 0 {
 		reasons = append(reasons[:reasonsShown], fmt.Sprintf("and %d more", more))
 	}
-	return reasons
+	var lines []string
+	for _, r := range reasons {
+		parts := strings.Split(r, "; ")
+		lines = append(lines, parts[0])
+		for _, part := range parts[1:] {
+			lines = append(lines, "  "+part)
+		}
+	}
+	return lines
 }
 
 // facts are the lines below the properties: a name and a text each.

@@ -3,7 +3,9 @@ package judge
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 
 	"byzd/crypto"
 	"byzd/pbft/message"
@@ -68,8 +70,36 @@ func (h *History) judgeCulprits(v *Verdict) {
 		}
 	}
 	slices.SortFunc(v.Culprits, Name.compare)
-	if h.said.alarms > 0 {
-		v.note("%d alarms: certificates that cannot both be were seen", h.said.alarms)
+	h.noteAlarms(v)
+}
+
+// shownAlarms bounds the alarms that are described.
+const shownAlarms = 3
+
+// noteAlarms tells of certificates that cannot both be as long as enough nodes are correct, also
+// where no two correct nodes have executed different batches because of them.
+func (h *History) noteAlarms(v *Verdict) {
+	shown := 0
+	for _, alarm := range h.said.alarms {
+		var sides []string
+		for _, c := range []*message.Certificate{alarm.First, alarm.Second} {
+			if c != nil && h.verifyOnce(c, c.Signers.Count(), c.Verify) == nil {
+				sides = append(sides, fmt.Sprintf("%ss of %s at %d in view %d by %s", c.Kind,
+					c.Digest.Short(), c.Seq, c.View, h.members(c.Signers)))
+			}
+		}
+		c := alarm.FirstCheckpoint
+		if c != nil && h.verifyOnce(c, c.Signers.Count(), c.Verify) == nil {
+			sides = append(sides, fmt.Sprintf("checkpoints of %s at %d by %s",
+				c.Digest.Short(), c.Seq, h.members(c.Signers)))
+		}
+		if len(sides) < 2 {
+			continue // an alarm that its own certificates do not bear out
+		}
+		if shown++; shown <= shownAlarms {
+			v.note("more lie than this cluster withstands: there are %s",
+				strings.Join(sides, ", and "))
+		}
 	}
 }
 

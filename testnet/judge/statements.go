@@ -18,7 +18,7 @@ type statements struct {
 	checkpoints []*message.CheckpointCertificate
 	newViews    []*message.NewView
 	changes     []*message.VcStmt
-	alarms      int
+	alarms      []*message.Alarm
 }
 
 func (s *statements) add(cfg *message.Config, rec *message.Record) {
@@ -36,7 +36,7 @@ func (s *statements) add(cfg *message.Config, rec *message.Record) {
 	case message.RecordEvidence:
 		s.addProof(rec.Evidence)
 	case message.RecordAlarm:
-		s.alarms++
+		s.alarms = append(s.alarms, rec.Alarm)
 		for _, c := range []*message.Certificate{rec.Alarm.First, rec.Alarm.Second} {
 			if c != nil {
 				s.certs = append(s.certs, c)

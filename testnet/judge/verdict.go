@@ -56,6 +56,15 @@ func (n Name) MarshalJSON() ([]byte, error) {
 	return json.Marshal(n.Number)
 }
 
+// UnmarshalJSON reads what MarshalJSON writes.
+func (n *Name) UnmarshalJSON(data []byte) error {
+	*n = Name{}
+	if len(data) > 0 && data[0] == '"' {
+		return json.Unmarshal(data, &n.Text)
+	}
+	return json.Unmarshal(data, &n.Number)
+}
+
 // String is the name for people.
 func (n Name) String() string {
 	if n.Text != "" {
