@@ -62,7 +62,9 @@ func TestPrepare_DirtyHomes(t *testing.T) {
 		{"damaged, forced", testnet.Options{Home: damaged, Force: true}, "", ""},
 		{"other size", testnet.Options{Home: stopped(t, 4), Nodes: 7}, testnet.Usage, "has 4 nodes"},
 		{
-			"other scheme", testnet.Options{Home: stopped(t, 4), Scheme: "bls12381"}, testnet.Usage,
+			"other scheme",
+			testnet.Options{Home: stopped(t, 4), Scheme: "bls12381"},
+			testnet.Usage,
 			"signs with ed25519",
 		},
 	} {

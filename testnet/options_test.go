@@ -65,7 +65,8 @@ func TestOptions_Refuses(t *testing.T) {
 		{Traitors: lies("0=mute", "1=mute"), BeyondF: true},
 		{Traitors: lies("0=mute:to-seq=5", "0=mute:from-seq=10")},
 		{Nodes: 7, Traitors: lies("0=mute", "6=mute")},
-		{Nodes: 1}, {Nodes: 128, PortBase: 20000},
+		{Nodes: 1},
+		{Nodes: 128, PortBase: 20000},
 	} {
 		o.Home = filepath.Join(t.TempDir(), "home")
 		if err := o.Prepare(); err != nil {

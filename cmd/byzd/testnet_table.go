@@ -97,7 +97,7 @@ func (s *screen) showChanges(st *testnet.Status) error {
 
 // table returns the table's lines, none wider than width.
 func (s *screen) table(st *testnet.Status, width int) []string {
-	const form = "%-5s %-22s %-6s %6s %8s %10s %10s %7s  %s"
+	const form = "%-5s %-20s %-6s %5s %8s %9s %9s %7s  %s"
 	head := fmt.Sprintf(form, "NODE", "PROCESS", "READY", "VIEW", "PRIMARY", "SEQUENCE", "STABLE",
 		"PROOFS", "")
 	lines := []string{cut(strings.TrimRight(head, " "), width)}
@@ -117,15 +117,26 @@ func (s *screen) table(st *testnet.Status, width int) []string {
 		if n.Answers {
 			primary = strconv.Itoa(n.Primary)
 		}
-		remark := strings.TrimSpace(lies(n, "TRAITOR "))
-		if !n.Ready && n.Process == testnet.Running {
-			remark = strings.TrimSpace(n.Reason + " " + remark)
-		}
 		line := fmt.Sprintf(form, strconv.Itoa(i), process, ready, number(n, n.View), primary,
-			number(n, n.Sequence), number(n, n.Stable), proofs, remark)
+			number(n, n.Sequence), number(n, n.Stable), proofs, remarks(n))
 		lines = append(lines, s.paint(n, cut(strings.TrimRight(line, " "), width)))
 	}
 	return lines
+}
+
+// remarks are what has no column, the most important first: the line may be cut off.
+func remarks(n *testnet.NodeStatus) string {
+	var list []string
+	if text := lies(n, "TRAITOR "); text != "" {
+		list = append(list, text)
+	}
+	if len(n.Cut) > 0 {
+		list = append(list, "cut off from "+strings.Trim(fmt.Sprint(n.Cut), "[]"))
+	}
+	if !n.Ready && n.Process == testnet.Running {
+		list = append(list, n.Reason)
+	}
+	return strings.Join(list, "; ")
 }
 
 func (s *screen) paint(n *testnet.NodeStatus, line string) string {
