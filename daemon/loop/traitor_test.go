@@ -359,9 +359,9 @@ func (s *play) proven(kinds map[int][]string) {
 	}
 }
 
-// Every behaviour that speaks to other nodes fires, on the first primary and on the last node, while
-// the correct nodes serve their clients and agree, its defence rises, and exactly what is provable is
-// proved.
+// Every behaviour that speaks to other nodes fires, on the first primary and on the last node,
+// while the correct nodes serve their clients and agree, its defence rises, and exactly what is
+// provable is proved.
 func TestEveryLie(t *testing.T) {
 	for _, b := range lies() {
 		for _, node := range []int{0, 3} {
@@ -487,9 +487,9 @@ func (s *play) split(a, b int) uint64 {
 	}
 }
 
-// With planned rotation, one primary that never starts its view costs a bounded wait each time it is
-// its turn: the views between that end as planned make up for it (rule R11). Every put of every wave
-// is acknowledged within ten seconds; see [play.wave].
+// With planned rotation, one primary that never starts its view costs a bounded wait each time it
+// is its turn: the views between that end as planned make up for it (rule R11). Every put of every
+// wave is acknowledged within ten seconds; see [play.wave].
 func TestWaitForSilentPrimaryDoesNotGrow(t *testing.T) {
 	s := newPlay(t, 4, 8)
 	s.arm(3, nil, "silent-new-primary")
@@ -580,10 +580,11 @@ func (c *person) bring(i int, r *message.ClientRequest) {
 }
 
 // replies counts the members that gave each reply to a request, and returns what one said first.
-func (c *person) replies(r *message.ClientRequest, member int) (map[crypto.Digest]int, *message.Reply) {
+func (c *person) replies(
+	r *message.ClientRequest, member int,
+) (count map[crypto.Digest]int, said *message.Reply) {
 	c.s.t.Helper()
-	count := map[crypto.Digest]int{}
-	var said *message.Reply
+	count = map[crypto.Digest]int{}
 	for i, p := range c.s.players {
 		seen := map[crypto.Digest]bool{}
 		for _, reply := range p.replies {

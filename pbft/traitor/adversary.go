@@ -37,5 +37,5 @@ type Outgoing struct {
 type Taken struct {
 	Forget bool           // it is not ordered
 	Answer []byte         // what the client of a forgotten plain operation is told; nil for nothing
-	Reply  *message.Reply // what the client of a forgotten signed operation is told; nil for nothing
+	Reply  *message.Reply // what the client of a forgotten signed operation is told, if not nil
 }

@@ -181,10 +181,12 @@ func (a *armed) waits(view uint64) string {
 	s := a.spec
 	switch {
 	case a.about.NeedsPrimary && a.about.NeedsViewChange:
-		return fmt.Sprintf("armed, not fired: waits for a view change that makes node %d the primary",
+		return fmt.Sprintf(
+			"armed, not fired: waits for a view change that makes node %d the primary",
 			a.traitor.cfg.Self)
 	case a.about.NeedsPrimary && !a.traitor.leads(view):
-		return fmt.Sprintf("armed, not fired: waits until node %d is the primary (view %d is led by %d)",
+		return fmt.Sprintf(
+			"armed, not fired: waits until node %d is the primary (view %d is led by %d)",
 			a.traitor.cfg.Self, view, a.traitor.cfg.Cluster.Primary(view))
 	case a.about.NeedsViewChange:
 		return "armed, not fired: waits for a view change"

@@ -127,7 +127,7 @@ func silences() []Behaviour {
 			Name: "withhold-commit", Group: Silence,
 			Summary: "prepares, but keeps its COMMITs to itself",
 			Detail:  "Its PREPAREs go out, its COMMITs do not: what is prepared stays undecided.",
-			Defence: "a quorum of COMMITs without it; commit certificates are pushed to who lacks them",
+			Defence: "q COMMITs of others; commit certificates are pushed to who lacks them",
 			Rises:   []string{"committed"},
 			Keys:    keysOf(), targets: anyNodes(), to: All, make: newWithholdCommit,
 		},
@@ -150,8 +150,8 @@ func timings() []Behaviour {
 		{
 			Name: "slow-primary", Group: Timing,
 			Summary: "delays its proposals as long as it dares",
-			Detail: "As primary it holds every pre-prepare back, by default for three quarters of " +
-				"the view timeout: it is never silent, only slow.",
+			Detail: "As primary it holds every pre-prepare back, by default for three quarters " +
+				"of the view timeout: it is never silent, only slow.",
 			Defence:      "the gap between proposals is timed while work waits: complaints",
 			Rises:        []string{"complained", "view-change"},
 			NeedsPrimary: true,

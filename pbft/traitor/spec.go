@@ -10,7 +10,7 @@ import (
 
 // Spec is one behaviour with its conditions: what, when, to whom, with whom. [Parse] makes it from
 // the text of a command line or a scenario. The zero value of a condition leaves it out.
-type Spec struct {
+type Spec struct { //nolint:recvcheck // a value that is built in place
 	Behaviour string // a name of the catalogue
 
 	FromSeq, ToSeq   uint64  // sequence numbers, both included; ToSeq 0 means no end
@@ -82,7 +82,7 @@ func joinNodes(nodes []int) string {
 }
 
 // String is the spec as it is written on a command line; [Parse] gives it back.
-func (s *Spec) String() string {
+func (s Spec) String() string {
 	parts := make([]string, 0, len(s.keys))
 	for _, key := range s.keys {
 		if value := s.value(key); value != "" {
