@@ -105,7 +105,8 @@ func appendTxn(b []byte, t Txn) []byte {
 // operation alias b. Its errors are [ErrMalformed], [ErrTooLarge], [ErrTooManyOps], [ErrNested].
 func Decode(b []byte) (Op, error) {
 	if len(b) > OpBytesMax {
-		return nil, fmt.Errorf("%w: operation of %d bytes, limit %d", ErrTooLarge, len(b), OpBytesMax)
+		return nil, fmt.Errorf("%w: operation of %d bytes, limit %d", ErrTooLarge, len(b),
+			OpBytesMax)
 	}
 	r := &reader{b: b}
 	if format := r.u8(); r.err == nil && format != opFormat {
