@@ -34,7 +34,7 @@ type roster struct {
 // runsMax bounds how often a node starts a new run because somebody signs with its key. Earlier
 // runs of its own make it necessary once or twice; a second process with the same key would make
 // the two outbid each other for ever.
-const runsMax = 16
+const runsMax = 8
 
 // seat is one member's place in the roster.
 type seat struct {

@@ -188,6 +188,9 @@ func TestTime_ClockWasSetBack(t *testing.T) {
 // that has an end.
 func TestTime_TwoProcessesWithOneKey(t *testing.T) {
 	inEther(t, 4, func(c *cluster) {
+		c.adjust = func(_ int, cfg *Config) { // They meet more often than in life.
+			cfg.Timing = Timing{PushPullInterval: 500 * time.Millisecond}
+		}
 		all := upTo(4)
 		c.startAll(all...)
 		wait(c.t, 20*time.Second, "start", c.sees(all, all, Alive))
