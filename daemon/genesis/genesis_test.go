@@ -274,6 +274,28 @@ func TestAdd_Refuses(t *testing.T) {
 	}
 }
 
+func TestAdmins_Refuses(t *testing.T) {
+	g := testGenesis(t, crypto.SchemeEd25519, 4)
+	a, b := g.Members[0].Key, g.Members[1].Key
+	for name, c := range map[string]struct {
+		admins Admins
+		want   string
+	}{
+		"twice the same":     {Admins{1, [][]byte{a, b, a}}, "key 2 is the same as key 0"},
+		"short key":          {Admins{1, [][]byte{a, b[1:]}}, "key 1: crypto: bad public key"},
+		"threshold above":    {Admins{3, [][]byte{a, b}}, "between 1 and 2"},
+		"no threshold":       {Admins{0, [][]byte{a, b}}, "between 1 and 2"},
+		"negative":           {Admins{-1, nil}, "between 0 and 0"},
+		"threshold of none":  {Admins{1, nil}, "between 0 and 0"},
+		"more than there be": {Admins{1, make([][]byte, MaxAdmins+1)}, "at most 128"},
+	} {
+		g.Admins = c.admins
+		if _, err := g.Config(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s", name, err, c.want)
+		}
+	}
+}
+
 func TestParse_NamesLineAndRemedy(t *testing.T) {
 	const scheme = crypto.SchemeBLS12381
 	good := testGenesis(t, scheme, 2)
