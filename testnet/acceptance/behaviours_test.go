@@ -218,7 +218,7 @@ func (n *network) convicted(liars map[int]behaviour) {
 	slices.Sort(want)
 	slices.Sort(traitors)
 	if !slices.Equal(v.Culprits, want) {
-		n.t.Errorf("culprits %v, want %v", v.Culprits, want)
+		n.t.Errorf("culprits %v, want %v: %v", v.Culprits, want, v.Evidence)
 	}
 	if !slices.Equal(v.Traitors, traitors) {
 		n.t.Errorf("traitors %v, want %v", v.Traitors, traitors)

@@ -236,6 +236,21 @@ func (n *network) puts(prefix string, count int, nodes ...int) time.Duration {
 	return longest
 }
 
+// attempt writes a key through one node, once, and does not care what becomes of it.
+func (n *network) attempt(i int, key string) {
+	n.t.Helper()
+	cli, err := etcdClient(n.state.Nodes[i].Client)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer cli.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if _, err := cli.Put(ctx, key, "v"); err != nil {
+		n.t.Logf("put %s through node %d: %v", key, i, err)
+	}
+}
+
 // put writes a key until it is acknowledged. Writing the same value again harms nobody.
 func put(ctx context.Context, cli *clientv3.Client, key, value string) error {
 	for {
