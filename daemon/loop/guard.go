@@ -122,20 +122,25 @@ func (g *Guard) Seal(m message.Message) (message.Verified, error) {
 func (g *Guard) approve(m message.Message) error {
 	switch m := m.(type) {
 	case *message.PrePrepare:
+		if p := g.sealer.Config.Primary(m.View); p != g.sealer.Self {
+			return fmt.Errorf("pre-prepare of view %d, whose primary is replica %d", m.View, p)
+		}
 		return g.approveVote(m.Vote(g.sealer.Config))
 	case *message.Vote:
-		if m.Voter != g.sealer.Self {
+		if m.Voter != g.sealer.Self && len(m.Sig) > 0 {
 			return nil // somebody else's, passed on; it is not signed here
 		}
 		return g.approveVote(m)
 	case *message.ViewChange:
-		if m.Stmt.Voter == g.sealer.Self {
-			return g.approveChange(&m.Stmt.Tuple)
+		if m.Stmt.Voter != g.sealer.Self {
+			return fmt.Errorf("VIEW-CHANGE of replica %d", m.Stmt.Voter)
 		}
+		return g.approveChange(&m.Stmt.Tuple)
 	case *message.NewView:
-		if g.sealer.Config.Primary(m.View) == g.sealer.Self {
-			return g.approveNewView(m)
+		if p := g.sealer.Config.Primary(m.View); p != g.sealer.Self {
+			return fmt.Errorf("NEW-VIEW %d, whose primary is replica %d", m.View, p)
 		}
+		return g.approveNewView(m)
 	default:
 	}
 	return nil
