@@ -84,10 +84,16 @@ func itemSize(item *message.Item) int {
 // submitGathered makes bundles of what was gathered, while not too many are under way.
 func (l *Loop) submitGathered() {
 	g := &l.gateway
+	frame := 2 + 3*8 + 4 + 4 + l.cfg.Cluster.Scheme.SignatureSize()
+	room := min(bundleBytes, l.cfg.Cluster.Params.MaxBundleBytes-frame)
 	for len(g.gathered) > 0 && len(g.waiting) < maxOutstanding {
 		n, size := 0, 0
-		for n < len(g.gathered) && n < bundleOps && (n == 0 || size < bundleBytes) {
-			size += itemSize(&g.gathered[n].item)
+		for n < len(g.gathered) && n < bundleOps {
+			one := itemSize(&g.gathered[n].item)
+			if n > 0 && size+one > room {
+				break
+			}
+			size += one
 			n++
 		}
 		l.submitBundle(g.gathered[:n])

@@ -36,6 +36,7 @@ type cluster struct {
 	queue   []packet
 	now     int64
 	pass    func(from, to int, t message.Type) bool
+	tap     func(from, to int, frame []byte) // sees every frame that a node sends, lost or not
 }
 
 type packet struct {
@@ -49,6 +50,9 @@ type links struct {
 }
 
 func (k links) Send(to int, t message.Type, frame []byte) {
+	if k.c.tap != nil {
+		k.c.tap(k.self, to, frame)
+	}
 	for i := range k.c.nodes {
 		if i == k.self || to != pbft.All && i != to {
 			continue
