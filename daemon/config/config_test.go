@@ -235,9 +235,9 @@ func TestCreate(t *testing.T) {
 		for path, want := range map[string]os.FileMode{
 			string(h): 0o700, h.NetworkKey(): 0o600, h.SigningKey(): 0o600,
 		} {
-			info, err := os.Stat(path)
-			if err != nil || info.Mode().Perm() != want {
-				t.Errorf("%s: %v, %v; want %o", path, info.Mode(), err, want)
+			info, missing := os.Stat(path)
+			if missing != nil || info.Mode().Perm() != want {
+				t.Errorf("%s: %v, %v; want %o", path, info, missing, want)
 			}
 		}
 		network, signing, err := ReadKeys(h)
