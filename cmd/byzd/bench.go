@@ -34,25 +34,36 @@ const benchTop = 1 << 16
 func benchCommand() *cli.Command {
 	return &cli.Command{
 		Name: "bench", Usage: "write as fast as the network allows, and measure it",
-		Description: "Each client writes, waits for the answer, and writes again (a closed loop). The " +
-			"clients are spread over all nodes that were not told to lie. --via says how they " +
-			"write: etcd, one call of etcd's API for each put; order, many puts in a frame, over " +
-			"few connections; signed, each client with a key of its own, believing f+1 members.",
+		Description: "Each client writes, waits for the answer, and writes again (a closed " +
+			"loop). The clients are spread over all nodes that were not told to lie. --via says " +
+			"how they write: etcd, one call of etcd's API for each put; order, many puts in a " +
+			"frame, over few connections; signed, each client with a key of its own, believing " +
+			"f+1 members.",
 		Flags: clientFlags(
-			&cli.StringFlag{Name: flagVia, Value: viaEtcd, Usage: "`WAY` to write: etcd, order or signed"},
+			&cli.StringFlag{
+				Name: flagVia, Value: viaEtcd, Usage: "`WAY` to write: etcd, order or signed",
+			},
 			&cli.IntFlag{Name: flagClients, Value: 64, Usage: "`NUMBER` of clients"},
 			&cli.IntFlag{
 				Name:  flagConnections,
-				Usage: "`NUMBER` of connections for etcd and order", DefaultText: "by the clients",
+				Usage: "`NUMBER` of connections for etcd and order", DefaultText: "by clients",
 			},
-			&cli.DurationFlag{Name: flagDuration, Value: 10 * time.Second, Usage: "how long to measure"},
-			&cli.Int64Flag{Name: flagTotal, Usage: "measure this `NUMBER` of writes, however long it takes"},
 			&cli.DurationFlag{
-				Name: flagWarmUp, Value: 2 * time.Second, Usage: "write for this long before measuring",
+				Name: flagDuration, Value: 10 * time.Second, Usage: "how long to measure",
+			},
+			&cli.Int64Flag{
+				Name:  flagTotal,
+				Usage: "measure this `NUMBER` of writes, however long it takes",
+			},
+			&cli.DurationFlag{
+				Name: flagWarmUp, Value: 2 * time.Second,
+				Usage: "write for this long before measuring",
 			},
 			&cli.IntFlag{Name: flagValueSize, Value: 256, Usage: "size of the values in `BYTES`"},
 			&cli.IntFlag{Name: flagKeys, Value: 10_000, Usage: "`NUMBER` of different keys"},
-			&cli.Uint64Flag{Name: flagSeed, Value: 1, Usage: "`NUMBER` that keys and values follow from"},
+			&cli.Uint64Flag{
+				Name: flagSeed, Value: 1, Usage: "`NUMBER` that keys and values follow from",
+			},
 		),
 		Action: bench,
 	}
@@ -106,7 +117,8 @@ func checkBench(c *cli.Context) error {
 		}
 	}
 	if !slices.Contains([]string{viaEtcd, viaOrder, viaSigned}, c.String(flagVia)) {
-		return usagef("the ways are etcd, order and signed", "there is no --via %q", c.String(flagVia))
+		return usagef("the ways are etcd, order and signed",
+			"there is no --via %q", c.String(flagVia))
 	}
 	for _, flag := range []string{flagDuration, flagTimeout} {
 		if c.Duration(flag) <= 0 {
@@ -134,8 +146,9 @@ func benchTargetOf(c *cli.Context) (*benchTarget, error) {
 	}
 	state, err := testnet.ReadState(c.String(flagHome))
 	if err != nil {
-		endpoints, err := endpointsOf(c.String(flagHome))
-		return &benchTarget{endpoints: endpoints}, err
+		target := &benchTarget{}
+		target.endpoints, err = endpointsOf(c.String(flagHome))
+		return target, err
 	}
 	target := &benchTarget{}
 	honest, others := sortNodes(state)
@@ -159,19 +172,22 @@ type cpuMeter struct {
 	ownUnknown   bool
 }
 
-func (m *cpuMeter) begin(pids []int) { m.add(pids, -1) }
-func (m *cpuMeter) end(pids []int)   { m.add(pids, 1) }
+func (m *cpuMeter) begin(pids []int) {
+	m.end(pids)
+	m.nodes, m.own = -m.nodes, -m.own
+}
 
-func (m *cpuMeter) add(pids []int, sign time.Duration) {
+// end adds what was used until now, from which begin has taken what was used before.
+func (m *cpuMeter) end(pids []int) {
 	m.nodesUnknown = m.nodesUnknown || len(pids) == 0
 	for _, pid := range pids {
 		used, err := load.CPUTime(pid)
 		m.nodesUnknown = m.nodesUnknown || err != nil
-		m.nodes += sign * used
+		m.nodes += used
 	}
 	used, err := load.CPUTime(os.Getpid())
 	m.ownUnknown = m.ownUnknown || err != nil
-	m.own += sign * used
+	m.own += used
 }
 
 // benchJSON is what a bench has measured. Times of the processors are per write, and missing where
@@ -214,7 +230,7 @@ func showBench(c *cli.Context, target *benchTarget, r *load.Report, cpu *cpuMete
 	if err := show(c, out, out.text()); err != nil {
 		return err
 	}
-	if r.Writes == 0 && c.Context.Err() == nil {
+	if r.Writes == 0 && c.Err() == nil {
 		return failf(exitNoProgress, "see byzd status", "no write was acknowledged")
 	}
 	return nil
@@ -223,8 +239,8 @@ func showBench(c *cli.Context, target *benchTarget, r *load.Report, cpu *cpuMete
 // text is the report for people.
 func (b *benchJSON) text() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "via %s: %d clients, %d endpoints, values of %d bytes, %.1f s\n", b.Via, b.Clients,
-		b.Endpoints, b.ValueBytes, b.Seconds)
+	fmt.Fprintf(&s, "via %s: %d clients, %d endpoints, values of %d bytes, %.1f s\n",
+		b.Via, b.Clients, b.Endpoints, b.ValueBytes, b.Seconds)
 	fmt.Fprintf(&s, "writes    %d, %.0f/s\n", b.Writes, b.PerSecond)
 	fmt.Fprintf(&s, "latency   p50 %.2f ms, p90 %.2f ms, p99 %.2f ms, max %.2f ms\n",
 		b.P50, b.P90, b.P99, b.Max)

@@ -35,7 +35,8 @@ func TestBench(t *testing.T) {
 	code, stdout, stderr := byzdIn(t, "", "bench", "--duration", "50ms", "--warm-up", "0s",
 		"--clients", "2", "--endpoints", endpoints)
 	if code != 0 || !strings.Contains(stdout, "writes") || !strings.Contains(stdout, "p99") ||
-		!strings.Contains(stdout, "errors    none") || !strings.Contains(stdout, "nodes not known") {
+		!strings.Contains(stdout, "errors    none") ||
+		!strings.Contains(stdout, "nodes not known") {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
 	}
 }
@@ -46,14 +47,15 @@ func TestBenchRefuses(t *testing.T) {
 		"--via magic", "--clients 0", "--clients 100000", "--keys 0", "--value-size -1",
 		"--duration 0s", "--total -1", "--warm-up -1s", "--timeout 0s", "surplus",
 	} {
-		args := append([]string{"bench", "--endpoints", cluster.Endpoints[0]}, strings.Fields(line)...)
+		args := []string{"bench", "--endpoints", cluster.Endpoints[0]}
+		args = append(args, strings.Fields(line)...)
 		if code, _, stderr := byzdIn(t, "", args...); code != 2 || stderr == "" {
 			t.Errorf("bench %s: exit %d\n%s", line, code, stderr)
 		}
 	}
 	cluster.SetFault(0, apitest.Fault{Busy: true})
-	code, stdout, _ := byzdIn(t, "", "bench", "--endpoints", cluster.Endpoints[0], "--warm-up", "0s",
-		"--duration", "50ms", "--clients", "1")
+	code, stdout, _ := byzdIn(t, "", "bench", "--endpoints", cluster.Endpoints[0],
+		"--warm-up", "0s", "--duration", "50ms", "--clients", "1")
 	if code != 3 || !strings.Contains(stdout, "busy") {
 		t.Errorf("a busy node: exit %d\n%s", code, stdout)
 	}

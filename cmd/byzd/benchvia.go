@@ -158,7 +158,7 @@ func errorKind(err error) string {
 		return "busy"
 	case errors.Is(err, client.ErrNotReady):
 		return "not ready"
-	case errors.Is(err, client.ErrUnknown), rpctypes.Error(err) == rpctypes.ErrTimeout: //nolint:errorlint // etcd's own form
+	case errors.Is(err, client.ErrUnknown), errors.Is(rpctypes.Error(err), rpctypes.ErrTimeout):
 		return "unknown outcome"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, client.ErrNoAnswer),
 		code == codes.DeadlineExceeded:
@@ -176,7 +176,7 @@ type benchProgress struct {
 }
 
 func newBenchProgress(w io.Writer) *benchProgress {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // descriptors are small
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return &benchProgress{f}
 	}
 	return &benchProgress{}

@@ -38,16 +38,17 @@ func clientFlags(own ...cli.Flag) []cli.Flag {
 	return append(own,
 		&cli.StringFlag{
 			Name: flagEndpoints, EnvVars: []string{"BYZD_ENDPOINTS"},
-			Usage: "`HOST:PORT,...` of nodes' client endpoints; without it --home says where they are",
+			Usage: "`HOST:PORT,...` of nodes' client endpoints; without it --home says where",
 		},
 		&cli.PathFlag{
-			Name:  flagKey,
-			Usage: "`FILE` of the key to sign with, made on first use; without it client.key in --home",
+			Name: flagKey,
+			Usage: "`FILE` of the key to sign with, made on first use; without it client.key in " +
+				"--home",
 		},
 		&cli.PathFlag{
 			Name: flagGenesis,
-			Usage: "`FILE` that says who the members are; without it genesis.toml in --home, or what the " +
-				"endpoints agree on at first",
+			Usage: "`FILE` that says who the members are; without it genesis.toml in --home, or " +
+				"what the endpoints agree on at first",
 		},
 		&cli.DurationFlag{
 			Name: flagTimeout, Usage: "how long to wait for f+1 equal answers", Value: answerTime,
@@ -83,6 +84,9 @@ func clientError(err error) error {
 			return failf(exitNoProgress, hint.Hint(), "%w", err)
 		}
 		return failf(exitNoProgress, "see byzd status", "%w", err)
+	}
+	if errors.Is(err, client.ErrEndpoint) {
+		return failf(exitUsage, "a node's client endpoint looks like 127.0.0.1:4001", "%w", err)
 	}
 	return err
 }
@@ -127,8 +131,10 @@ func endpointsOf(home string) ([]string, error) {
 	}
 	addresses, err := config.Home(home).ReadAddresses()
 	if err != nil {
-		return nil, failf(exitNoProgress, "start one with byzd run or byzd testnet up, or name nodes "+
-			"with --endpoints HOST:PORT,...", "neither a testnet nor a node runs in %s: %w", home, err)
+		const hint = "start one with byzd run or byzd testnet up, or name nodes with " +
+			"--endpoints HOST:PORT,..."
+		return nil, failf(exitNoProgress, hint,
+			"neither a testnet nor a node runs in %s: %w", home, err)
 	}
 	return []string{addresses.Client}, nil
 }

@@ -22,7 +22,8 @@ const byzdProcess = "RUN_AS_BYZD"
 func byzdIn(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
-	code = Main(t.Context(), append([]string{"byzd"}, args...), strings.NewReader(stdin), &out, &err)
+	args = append([]string{"byzd"}, args...)
+	code = Main(t.Context(), args, strings.NewReader(stdin), &out, &err)
 	return code, out.String(), err.String()
 }
 
@@ -67,8 +68,8 @@ func TestClientCommands(t *testing.T) {
 		{line: "get k", stdout: "from\nstdin\n"},
 		{
 			line: "--json get fresh",
-			stdout: `{"key":"fresh","value":"value","create_revision":4,"mod_revision":4,"version":1}` +
-				"\n",
+			stdout: `{"key":"fresh","value":"value","create_revision":4,"mod_revision":4,` +
+				`"version":1}` + "\n",
 		},
 		{line: "del k", stdout: "1\n"},
 		{line: "del k", stdout: "0\n"},
@@ -85,7 +86,8 @@ func TestClientCommands(t *testing.T) {
 			t.Errorf("byzd %s: exit %d\n%s%s", one.line, code, stdout, stderr)
 		}
 	}
-	if info, err := os.Stat(config.Home(home).ClientKey()); err != nil || info.Mode().Perm() != 0o600 {
+	info, err := os.Stat(config.Home(home).ClientKey())
+	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key made on first use: %v, %v", info, err)
 	}
 }
@@ -97,18 +99,22 @@ func TestClientWithEndpointsOnly(t *testing.T) {
 	t.Setenv("HOME", settings)
 	cluster, other := apitest.Start(t, "endpoints", 4), apitest.Start(t, "stranger", 1)
 	endpoints := "--endpoints=" + strings.Join(cluster.Endpoints[:2], ",")
-	if code, stdout, stderr := byzdIn(t, "", "put", "k", "v", endpoints); code != 0 || stdout != "OK\n" {
+	code, stdout, stderr := byzdIn(t, "", "put", "k", "v", endpoints)
+	if code != 0 || stdout != "OK\n" {
 		t.Fatalf("put: exit %d\n%s%s", code, stdout, stderr)
 	}
-	if code, stdout, stderr := byzdIn(t, "", "get", endpoints, "k"); code != 0 || stdout != "v\n" {
+	code, stdout, stderr = byzdIn(t, "", "get", endpoints, "k")
+	if code != 0 || stdout != "v\n" {
 		t.Fatalf("get: exit %d\n%s%s", code, stdout, stderr)
 	}
-	code, _, stderr := byzdIn(t, "", "get", "k", "--endpoints", other.Endpoints[0])
-	if code != 1 || !strings.Contains(stderr, "another cluster") || !strings.Contains(stderr, "hint") {
+	code, _, stderr = byzdIn(t, "", "get", "k", "--endpoints", other.Endpoints[0])
+	if code != 1 || !strings.Contains(stderr, "another cluster") ||
+		!strings.Contains(stderr, "hint") {
 		t.Errorf("endpoints of another cluster: exit %d\n%s", code, stderr)
 	}
 	for _, args := range [][]string{{"get", "k"}, {"get", "k", "--endpoints", "nonsense"}} {
-		if code, _, stderr := byzdIn(t, "", args...); code == 0 || !strings.Contains(stderr, "hint") {
+		code, _, stderr = byzdIn(t, "", args...)
+		if code != 2 || !strings.Contains(stderr, "hint") {
 			t.Errorf("byzd %v: exit %d\n%s", args, code, stderr)
 		}
 	}
@@ -125,7 +131,8 @@ func TestClientWithoutQuorum(t *testing.T) {
 		cluster.StopEndpoint(i)
 	}
 	code, _, stderr := byzdIn(t, "", "put", "k", "w", "--home", home, "--timeout", "500ms")
-	if code != 3 || !strings.Contains(stderr, "unknown") || !strings.Contains(stderr, "byzd: hint:") {
+	if code != 3 || !strings.Contains(stderr, "unknown") ||
+		!strings.Contains(stderr, "byzd: hint:") {
 		t.Errorf("put: exit %d\n%s", code, stderr)
 	}
 	cluster.StopEndpoint(0)
@@ -155,16 +162,17 @@ func TestProcessesShareAKey(t *testing.T) {
 			"--home", home, "--timeout", "1m")
 		cmd.Env = append(os.Environ(), byzdProcess+"=1")
 		cmd.Stdout, cmd.Stderr = &outputs[i], &outputs[i]
-		if err := cmd.Start(); err != nil {
+		if err = cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		running = append(running, cmd)
 	}
 	for i, cmd := range running {
-		if err := cmd.Wait(); err != nil {
+		if err = cmd.Wait(); err != nil {
 			t.Errorf("process %d: %v\n%s", i, err, outputs[i].String())
 		}
-		op, err := kv.Encode(kv.Put{Key: fmt.Appendf(nil, "k%d", i), Value: []byte("v")})
+		var op []byte
+		op, err = kv.Encode(kv.Put{Key: fmt.Appendf(nil, "k%d", i), Value: []byte("v")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,5 +190,5 @@ func TestMain(m *testing.M) {
 	if os.Getenv(byzdProcess) != "" {
 		main()
 	}
-	os.Exit(m.Run()) //nolint:forbidigo // what a TestMain does
+	os.Exit(m.Run())
 }

@@ -18,6 +18,7 @@ import (
 // byzd serves byzd.v1.Byzd.
 type byzd struct {
 	byzdpb.UnimplementedByzdServer
+
 	server *Server
 }
 
@@ -32,7 +33,8 @@ func (b *byzd) Genesis(
 func (b *byzd) Members(
 	context.Context, *byzdpb.MembersRequest,
 ) (*byzdpb.MembersResponse, error) {
-	out := &byzdpb.MembersResponse{Self: uint32(b.server.cfg.Self)} //nolint:gosec // a member's number
+	self := uint32(b.server.cfg.Self) //nolint:gosec // a member's number
+	out := &byzdpb.MembersResponse{Self: self}
 	for _, m := range b.server.cfg.Node.Members() {
 		out.Members = append(out.Members, &byzdpb.Member{
 			Index: uint32(m.Index), //nolint:gosec // a member's number
@@ -56,7 +58,9 @@ func (a answer) size() int {
 }
 
 // Session listens for one client and takes its requests.
-func (b *byzd) Session(stream grpc.BidiStreamingServer[byzdpb.SessionRequest, byzdpb.SessionResponse]) error {
+func (b *byzd) Session(
+	stream grpc.BidiStreamingServer[byzdpb.SessionRequest, byzdpb.SessionResponse],
+) error {
 	s := &session{server: b.server, stream: stream, out: newOutbox[answer]()}
 	return b.server.serveStream(stream, s.out.overflow, s.read, s.write)
 }
@@ -80,10 +84,12 @@ func (s *session) read() error {
 			"client's Ed25519 key of %d bytes; it has %d", len(s.client), len(first.GetClient()))
 	}
 	s.client = crypto.NodeID(first.GetClient())
-	stop := s.server.cfg.Node.Listen(s.client, func(p *message.Reply) { s.out.put(answer{reply: p}) })
+	stop := s.server.cfg.Node.Listen(s.client, func(p *message.Reply) {
+		s.out.put(answer{reply: p})
+	})
 	defer stop()
-	if err := s.out.open(s.stream.Context()); err != nil {
-		return err
+	if s.out.open(s.stream.Context()) != nil {
+		return s.stream.Context().Err()
 	}
 	for frame := first; ; {
 		for _, raw := range frame.GetRequests() {
@@ -110,11 +116,11 @@ func (s *session) take(raw []byte) {
 		s.refuse(&message.ClientRequest{}, fmt.Errorf("%w: %w", errBadRequest, err))
 		return
 	}
-	if err := s.check(req); err != nil {
+	if err = s.check(req); err != nil {
 		s.refuse(req, err)
 		return
 	}
-	if err := s.server.cfg.Node.Deliver(req); err != nil {
+	if err = s.server.cfg.Node.Deliver(req); err != nil {
 		s.refuse(req, err)
 	}
 }

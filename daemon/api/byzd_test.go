@@ -65,7 +65,7 @@ func TestHealthAndReflection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := stream.Send(&reflectpb.ServerReflectionRequest{
+	if err = stream.Send(&reflectpb.ServerReflectionRequest{
 		MessageRequest: &reflectpb.ServerReflectionRequest_FileContainingSymbol{
 			FileContainingSymbol: "byzd.v1.Byzd",
 		},
@@ -97,11 +97,11 @@ func TestOrder(t *testing.T) {
 		if f == 3 {
 			frame.Operations[7] = nil
 		}
-		if err := stream.Send(frame); err != nil {
+		if err = stream.Send(frame); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := stream.CloseSend(); err != nil {
+	if err = stream.CloseSend(); err != nil {
 		t.Fatal(err)
 	}
 	seen, failed := map[uint64]bool{}, 0
@@ -118,7 +118,8 @@ func TestOrder(t *testing.T) {
 			seen[tag] = true
 		}
 		for _, f := range got.GetFailures() {
-			if failed++; f.GetTag() != 307 || f.GetReason() != byzdpb.Reason_REASON_BAD_REQUEST {
+			failed++
+			if f.GetTag() != 307 || f.GetReason() != byzdpb.Reason_REASON_BAD_REQUEST {
 				t.Errorf("failure %v", f)
 			}
 		}
@@ -134,7 +135,7 @@ func TestOrderRefusesCrookedFrames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := stream.Send(&byzdpb.OrderRequest{Tags: []uint64{1}}); err != nil {
+	if err = stream.Send(&byzdpb.OrderRequest{Tags: []uint64{1}}); err != nil {
 		t.Fatal(err)
 	}
 	for err == nil {
@@ -152,7 +153,9 @@ func TestSession(t *testing.T) {
 	ctx := within(t)
 	key := crypto.NewNetworkKey(crypto.DeriveSeed([32]byte{}, "client"))
 	id := key.ID()
-	open := func(member int) (send func(...*message.ClientRequest), recv func() *byzdpb.SessionResponse) {
+	open := func(
+		member int,
+	) (send func(...*message.ClientRequest), recv func() *byzdpb.SessionResponse) {
 		stream, err := byzdpb.NewByzdClient(dial(t, c.Endpoints[member])).Session(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -197,11 +200,12 @@ func TestSession(t *testing.T) {
 		session = p.Session
 	}
 
+	large := make([]byte, message.MaxOpBytes)
 	stranger := crypto.NewNetworkKey(crypto.DeriveSeed([32]byte{}, "stranger"))
 	for name, req := range map[string]*message.ClientRequest{
 		"another's key":      sealed(c, stranger, &message.ClientRequest{Session: session}),
 		"a member's session": sealed(c, key, &message.ClientRequest{Session: 3}),
-		"a large operation":  sealed(c, key, &message.ClientRequest{Session: session, Op: make([]byte, 3<<19)}),
+		"a large operation":  sealed(c, key, &message.ClientRequest{Session: session, Op: large}),
 		"another cluster":    foreign(key, &message.ClientRequest{Session: session}),
 	} {
 		if name == "a large operation" {
@@ -239,7 +243,7 @@ func TestSessionNeedsAKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := stream.Send(&byzdpb.SessionRequest{Client: []byte("short")}); err != nil {
+	if err = stream.Send(&byzdpb.SessionRequest{Client: []byte("short")}); err != nil {
 		t.Fatal(err)
 	}
 	for err == nil {

@@ -1,10 +1,9 @@
 package api
 
 import (
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"byzd/daemon/kv"
 )
@@ -37,7 +36,7 @@ func rangeOp(req *pb.RangeRequest) (kv.Range, error) {
 	}
 	return kv.Range{
 		Key: req.GetKey(), End: req.GetRangeEnd(),
-		Limit:    uint64(max(0, req.GetLimit())), //nolint:gosec // not negative
+		Limit:    uint64(max(0, req.GetLimit())),
 		KeysOnly: req.GetKeysOnly(), CountOnly: req.GetCountOnly(),
 	}, nil
 }
@@ -163,7 +162,9 @@ func putResponse(r *kv.Result, head *pb.ResponseHeader) *pb.PutResponse {
 }
 
 func deleteResponse(r *kv.Result, head *pb.ResponseHeader) *pb.DeleteRangeResponse {
-	return &pb.DeleteRangeResponse{Header: head, Deleted: r.Deleted, PrevKvs: keyValues(r.PrevKVs)}
+	return &pb.DeleteRangeResponse{
+		Header: head, Deleted: r.Deleted, PrevKvs: keyValues(r.PrevKVs),
+	}
 }
 
 // txnResponse gives each response the type of the operation that it answers.
@@ -185,10 +186,11 @@ func txnResponse(op *kv.Txn, r *kv.Result, head *pb.ResponseHeader) (*pb.TxnResp
 			response.Response = &pb.ResponseOp_ResponseRange{ResponseRange: rangeResponse(one, h)}
 		case kv.Put:
 			response.Response = &pb.ResponseOp_ResponsePut{ResponsePut: putResponse(one, h)}
-		default:
+		case kv.DeleteRange:
 			response.Response = &pb.ResponseOp_ResponseDeleteRange{
 				ResponseDeleteRange: deleteResponse(one, h),
 			}
+		case kv.Txn, kv.CompareAndSwap, kv.Transfer: // not in a transaction
 		}
 		out.Responses = append(out.Responses, &response)
 	}
@@ -208,6 +210,7 @@ func keyValues(kvs []kv.KV) []*mvccpb.KeyValue {
 
 func keyValue(e *kv.KV) *mvccpb.KeyValue {
 	return &mvccpb.KeyValue{
-		Key: e.Key, Value: e.Value, CreateRevision: e.Create, ModRevision: e.Mod, Version: e.Version,
+		Key: e.Key, Value: e.Value,
+		CreateRevision: e.Create, ModRevision: e.Mod, Version: e.Version,
 	}
 }

@@ -18,6 +18,7 @@ import (
 // other, reads included, and what the store says is put into etcd's words.
 type etcd struct {
 	pb.UnimplementedKVServer
+
 	server *Server
 }
 
@@ -35,7 +36,7 @@ func (e *etcd) Range(ctx context.Context, req *pb.RangeRequest) (*pb.RangeRespon
 }
 
 // RangeStream is Range in pieces, which etcd has since 3.7.
-func (e *etcd) RangeStream(
+func (*etcd) RangeStream(
 	*pb.RangeRequest, grpc.ServerStreamingServer[pb.RangeStreamResponse],
 ) error {
 	return unimplemented("RangeStream (use Range)")
@@ -83,7 +84,7 @@ func (e *etcd) Txn(ctx context.Context, req *pb.TxnRequest) (*pb.TxnResponse, er
 }
 
 // Compact would forget history, of which byzd keeps none.
-func (e *etcd) Compact(
+func (*etcd) Compact(
 	context.Context, *pb.CompactionRequest,
 ) (*pb.CompactionResponse, error) {
 	return nil, unimplemented("Compact (it keeps no history: only the newest revision)")
@@ -112,12 +113,9 @@ func (e *etcd) order(ctx context.Context, op kv.Op) (*kv.Result, error) {
 	}
 	r, err := kv.DecodeResult(raw)
 	if err != nil {
-		return nil, status.Errorf(codes.Internal, "byzd: this node gave a result that is none: %v", err)
+		return nil, status.Errorf(codes.Internal, "byzd: this node's result is none: %v", err)
 	}
-	if err := codeError(&r); err != nil {
-		return nil, err
-	}
-	return &r, nil
+	return &r, codeError(&r)
 }
 
 // outcome is what became of a single operation.

@@ -88,7 +88,7 @@ func TestEtcdClient(t *testing.T) {
 		t.Errorf("headers of two members: %v and %v", got.Header, put.Header)
 	}
 	for _, key := range []string{"p/1", "p/2", "p/3"} {
-		if _, err := third.Put(ctx, key, "x"); err != nil {
+		if _, err = third.Put(ctx, key, "x"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -113,7 +113,8 @@ func TestEtcdClient(t *testing.T) {
 	}
 	txn, err = first.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision("b"), ">", 1000)).
 		Then(clientv3.OpPut("b", "4")).Else(clientv3.OpGet("b")).Commit()
-	if err != nil || txn.Succeeded || string(txn.Responses[0].GetResponseRange().Kvs[0].Value) != "3" {
+	if err != nil || txn.Succeeded ||
+		string(txn.Responses[0].GetResponseRange().Kvs[0].Value) != "3" {
 		t.Fatalf("transaction whose condition fails: %v, %v", txn, err)
 	}
 }
@@ -128,9 +129,13 @@ func TestEtcdErrors(t *testing.T) {
 		call func() error
 		want error
 	}{
-		"no key": {func() error { _, err := client.Put(ctx, "", "v"); return err }, rpctypes.ErrEmptyKey},
+		"no key": {
+			func() error { _, err := client.Put(ctx, "", "v"); return err },
+			rpctypes.ErrEmptyKey,
+		},
 		"twice": {func() error {
-			_, err := client.Txn(ctx).Then(clientv3.OpPut("k", "1"), clientv3.OpPut("k", "2")).Commit()
+			put := clientv3.OpPut("k", "1")
+			_, err := client.Txn(ctx).Then(put, put).Commit()
 			return err
 		}, rpctypes.ErrDuplicateKey},
 		"large": {
@@ -158,27 +163,55 @@ func TestUnimplemented(t *testing.T) {
 	ctx := within(t)
 	conn := dial(t, c.Endpoints[0])
 	kvs, key := pb.NewKVClient(conn), []byte("k")
+	put := func(req *pb.PutRequest) func() error {
+		return func() error { _, err := kvs.Put(ctx, req); return err }
+	}
+	get := func(req *pb.RangeRequest) func() error {
+		return func() error { _, err := kvs.Range(ctx, req); return err }
+	}
+	compare := func(c *pb.Compare) func() error {
+		return func() error {
+			_, err := kvs.Txn(ctx, &pb.TxnRequest{Compare: []*pb.Compare{c}})
+			return err
+		}
+	}
+	descending, byRevision := pb.RangeRequest_DESCEND, pb.RangeRequest_MOD
 	for want, call := range map[string]func() error{
-		"lease":             func() error { _, err := kvs.Put(ctx, &pb.PutRequest{Key: key, Lease: 1}); return err },
-		"ignore_value":      func() error { _, err := kvs.Put(ctx, &pb.PutRequest{Key: key, IgnoreValue: true}); return err },
-		"ignore_lease":      func() error { _, err := kvs.Put(ctx, &pb.PutRequest{Key: key, IgnoreLease: true}); return err },
-		"revision":          rangeWith(ctx, kvs, &pb.RangeRequest{Key: key, Revision: 1}),
-		"DESCEND":           rangeWith(ctx, kvs, &pb.RangeRequest{Key: key, SortOrder: pb.RangeRequest_DESCEND}),
-		"sort_target":       rangeWith(ctx, kvs, &pb.RangeRequest{Key: key, SortOrder: 1, SortTarget: pb.RangeRequest_MOD}),
-		"min_mod_revision":  rangeWith(ctx, kvs, &pb.RangeRequest{Key: key, MinModRevision: 1}),
-		"max_mod_revision":  rangeWith(ctx, kvs, &pb.RangeRequest{Key: key, MaxModRevision: 1}),
-		"min_create_rev":    rangeWith(ctx, kvs, &pb.RangeRequest{Key: key, MinCreateRevision: 1}),
-		"max_create_rev":    rangeWith(ctx, kvs, &pb.RangeRequest{Key: key, MaxCreateRevision: 1}),
-		"range_end":         compareWith(ctx, kvs, &pb.Compare{Key: key, RangeEnd: key}),
-		"LEASE":             compareWith(ctx, kvs, &pb.Compare{Key: key, Target: pb.Compare_LEASE}),
-		"transaction":       txnInTxn(ctx, kvs),
-		"Compact":           func() error { _, err := kvs.Compact(ctx, &pb.CompactionRequest{}); return err },
-		"RangeStream":       rangeStream(ctx, kvs),
-		"Lease/LeaseGrant":  func() error { _, err := pb.NewLeaseClient(conn).LeaseGrant(ctx, &pb.LeaseGrantRequest{}); return err },
-		"Cluster/MemberLis": func() error { _, err := pb.NewClusterClient(conn).MemberList(ctx, &pb.MemberListRequest{}); return err },
-		"Maintenance/Statu": func() error { _, err := pb.NewMaintenanceClient(conn).Status(ctx, &pb.StatusRequest{}); return err },
-		"Auth/AuthEnable":   func() error { _, err := pb.NewAuthClient(conn).AuthEnable(ctx, &pb.AuthEnableRequest{}); return err },
-		"Watch/Watch":       watch(ctx, conn),
+		"lease":            put(&pb.PutRequest{Key: key, Lease: 1}),
+		"ignore_value":     put(&pb.PutRequest{Key: key, IgnoreValue: true}),
+		"ignore_lease":     put(&pb.PutRequest{Key: key, IgnoreLease: true}),
+		"revision":         get(&pb.RangeRequest{Key: key, Revision: 1}),
+		"DESCEND":          get(&pb.RangeRequest{Key: key, SortOrder: descending}),
+		"sort_target":      get(&pb.RangeRequest{Key: key, SortOrder: 1, SortTarget: byRevision}),
+		"min_mod_revision": get(&pb.RangeRequest{Key: key, MinModRevision: 1}),
+		"max_mod_revision": get(&pb.RangeRequest{Key: key, MaxModRevision: 1}),
+		"min_create_rev":   get(&pb.RangeRequest{Key: key, MinCreateRevision: 1}),
+		"max_create_rev":   get(&pb.RangeRequest{Key: key, MaxCreateRevision: 1}),
+		"range_end":        compare(&pb.Compare{Key: key, RangeEnd: key}),
+		"LEASE":            compare(&pb.Compare{Key: key, Target: pb.Compare_LEASE}),
+		"transaction":      txnInTxn(ctx, kvs),
+		"RangeStream":      rangeStream(ctx, kvs),
+		"Compact": func() error {
+			_, err := kvs.Compact(ctx, &pb.CompactionRequest{})
+			return err
+		},
+		"Lease/LeaseGrant": func() error {
+			_, err := pb.NewLeaseClient(conn).LeaseGrant(ctx, &pb.LeaseGrantRequest{})
+			return err
+		},
+		"Cluster/MemberList": func() error {
+			_, err := pb.NewClusterClient(conn).MemberList(ctx, &pb.MemberListRequest{})
+			return err
+		},
+		"Maintenance/Status": func() error {
+			_, err := pb.NewMaintenanceClient(conn).Status(ctx, &pb.StatusRequest{})
+			return err
+		},
+		"Auth/AuthEnable": func() error {
+			_, err := pb.NewAuthClient(conn).AuthEnable(ctx, &pb.AuthEnableRequest{})
+			return err
+		},
+		"Watch/Watch": watch(ctx, conn),
 	} {
 		err := call()
 		if status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), want) {
@@ -188,17 +221,6 @@ func TestUnimplemented(t *testing.T) {
 	got, err := kvs.Range(ctx, &pb.RangeRequest{Key: key, Serializable: true})
 	if err != nil || got.GetHeader().GetRevision() != 1 {
 		t.Errorf("after requests that are not implemented: %v, %v", got, err)
-	}
-}
-
-func rangeWith(ctx context.Context, c pb.KVClient, req *pb.RangeRequest) func() error {
-	return func() error { _, err := c.Range(ctx, req); return err }
-}
-
-func compareWith(ctx context.Context, c pb.KVClient, compare *pb.Compare) func() error {
-	return func() error {
-		_, err := c.Txn(ctx, &pb.TxnRequest{Compare: []*pb.Compare{compare}})
-		return err
 	}
 }
 

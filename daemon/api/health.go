@@ -4,12 +4,11 @@ import (
 	"context"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
-
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"byzd/daemon/api/byzdpb"
 )
@@ -18,6 +17,7 @@ import (
 // opinion for the whole server and for each of its services.
 type health struct {
 	healthpb.UnimplementedHealthServer
+
 	server *Server
 }
 
@@ -63,7 +63,7 @@ func (h *health) Watch(
 	}
 }
 
-func (h *health) known(service string) bool {
+func (*health) known(service string) bool {
 	switch service {
 	case "", pb.KV_ServiceDesc.ServiceName, byzdpb.Byzd_ServiceDesc.ServiceName:
 		return true

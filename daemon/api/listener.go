@@ -11,6 +11,7 @@ import (
 // text being made for every call.
 type listener struct {
 	net.Listener
+
 	slots chan struct{}
 	count atomic.Uint64
 }
@@ -42,6 +43,7 @@ func (l *listener) named(c net.Conn) net.Conn {
 // connection gives its slot back when it closes.
 type connection struct {
 	net.Conn
+
 	remote address
 	slots  chan struct{}
 	once   sync.Once
@@ -59,6 +61,7 @@ func (c *connection) Close() error {
 // address is an address whose text is there already.
 type address struct {
 	net.Addr
+
 	name string
 }
 

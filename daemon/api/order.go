@@ -26,7 +26,9 @@ type result struct {
 func (r result) size() int { return len(r.value) }
 
 // Order takes frames of plain operations and returns frames of results.
-func (b *byzd) Order(stream grpc.BidiStreamingServer[byzdpb.OrderRequest, byzdpb.OrderResponse]) error {
+func (b *byzd) Order(
+	stream grpc.BidiStreamingServer[byzdpb.OrderRequest, byzdpb.OrderResponse],
+) error {
 	o := &orders{server: b.server, stream: stream, out: newOutbox[result]()}
 	o.client = clientOf(stream.Context())
 	o.under = newAllowance(maxOrdersUnderWay, maxOrderBytesWaits)
@@ -56,7 +58,8 @@ func (o *orders) read() error {
 			return err
 		}
 		if len(frame.GetTags()) != len(frame.GetOperations()) {
-			return status.Errorf(codes.InvalidArgument, "byzd: a frame of %d operations has %d tags",
+			return status.Errorf(codes.InvalidArgument,
+				"byzd: a frame of %d operations has %d tags",
 				len(frame.GetOperations()), len(frame.GetTags()))
 		}
 		if err := o.take(frame); err != nil {
@@ -73,8 +76,8 @@ func (o *orders) take(frame *byzdpb.OrderRequest) error {
 		total += len(op)
 	}
 	if len(ops) > maxOrdersUnderWay {
-		return status.Errorf(codes.InvalidArgument, "byzd: a frame of %d operations; the limit is %d",
-			len(ops), maxOrdersUnderWay)
+		return status.Errorf(codes.InvalidArgument,
+			"byzd: a frame of %d operations; the limit is %d", len(ops), maxOrdersUnderWay)
 	}
 	if err := o.under.take(o.stream.Context(), len(ops), total); err != nil {
 		return err

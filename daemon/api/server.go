@@ -85,7 +85,6 @@ func New(cfg Config) *Server {
 		}),
 		grpc.UnknownServiceHandler(unknownService),
 		grpc.WaitForHandlers(true),
-		grpc.SharedWriteBuffer(true),
 	)
 	pb.RegisterKVServer(s.grpc, &etcd{server: s})
 	byzdpb.RegisterByzdServer(s.grpc, &byzd{server: s})
@@ -103,8 +102,8 @@ func opBytesMax(c *message.Config) int {
 // Serve answers the connections of a listener until [Server.Stop]; it closes the listener. After a
 // stop it returns nil.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.grpc.Serve(&listener{Listener: l, slots: make(chan struct{}, maxConnections)}); err != nil &&
-		!errors.Is(err, grpc.ErrServerStopped) {
+	bounded := &listener{Listener: l, slots: make(chan struct{}, maxConnections)}
+	if err := s.grpc.Serve(bounded); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return fmt.Errorf("client endpoint: %w", err)
 	}
 	return nil

@@ -20,10 +20,10 @@ const (
 	// would miss otherwise and had to ask for again.
 	listenersPatience = 300 * time.Millisecond
 	// silence is how long one node is trusted to do what it was asked. Pauses between further tries
-	// are random below a bound that doubles from backoffMin to backoffMax.
-	silence    = 200 * time.Millisecond
-	backoffMin = 200 * time.Millisecond
-	backoffMax = 8 * time.Second
+	// are random below a bound that doubles from backoffLeast to backoffMost.
+	silence      = 200 * time.Millisecond
+	backoffLeast = 200 * time.Millisecond
+	backoffMost  = 8 * time.Second
 	// shortestPause keeps full jitter from meaning no pause at all.
 	shortestPause = 20 * time.Millisecond
 	// variantsMax bounds the different answers that are counted of one member to one request. A
@@ -89,7 +89,8 @@ func (c *Client) register(ctx context.Context, nonce uint64) (uint64, error) {
 		default:
 			return 0, &adviceError{
 				errors.New("a newer session of this key exists"),
-				"is the key in use on another computer, or was this clock set back? Use another key",
+				"is the key in use on another computer, or was this clock set back? " +
+					"Use another key",
 			}
 		}
 	}
@@ -175,9 +176,9 @@ func pauseAfter(round int) time.Duration {
 	if round == 0 {
 		return silence + rand.N(silence) //nolint:gosec // jitter is no secret
 	}
-	bound := backoffMax
+	bound := backoffMost
 	if round < 16 {
-		bound = min(backoffMax, backoffMin<<(round-1))
+		bound = min(backoffMost, backoffLeast<<(round-1))
 	}
 	return max(shortestPause, rand.N(bound)) //nolint:gosec // jitter is no secret
 }
@@ -225,7 +226,9 @@ func (c *Client) pick(k *call, round int) []*link {
 			usable = append(usable, l)
 		}
 	}
-	slices.SortStableFunc(usable, func(a, b *link) int { return cmp.Compare(a.struck(), b.struck()) })
+	slices.SortStableFunc(usable, func(a, b *link) int {
+		return cmp.Compare(a.struck(), b.struck())
+	})
 	switch round {
 	case 0:
 		return usable[:min(1, len(usable))]
@@ -337,8 +340,8 @@ func (c *Client) noAnswer(k *call, write bool, cause error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := &NoAnswerError{
-		Write: write, Sent: len(k.tried), Need: k.need, Listening: c.listeningLocked(), cause: cause,
-		Registering: k.key.session == 0,
+		Write: write, Registering: k.key.session == 0, Sent: len(k.tried), Need: k.need,
+		Listening: c.listeningLocked(), cause: cause,
 	}
 	for _, members := range k.tally {
 		e.Agree = max(e.Agree, len(members))

@@ -60,8 +60,8 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	if err := c.prepare(ctx, &o); err != nil {
 		return nil, err
 	}
-	if err := c.relink(); err != nil {
-		return nil, errors.Join(err, c.Close())
+	if err := c.relink(); err != nil { //nolint:contextcheck // links outlive the call
+		return nil, errors.Join(err, c.Close()) //nolint:contextcheck // as does the session
 	}
 	return c, nil
 }
@@ -71,8 +71,8 @@ func (c *Client) prepare(ctx context.Context, o *Options) (err error) {
 	if o.Key != nil {
 		c.key = *o.Key
 	} else {
-		seed, err := LoadSeed(o.KeyPath)
-		if err != nil {
+		var seed [crypto.SeedSize]byte
+		if seed, err = LoadSeed(o.KeyPath); err != nil {
 			return err
 		}
 		c.key = crypto.NewNetworkKey(seed)
@@ -156,7 +156,7 @@ func (c *Client) wantedLocked() []string {
 	wanted := slices.Clone(c.given)
 	for _, by := range c.given {
 		for i := range c.cfg.Members {
-			endpoint := c.advice[by][uint32(i)] //nolint:gosec // a member's number
+			endpoint := c.advice[by][uint32(i)]
 			if endpoint != "" && !slices.Contains(wanted, endpoint) {
 				wanted = append(wanted, endpoint)
 			}
@@ -232,12 +232,12 @@ func (c *Client) Do(ctx context.Context, op kv.Op) (kv.Result, error) {
 
 // reasonOf says why members agree that a request does not run, which is not that it has not run.
 func reasonOf(outcome pbft.Outcome) string {
-	switch outcome {
+	switch outcome { //nolint:exhaustive // the others make no sense here
 	case pbft.NoSession:
 		return "the session ended, perhaps because another computer uses the same key"
 	case pbft.Stale, pbft.OutOfRange, pbft.Malformed:
-		return fmt.Sprintf("the place of the request was used otherwise (%v); is the key in use on "+
-			"another computer?", outcome)
+		return fmt.Sprintf("the place of the request was used otherwise (%v); is the key in use "+
+			"on another computer?", outcome)
 	default:
 		return "members agree on an outcome that makes no sense: " + outcome.String()
 	}
@@ -252,7 +252,8 @@ func readsOnly(op kv.Op) bool {
 		return !slices.ContainsFunc(slices.Concat(op.Success, op.Failure), func(one kv.Op) bool {
 			return !readsOnly(one)
 		})
-	default:
+	case kv.Put, kv.DeleteRange, kv.CompareAndSwap, kv.Transfer:
 		return false
 	}
+	return false
 }

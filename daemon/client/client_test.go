@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +99,8 @@ func TestOperations(t *testing.T) {
 			t.Fatalf("delete: %t, %v", existed, err)
 		}
 	}
-	if _, err := c.Put(ctx, []byte("k"), make([]byte, kv.ValueBytesMax+1)); !errors.Is(err, kv.ErrTooLarge) {
+	large := make([]byte, kv.ValueBytesMax+1)
+	if _, err := c.Put(ctx, []byte("k"), large); !errors.Is(err, kv.ErrTooLarge) {
 		t.Errorf("put of a large value: %v", err)
 	}
 }
@@ -120,7 +122,7 @@ func TestBadEndpoints(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, found, err := c.Get(ctx, key)
-		if err != nil || !found || string(got.Value) != string(value) {
+		if err != nil || !found || !bytes.Equal(got.Value, value) {
 			t.Fatalf("get: %q %t, %v", got.Value, found, err)
 		}
 		op, err := kv.Encode(kv.Put{Key: key, Value: value})

@@ -22,6 +22,8 @@ var (
 	ErrGenesisDiffers = errors.New("the endpoints do not agree on the genesis")
 	// ErrUnreachable says that no endpoint told the genesis.
 	ErrUnreachable = errors.New("no endpoint could be reached")
+	// ErrEndpoint says that an endpoint is not one.
+	ErrEndpoint = errors.New("neither host:port nor unix:PATH")
 	// ErrClosed says that the client was closed.
 	ErrClosed = errors.New("the client is closed")
 )
@@ -64,10 +66,11 @@ func (e *NoAnswerError) Error() string {
 func (e *NoAnswerError) Hint() string {
 	switch {
 	case e.Listening == 0:
-		return "check --endpoints and that the nodes run (byzd status); or give more time with --timeout"
+		return "check --endpoints and that the nodes run (byzd status), or give more time with " +
+			"--timeout"
 	case e.Listening < e.Need:
-		return fmt.Sprintf("%d members have to agree, and too few could be reached: see byzd status, or "+
-			"name more in --endpoints", e.Need)
+		return fmt.Sprintf("%d members have to agree, and too few could be reached: see byzd "+
+			"status, or name more in --endpoints", e.Need)
 	default:
 		return "the cluster makes no progress, or the genesis is another one: see byzd status"
 	}
@@ -75,7 +78,8 @@ func (e *NoAnswerError) Hint() string {
 
 // Is makes the error match what it means.
 func (e *NoAnswerError) Is(target error) bool {
-	return target == ErrNoAnswer || target == ErrUnknown && e.Write && e.Sent > 0 //nolint:errorlint // Is
+	unknown := e.Write && e.Sent > 0
+	return target == ErrNoAnswer || unknown && target == ErrUnknown
 }
 
 // Unwrap returns why no more was waited for.
@@ -84,9 +88,9 @@ func (e *NoAnswerError) Unwrap() error { return e.cause }
 // unknownError is [ErrUnknown] with a reason that members agreed on.
 type unknownError struct{ reason string }
 
-func (e *unknownError) Error() string        { return ErrUnknown.Error() + ": " + e.reason }
-func (e *unknownError) Is(target error) bool { return target == ErrUnknown } //nolint:errorlint // Is
-func (e *unknownError) Hint() string {
+func (e *unknownError) Error() string      { return ErrUnknown.Error() + ": " + e.reason }
+func (*unknownError) Is(target error) bool { return target == ErrUnknown }
+func (*unknownError) Hint() string {
 	return "read the key before you repeat the operation"
 }
 
@@ -110,7 +114,7 @@ func (e *damagedError) Error() string {
 	return fmt.Sprintf("the key's session file %s is damaged: %v", e.path, e.err)
 }
 func (e *damagedError) Unwrap() error { return e.err }
-func (e *damagedError) Hint() string {
+func (*damagedError) Hint() string {
 	return "remove the file: a new session is made, and operations under way become unknown"
 }
 
@@ -127,7 +131,7 @@ func changedError(pin string, was, is crypto.Digest) error {
 	return &adviceError{
 		fmt.Errorf("%w: cluster %s is pinned in %s, but they say %s", ErrGenesisChanged,
 			was.Short(), pin, is.Short()),
-		"if another cluster is meant, use another --home or --key, give its genesis with --genesis, " +
-			"or remove the pinned file",
+		"if another cluster is meant, use another --home or --key, give its genesis with " +
+			"--genesis, or remove the pinned file",
 	}
 }

@@ -60,10 +60,13 @@ const releaseAfter = 50 * time.Millisecond
 type ledger struct {
 	shelf shelf
 
+	flushing sync.Mutex // held while released places are written down, and not inside mu
+
 	mu       sync.Mutex
 	released []taken
 	timer    *time.Timer
-	closed   bool
+	closed   bool // no timer is started any more
+	left     bool // the book is no longer this client's
 }
 
 // taken is a place in a session with the acknowledgement that its request carries.
@@ -94,10 +97,11 @@ func (l *ledger) take(ctx context.Context) (taken, error) {
 
 func (l *ledger) tryTake(ctx context.Context) (t taken, err error) {
 	now := time.Now()
+	rested := func(b *book) bool { return now.Sub(time.Unix(b.Used, 0)).Abs() > idleLimit }
 	err = l.shelf.update(ctx, func(b *book) error {
 		l.giveUpDead(b)
 		l.settle(b)
-		if b.Session != 0 && len(b.Waiting) == 0 && now.Sub(time.Unix(b.Used, 0)).Abs() > idleLimit {
+		if b.Session != 0 && len(b.Waiting) == 0 && rested(b) {
 			b.Session = 0
 		}
 		if b.Session == 0 {
@@ -154,9 +158,11 @@ func (l *ledger) release(t taken) {
 // flush writes down what was released. An error is not the client's concern: a place that stays in
 // the book is given up when this process ends.
 func (l *ledger) flush() {
+	l.flushing.Lock()
+	defer l.flushing.Unlock()
 	l.mu.Lock()
 	l.timer = nil
-	idle := len(l.released) == 0
+	idle := len(l.released) == 0 || l.left
 	l.mu.Unlock()
 	if idle {
 		return
@@ -166,7 +172,8 @@ func (l *ledger) flush() {
 	_ = l.shelf.update(ctx, func(b *book) error { l.settle(b); return nil })
 }
 
-// close writes down what was released and lets go of the book.
+// close writes down what was released and lets go of the book. A timer that has fired already finds
+// that it is too late.
 func (l *ledger) close() error {
 	l.mu.Lock()
 	l.closed = true
@@ -175,6 +182,11 @@ func (l *ledger) close() error {
 	}
 	l.mu.Unlock()
 	l.flush()
+	l.flushing.Lock()
+	defer l.flushing.Unlock()
+	l.mu.Lock()
+	l.left = true
+	l.mu.Unlock()
 	return l.shelf.close()
 }
 
@@ -191,7 +203,8 @@ func (l *ledger) drop(ctx context.Context, session uint64) error {
 // establish makes a session with register, which sends a REGISTER with the nonce that it is given,
 // unless somebody else makes one meanwhile.
 func (l *ledger) establish(
-	ctx context.Context, register func(ctx context.Context, nonce uint64) (session uint64, err error),
+	ctx context.Context,
+	register func(ctx context.Context, nonce uint64) (session uint64, err error),
 ) error {
 	unlock, err := l.shelf.registering(ctx)
 	if err != nil {
@@ -201,7 +214,7 @@ func (l *ledger) establish(
 	var nonce uint64
 	err = l.shelf.update(ctx, func(b *book) error {
 		if b.Session == 0 {
-			now := uint64(time.Now().UnixNano()) //nolint:gosec // after 1970
+			now := uint64(time.Now().UnixNano())
 			b.Nonce = max(b.Nonce+1, now)
 			nonce = b.Nonce
 		}

@@ -20,7 +20,9 @@ func newLedger(t *testing.T, key string, session uint64) (*ledger, *files) {
 		t.Fatal(err)
 	}
 	l := &ledger{shelf: shelf}
-	err = l.establish(t.Context(), func(context.Context, uint64) (uint64, error) { return session, nil })
+	err = l.establish(t.Context(), func(context.Context, uint64) (uint64, error) {
+		return session, nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,10 +113,10 @@ func TestSessionsNotContinued(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := writeDurably(shelf.named("session", ".json"), data); err != nil {
+			if err = writeDurably(shelf.named("session", ".json"), data); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := l.tryTake(t.Context()); !errors.Is(err, errNoSession) {
+			if _, err = l.tryTake(t.Context()); !errors.Is(err, errNoSession) {
 				t.Errorf("took a place: %v", err)
 			}
 			err = l.establish(t.Context(), func(_ context.Context, next uint64) (uint64, error) {
@@ -157,7 +159,7 @@ func TestDamagedBook(t *testing.T) {
 func TestPauses(t *testing.T) {
 	for round := range 70 {
 		for range 50 {
-			if p := pauseAfter(round); p < shortestPause || p > backoffMax ||
+			if p := pauseAfter(round); p < shortestPause || p > backoffMost ||
 				round == 0 && p < silence {
 				t.Fatalf("round %d: %v", round, p)
 			}

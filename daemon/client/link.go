@@ -19,11 +19,11 @@ import (
 )
 
 const (
-	// dialTimeout bounds one try to connect; pauses between tries grow from reconnectMin to
-	// reconnectMax.
-	dialTimeout  = 5 * time.Second
-	reconnectMin = 50 * time.Millisecond
-	reconnectMax = 2 * time.Second
+	// dialTimeout bounds one try to connect; pauses between tries grow from reconnectLeast to
+	// reconnectMost.
+	dialTimeout    = 5 * time.Second
+	reconnectLeast = 50 * time.Millisecond
+	reconnectMost  = 2 * time.Second
 	// pingAfter and pingTimeout find nodes that are gone without a word.
 	pingAfter   = 20 * time.Second
 	pingTimeout = 5 * time.Second
@@ -52,7 +52,7 @@ func target(endpoint string) (string, error) {
 
 func endpointError(endpoint string) error {
 	return &adviceError{
-		fmt.Errorf("endpoint %q is neither host:port nor unix:PATH", endpoint),
+		fmt.Errorf("endpoint %q: %w", endpoint, ErrEndpoint),
 		"a node's client endpoint looks like 127.0.0.1:4001",
 	}
 }
@@ -73,7 +73,7 @@ func Dial(endpoint string) (*grpc.ClientConn, error) {
 		grpc.WithConnectParams(grpc.ConnectParams{
 			MinConnectTimeout: dialTimeout,
 			Backoff: backoff.Config{
-				BaseDelay: reconnectMin, Multiplier: 2, Jitter: 0.5, MaxDelay: reconnectMax,
+				BaseDelay: reconnectLeast, Multiplier: 2, Jitter: 0.5, MaxDelay: reconnectMost,
 			},
 		}))
 	if err != nil {
@@ -122,15 +122,15 @@ func (l *link) close() error {
 
 // run keeps a session stream open.
 func (l *link) run(ctx context.Context) {
-	for pause := reconnectMin; ctx.Err() == nil; pause = min(2*pause, reconnectMax) {
+	for pause := reconnectLeast; ctx.Err() == nil; pause = min(2*pause, reconnectMost) {
 		started := time.Now()
 		err := l.session(ctx)
 		l.setListening(false)
 		if err != nil {
 			l.client.note(l.endpoint, err)
 		}
-		if time.Since(started) > reconnectMax {
-			pause = reconnectMin
+		if time.Since(started) > reconnectMost {
+			pause = reconnectLeast
 		}
 		if sleep(ctx, rand.N(pause)+1) != nil { //nolint:gosec // jitter is no secret
 			return
@@ -173,7 +173,8 @@ func (l *link) session(ctx context.Context) error {
 }
 
 func (l *link) send(
-	ctx context.Context, stream grpc.BidiStreamingClient[byzdpb.SessionRequest, byzdpb.SessionResponse],
+	ctx context.Context,
+	stream grpc.BidiStreamingClient[byzdpb.SessionRequest, byzdpb.SessionResponse],
 ) {
 	for {
 		select {
@@ -234,12 +235,12 @@ func (l *link) struck() int {
 
 // askForOthers learns where the other members are. It is this node's advice.
 func (l *link) askForOthers(ctx context.Context) {
-	for pause := reconnectMin; ; pause = min(2*pause, adviceEvery) {
+	for pause := reconnectLeast; ; pause = min(2*pause, adviceEvery) {
 		asked, cancel := context.WithTimeout(ctx, dialTimeout)
 		members, err := byzdpb.NewByzdClient(l.conn).Members(asked, &byzdpb.MembersRequest{})
 		cancel()
 		if err == nil {
-			l.client.advised(l.endpoint, members)
+			l.client.advised(l.endpoint, members) //nolint:contextcheck // other links
 			pause = adviceEvery
 		}
 		if sleep(ctx, pause) != nil {

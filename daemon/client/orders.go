@@ -128,12 +128,12 @@ func (o *Orders) abandon(w *ordered, cause error) error {
 
 // run keeps a stream open.
 func (o *Orders) run(ctx context.Context) {
-	for pause := reconnectMin; ctx.Err() == nil; pause = min(2*pause, reconnectMax) {
+	for pause := reconnectLeast; ctx.Err() == nil; pause = min(2*pause, reconnectMost) {
 		started := time.Now()
 		err := o.stream(ctx)
 		o.lose(err)
-		if time.Since(started) > reconnectMax {
-			pause = reconnectMin
+		if time.Since(started) > reconnectMost {
+			pause = reconnectLeast
 		}
 		if sleep(ctx, rand.N(pause)+1) != nil { //nolint:gosec // jitter is no secret
 			return
@@ -147,7 +147,9 @@ func (o *Orders) lose(err error) {
 	defer o.mu.Unlock()
 	for tag, w := range o.sent {
 		delete(o.sent, tag)
-		w.answer <- answer{err: fmt.Errorf("%w: the connection is lost: %s", ErrUnknown, brief(err))}
+		w.answer <- answer{
+			err: fmt.Errorf("%w: the connection is lost: %s", ErrUnknown, brief(err)),
+		}
 	}
 }
 
@@ -198,7 +200,8 @@ func (o *Orders) frame() *byzdpb.OrderRequest {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n, size := 0, 0
-	for n < len(o.queue) && n < frameOpsMax && (n == 0 || size+len(o.queue[n].op) <= frameBytesMax) {
+	for n < min(len(o.queue), frameOpsMax) &&
+		(n == 0 || size+len(o.queue[n].op) <= frameBytesMax) {
 		size += len(o.queue[n].op)
 		n++
 	}

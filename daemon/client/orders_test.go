@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +53,7 @@ func TestOrders(t *testing.T) {
 				}
 				r, err := kv.DecodeResult(raw)
 				if _, read := op.(kv.Range); err != nil || r.Code != kv.CodeOK ||
-					read && string(r.KVs[0].Value) != string(key) {
+					read && !bytes.Equal(r.KVs[0].Value, key) {
 					t.Errorf("%s: %+v, %v", key, r, err)
 				}
 			}
@@ -91,7 +92,8 @@ func TestOrdersOutcomes(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(within(t))
 	cancel()
-	if _, err := o.Do(ctx, op); errors.Is(err, client.ErrUnknown) || !errors.Is(err, client.ErrNoAnswer) {
+	_, err := o.Do(ctx, op)
+	if errors.Is(err, client.ErrUnknown) || !errors.Is(err, client.ErrNoAnswer) {
 		t.Errorf("what was never sent: %v", err)
 	}
 }

@@ -93,8 +93,8 @@ func (s *files) alive(holder string) bool {
 const lockPause = 20 * time.Millisecond
 
 // lock waits for a lock file until the context ends.
-func (s *files) lock(ctx context.Context, path string) (func(), error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+func (*files) lock(ctx context.Context, path string) (func(), error) {
+	f, err := os.OpenFile(filepath.Clean(path), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock the key's session: %w", err)
 	}
@@ -154,7 +154,7 @@ func (s *files) read() (b *book, data []byte, err error) {
 	if info.Size() > bookBytesMax {
 		return nil, nil, &damagedError{path, errors.New("it is too large")}
 	}
-	data, err = os.ReadFile(path)
+	data, err = os.ReadFile(filepath.Clean(path))
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the key's session: %w", err)
 	}

@@ -112,22 +112,17 @@ func askGenesis(ctx context.Context, endpoints []string) []told {
 	for _, endpoint := range endpoints {
 		go func() { answers <- askOne(ctx, endpoint) }()
 	}
-	var patience <-chan time.Time
+	var patience *time.Timer
 	out := make([]told, 0, len(endpoints))
 	for range endpoints {
-		select {
-		case a := <-answers:
-			out = append(out, a)
-			if a.err == nil && patience == nil {
-				timer := time.NewTimer(stragglers)
-				defer timer.Stop()
-				patience = timer.C
-			}
-		case <-patience:
-			patience = nil
-			cancel() // The rest answers with an error, soon.
-			out = append(out, <-answers)
+		a := <-answers
+		out = append(out, a)
+		if a.err == nil && patience == nil {
+			patience = time.AfterFunc(stragglers, cancel) // The rest answers with an error, soon.
 		}
+	}
+	if patience != nil {
+		patience.Stop()
 	}
 	return out
 }
@@ -155,7 +150,7 @@ func askOne(ctx context.Context, endpoint string) told {
 func LoadSeed(path string) ([crypto.SeedSize]byte, error) {
 	seed, err := crypto.ReadSeed(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := makeKey(path); err != nil {
+		if err = makeKey(path); err != nil {
 			return seed, fmt.Errorf("make the client's key: %w", err)
 		}
 		seed, err = crypto.ReadSeed(path)
@@ -176,7 +171,8 @@ func makeKey(path string) error {
 		return err
 	}
 	temp := path + "." + rand.Text()
-	if err := crypto.WriteSeed(temp, seed); err != nil {
+	err = crypto.WriteSeed(temp, seed)
+	if err != nil {
 		return err
 	}
 	err = os.Link(temp, path)

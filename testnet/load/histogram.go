@@ -22,9 +22,9 @@ type histogram struct {
 // bucketOf returns the bucket of a duration: those below subBuckets nanoseconds have their own, then
 // each power of two has subBuckets of them.
 func bucketOf(d time.Duration) int {
-	n := uint64(max(0, d)) //nolint:gosec // not negative
+	n := uint64(max(0, d))
 	if n < subBuckets {
-		return int(n) //nolint:gosec // small
+		return int(n)
 	}
 	shift := bits.Len64(n) - subBits - 1
 	return (shift+1)*subBuckets + int(n>>shift) - subBuckets //nolint:gosec // below 2*subBuckets

@@ -122,7 +122,8 @@ func Run(ctx context.Context, o *Options) (*Report, error) {
 
 // conduct leads through the phases and returns how long was measured.
 func (r *run) conduct(ctx context.Context) time.Duration {
-	if wait(ctx, r.o.WarmUp, nil); ctx.Err() != nil {
+	wait(ctx, r.o.WarmUp, nil)
+	if ctx.Err() != nil {
 		r.phase.Store(over)
 		return 0
 	}
@@ -167,19 +168,20 @@ func wait(ctx context.Context, d time.Duration, done <-chan struct{}) bool {
 
 // Pauses of a client whose write failed, so that a service that refuses is not asked without end.
 const (
-	pauseMin = 5 * time.Millisecond
-	pauseMax = 500 * time.Millisecond
+	pauseLeast = 5 * time.Millisecond
+	pauseMost  = 500 * time.Millisecond
 )
 
 // client is the closed loop of one client.
 func (r *run) client(ctx context.Context, number int, w Writer) {
-	random := rand.New(rand.NewPCG(r.o.Seed, uint64(number))) //nolint:gosec // a workload is no secret
+	source := rand.NewPCG(r.o.Seed, uint64(number)) //nolint:gosec // not negative
+	random := rand.New(source)                      //nolint:gosec // a workload is no secret
 	value := make([]byte, r.o.ValueBytes)
 	for i := range value {
 		value[i] = byte(random.Uint32()) //nolint:gosec // any byte will do
 	}
 	key := make([]byte, 0, 32)
-	pause := pauseMin
+	pause := pauseLeast
 	for count := uint64(0); ctx.Err() == nil && r.phase.Load() != over; count++ {
 		key = fmt.Appendf(key[:0], "bench/%08d", random.IntN(r.o.Keys))
 		if len(value) >= 8 {
@@ -191,11 +193,11 @@ func (r *run) client(ctx context.Context, number int, w Writer) {
 			r.note(time.Since(began), err)
 		}
 		if err == nil {
-			pause = pauseMin
+			pause = pauseLeast
 			continue
 		}
 		wait(ctx, rand.N(pause)+1, nil) //nolint:gosec // jitter is no secret
-		pause = min(2*pause, pauseMax)
+		pause = min(2*pause, pauseMost)
 	}
 }
 

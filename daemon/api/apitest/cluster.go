@@ -76,13 +76,13 @@ func (c *Cluster) found(t *testing.T, name string, n int) []crypto.Signer {
 	var signers []crypto.Signer
 	for i := range n {
 		seed := crypto.DeriveSeed([crypto.SeedSize]byte{byte(i)}, name)
-		signer, err := scheme.NewSigner(seed)
-		if err != nil {
+		var signer crypto.Signer
+		if signer, err = scheme.NewSigner(seed); err != nil {
 			t.Fatal(err)
 		}
 		member := genesis.NewMember(
 			fmt.Sprintf("n%d", i), crypto.NewNetworkKey(crypto.DeriveSeed(seed, "network")), signer)
-		if err := g.Add(member); err != nil {
+		if err = g.Add(member); err != nil {
 			t.Fatal(err)
 		}
 		signers = append(signers, signer)

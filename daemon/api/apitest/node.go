@@ -63,6 +63,7 @@ type order struct {
 // counting is a store that counts what it applies.
 type counting struct {
 	*kv.Store
+
 	node *node
 }
 
@@ -118,7 +119,9 @@ func (n *node) stop() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		n.server.Stop(ctx)
-		<-n.served
+		if err := <-n.served; err != nil {
+			panic("apitest: " + err.Error())
+		}
 	})
 }
 
@@ -286,7 +289,7 @@ func (n *node) Members() []api.Member {
 }
 
 // View implements [api.Node].
-func (n *node) View() uint64 { return 0 }
+func (*node) View() uint64 { return 0 }
 
 // Ready implements [api.Node].
-func (n *node) Ready() error { return nil }
+func (*node) Ready() error { return nil }
