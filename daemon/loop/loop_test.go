@@ -107,6 +107,8 @@ func (c *cluster) open(i int) {
 				n.halted = e.Why
 			case pbft.Dropped:
 				n.drops[string(e.Why)]++
+			case pbft.Accuse:
+				n.drops["accused"]++
 			}
 		},
 	})
