@@ -83,7 +83,7 @@ type Timing struct {
 	// ProbeTimeout is how long a direct answer may take. Default 400 ms; below ProbeInterval.
 	ProbeTimeout time.Duration
 	// SuspicionMult times ProbeInterval (and the logarithm of n above 10) is the least time that a
-	// suspected member has to object. Default 4.
+	// suspected member has to object. Default 3.
 	SuspicionMult int
 	// SuspicionMaxMult times that is what it has when nobody else suspects it. Default 3.
 	SuspicionMaxMult int
@@ -103,7 +103,7 @@ type Timing struct {
 //
 // The defaults let every node of 16 on one loaded machine see a crash within 10 s: somebody
 // probes the member within a second or two, the others then look for themselves, and the
-// suspicion lasts between 4·1.2·600 ms = 2.9 s and three times that.
+// suspicion lasts between 3·1.2·600 ms = 2.2 s, if another member confirms it, and three times that.
 func (t Timing) withDefaults() Timing {
 	durations := []struct {
 		field *time.Duration
@@ -122,7 +122,7 @@ func (t Timing) withDefaults() Timing {
 		}
 	}
 	if t.SuspicionMult == 0 {
-		t.SuspicionMult = 4
+		t.SuspicionMult = 3
 	}
 	if t.SuspicionMaxMult == 0 {
 		t.SuspicionMaxMult = 3

@@ -31,7 +31,22 @@ type Door interface {
 	// calls accept, in a goroutine of its own, for each stream that the peer opens; accept may keep
 	// that goroutine for as long as the stream lives. If accept is nil the carrier closes the link.
 	Linked(link Link) (accept func(protocol string, stream Stream))
+	// Refused tells of what did not get as far as the other methods. It must not block.
+	Refused(what Refused)
 }
+
+// Refused is what a carrier turns away by itself.
+type Refused uint8
+
+const (
+	// RefusedConns is a connection that came when too many were there or came too fast.
+	RefusedConns Refused = iota
+	// RefusedHandshake is a connection whose other end did not prove an identity, in time or at all,
+	// or not one of a member.
+	RefusedHandshake
+	// RefusedStreams is a stream that came when too many were there.
+	RefusedStreams
+)
 
 // Link is one authenticated connection that carries any number of streams.
 type Link interface {

@@ -74,6 +74,7 @@ type Config struct {
 	Heartbeat time.Duration
 	// WriteTimeout bounds each write of at most 64 KiB; 0 means 5 s. A peer that takes nothing for
 	// that long loses the connection, so raising it makes a stalled peer cost its queue for longer.
+	// A frame that has begun to arrive has twice as long for each such piece.
 	WriteTimeout time.Duration
 	// RedialMin and RedialMax bound the exponential back-off between attempts to connect, with full
 	// jitter; 0 means 100 ms and 1 s.

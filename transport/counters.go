@@ -32,6 +32,10 @@ const (
 	cLinkDuplicate
 	cLinkRate
 	cNotConnected
+	cReadTimeout
+	cRefusedConns
+	cRefusedHandshake
+	cRefusedStreams
 	cSendEmpty
 	cSendTooLarge
 	cSendUnknown
@@ -75,6 +79,10 @@ func names() [counterCount]string {
 		cLinkDuplicate:       "link_duplicate",
 		cLinkRate:            "link_rate",
 		cNotConnected:        "not_connected",
+		cReadTimeout:         "read_timeout",
+		cRefusedConns:        "refused_connections",
+		cRefusedHandshake:    "refused_handshakes",
+		cRefusedStreams:      "refused_streams",
 		cSendEmpty:           "send_empty",
 		cSendTooLarge:        "send_too_large",
 		cSendUnknown:         "send_unknown_peer",

@@ -20,11 +20,15 @@ const graceRedials = 2
 func (r *remote) heardAt(addrs []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.fresh = true
 	if slices.Equal(r.addrs, addrs) {
-		return // Gossip repeats itself; that must not undo the back-off.
+		// It may be back where it was. Gossip repeats itself, too, so this neither breaks off an
+		// attempt nor undoes the back-off.
+		wake(r.wakeDial)
+		return
 	}
 	r.addrs = addrs
-	r.news = true
+	r.tried = time.Time{}
 	r.attempts = 0
 	if r.cancel != nil {
 		r.cancel() // The attempt under way goes to where the peer no longer is.
@@ -48,16 +52,25 @@ func (r *remote) dial(ctx context.Context) {
 		select {
 		case <-timer.C:
 		case <-r.wakeDial:
-			r.mu.Lock()
-			if r.news {
-				r.news = false
-				next = time.Now()
+			if at, ok := r.sooner(); ok && at.Before(next) {
+				next = at
 			}
-			r.mu.Unlock()
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// sooner returns when an attempt is due because the peer was heard of since the last one: at once,
+// but not within the smallest delay of an attempt at the same addresses.
+func (r *remote) sooner() (at time.Time, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.fresh {
+		return time.Time{}, false
+	}
+	r.fresh = false
+	return r.tried.Add(r.mesh.cfg.RedialMin), true
 }
 
 // untilDial returns how long to wait before dialling; not positive means now.
@@ -102,7 +115,7 @@ func (r *remote) attempt(ctx context.Context) {
 	defer cancel()
 	r.mu.Lock()
 	addrs := r.addrs
-	r.news = false // What comes from here on cancels this attempt.
+	r.tried, r.fresh = time.Now(), false
 	r.cancel = cancel
 	r.mu.Unlock()
 	m.counters.add(cDials)

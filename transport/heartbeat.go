@@ -72,13 +72,24 @@ func (s *session) beat() error {
 // sendControl queues a heartbeat. In a testnet it meets the fate of a vote of its size, so that
 // a partition silences it too.
 func (s *session) sendControl(kind byte, sequence uint64) {
-	frame := binary.BigEndian.AppendUint64([]byte{kind}, sequence)
-	s.mesh.post(s, controlLane, frame, 0)
+	s.mesh.post(s, controlLane, encodeControl(kind, sequence), 0)
+}
+
+func encodeControl(kind byte, sequence uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{kind}, sequence)
+}
+
+// decodeControl is strict: nothing but a ping or a pong of the right size is one.
+func decodeControl(frame []byte) (kind byte, sequence uint64, ok bool) {
+	if len(frame) != controlSize || frame[0] != kindPing && frame[0] != kindPong {
+		return 0, 0, false
+	}
+	return frame[0], binary.BigEndian.Uint64(frame[1:]), true
 }
 
 // readControl reads heartbeats until the control stream fails, and with it the session.
 func (s *session) readControl(control Stream) error {
-	frames := newFrameReader(&pulseReader{control, s}, 8*(headerSize+controlSize), controlSize)
+	frames := s.frames(control, 8*(headerSize+controlSize), controlSize)
 	for {
 		_, frame, err := frames.next()
 		switch {
@@ -86,20 +97,20 @@ func (s *session) readControl(control Stream) error {
 			return errStreamEnded
 		case errors.Is(err, errFrameTooLarge), errors.Is(err, errFrameEmpty):
 			return s.controlMalformed()
+		case timedOut(err):
+			s.mesh.refuse(cReadTimeout, s.remote.id, "left a control frame unfinished")
+			return fmt.Errorf("read control: %w", err)
 		case err != nil:
 			return fmt.Errorf("read control: %w", err)
-		case len(frame) != controlSize:
+		}
+		kind, sequence, ok := decodeControl(frame)
+		if !ok {
 			return s.controlMalformed()
 		}
-		switch sequence := binary.BigEndian.Uint64(frame[1:]); frame[0] {
-		case kindPing:
+		if kind == kindPing {
 			s.sendControl(kindPong, sequence)
-		case kindPong:
-			if trip, ok := s.pings.answered(sequence); ok {
-				s.remote.rtt.Store(int64(trip))
-			}
-		default:
-			return s.controlMalformed()
+		} else if trip, ok := s.pings.answered(sequence); ok {
+			s.remote.rtt.Store(int64(trip))
 		}
 	}
 }

@@ -51,10 +51,11 @@ func (c *carrier) assemble() error {
 	if err = keep(store, id, key); err != nil {
 		return errors.Join(err, store.Close())
 	}
-	resources, err := c.resources(len(c.cfg.Peers))
+	bounds, err := c.resources(len(c.cfg.Peers))
 	if err != nil {
 		return errors.Join(fmt.Errorf("resource manager: %w", err), store.Close())
 	}
+	resources := &watched{ResourceManager: bounds, refused: c.gater.door.Refused}
 	bus := eventbus.NewBus()
 	c.swarm, err = swarm.NewSwarm(id, store, bus,
 		swarm.WithConnectionGater(c.gater), swarm.WithResourceManager(resources),

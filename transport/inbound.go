@@ -107,7 +107,7 @@ func (s *session) read(class Class, stream Stream) error {
 func (s *session) deliver(class Class, stream Stream) error {
 	m, id := s.mesh, s.remote.id
 	count := &m.counters.classes[class]
-	frames := newFrameReader(&pulseReader{stream, s}, bufferSize, m.cfg.Limits.MaxFrame[class])
+	frames := s.frames(stream, bufferSize, m.cfg.Limits.MaxFrame[class])
 	for {
 		lamport, frame, err := frames.next()
 		if err != nil {
@@ -123,12 +123,22 @@ func (s *session) deliver(class Class, stream Stream) error {
 	}
 }
 
+// frames reads a stream of the peer's. Its patience is twice a writer's, so that a writer that is slow
+// gives up first and knows why.
+func (s *session) frames(stream Stream, size, limit int) *frameReader {
+	f := newFrameReader(&pulseReader{stream, s}, size, limit)
+	f.deadline, f.patience = stream.SetReadDeadline, 2*s.mesh.cfg.WriteTimeout
+	return f
+}
+
 func (s *session) readFailed(class Class, stream Stream, err error) error {
 	switch {
 	case errors.Is(err, errFrameTooLarge):
 		s.mesh.refuse(cFrameTooLarge, s.remote.id, fmt.Sprintf("%s: %v", class, err))
 	case errors.Is(err, errFrameEmpty), errors.Is(err, io.ErrUnexpectedEOF):
 		s.mesh.refuse(cFrameMalformed, s.remote.id, fmt.Sprintf("%s: %v", class, err))
+	case timedOut(err):
+		s.mesh.refuse(cReadTimeout, s.remote.id, fmt.Sprintf("%s: left a frame unfinished", class))
 	case errors.Is(err, io.EOF):
 		err = errStreamEnded
 	}
@@ -158,5 +168,5 @@ func (r *pulseReader) Read(b []byte) (int, error) {
 
 // heardAgo returns how long nothing has come from the peer.
 func (s *session) heardAgo() time.Duration {
-	return time.Duration(time.Now().UnixNano() - s.heard.Load())
+	return time.Duration(s.mesh.clock() - s.heard.Load())
 }

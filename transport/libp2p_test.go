@@ -2,9 +2,11 @@ package transport_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 
 	"byzd/crypto"
@@ -210,5 +212,50 @@ func (p *proxy) close() {
 	}
 	for _, conn := range p.conns {
 		conn.Close()
+	}
+}
+
+// TestAddresses_OfEveryKind listens on and dials what people write: IPv6, names, all interfaces.
+func TestAddresses_OfEveryKind(t *testing.T) {
+	t.Parallel()
+	keys := []crypto.NetworkKey{
+		crypto.NewNetworkKey([crypto.SeedSize]byte{1}),
+		crypto.NewNetworkKey([crypto.SeedSize]byte{2}),
+	}
+	for _, c := range []struct{ listen, dial string }{
+		{"127.0.0.1:0", "127.0.0.1"},
+		{"localhost:0", "localhost"},
+		{":0", "127.0.0.1"},
+		{"[::1]:0", "::1"},
+		{"[::]:0", "::1"},
+	} {
+		t.Run(c.listen, func(t *testing.T) {
+			t.Parallel()
+			handlers := []watching{newWatching(), newWatching()}
+			var nodes []transport.Transport
+			for i, key := range keys {
+				made, err := transport.New(transport.Config{
+					Cluster: crypto.Digest{1}, Key: key, Listen: c.listen, Handler: handlers[i],
+					Peers: []transport.Peer{{ID: keys[0].ID()}, {ID: keys[1].ID()}},
+				})
+				if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) {
+					t.Skipf("this machine has no such address: %v", err)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer made.Close()
+				nodes = append(nodes, made)
+			}
+			for i, n := range nodes {
+				_, port, err := net.SplitHostPort(nodes[1-i].Addr())
+				if err != nil {
+					t.Fatal(err)
+				}
+				n.Heard(keys[1-i].ID(), []string{net.JoinHostPort(c.dial, port)})
+			}
+			within(t, "connected", handlers[0].up)
+			within(t, "connected", handlers[1].up)
+		})
 	}
 }

@@ -24,6 +24,7 @@ type mesh struct {
 	counters  counters
 	refusals  refusals
 	vouching  vouching
+	began     time.Time
 	done      chan struct{}
 	cancel    context.CancelFunc
 	closing   sync.Once
@@ -51,6 +52,7 @@ func Over(cfg Config, carrier Carrier, jitter func() float64) (Transport, error)
 			version: cfg.WireVersion, cluster: cfg.Cluster, epoch: cfg.Epoch, from: self,
 		},
 		remotes:  make(map[crypto.NodeID]*remote, len(cfg.Peers)),
+		began:    time.Now(),
 		done:     make(chan struct{}),
 		sessions: make(map[*session]struct{}),
 	}
@@ -89,6 +91,10 @@ func Over(cfg Config, carrier Carrier, jitter func() float64) (Transport, error)
 	return m, nil
 }
 
+// clock returns the nanoseconds since the mesh began, and never 0. It does not jump when somebody sets
+// the machine's clock: forward that would cut off every peer, and backward hide a frozen one.
+func (m *mesh) clock() int64 { return max(int64(time.Since(m.began)), 1) }
+
 // Admit implements [Door].
 func (m *mesh) Admit(from crypto.NodeID, addr string) bool {
 	if _, member := m.remotes[from]; !member {
@@ -100,6 +106,18 @@ func (m *mesh) Admit(from crypto.NodeID, addr string) bool {
 		return false
 	}
 	return true
+}
+
+// Refused implements [Door].
+func (m *mesh) Refused(what Refused) {
+	switch what {
+	case RefusedConns:
+		m.counters.add(cRefusedConns)
+	case RefusedHandshake:
+		m.counters.add(cRefusedHandshake)
+	case RefusedStreams:
+		m.counters.add(cRefusedStreams)
+	}
 }
 
 // hostOf leaves out the port, which differs with every attempt and would make each a new refusal.

@@ -17,7 +17,8 @@ const (
 
 	// newsRate bounds, per second and kind, how many refusals count as new: peers choose numbers
 	// that stand in the text, and must not be able to fill the log.
-	newsRate = 1
+	newsRate  = 1
+	newsBurst = 10 // of lines about one peer's comings and goings
 )
 
 // Refusal says in words what the transport refused, and how often.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"golang.org/x/time/rate"
 
 	"byzd/crypto"
@@ -34,19 +35,21 @@ type remote struct {
 	name    string
 	first   bool // this node has the lower ID: it dials at once, the other side after a grace
 	accepts *rate.Limiter
+	news    *rate.Limiter // of lines about comings and goings
 
 	session atomic.Pointer[session] // nil when not connected; changes under mu only
-	heard   atomic.Int64            // Unix nanoseconds; 0 when never
+	heard   atomic.Int64            // by mesh.clock; 0 when never
 	rtt     atomic.Int64            // nanoseconds
 
 	wakeDial, wakeNotify chan struct{} // hold one token each
 
 	mu        sync.Mutex
 	addrs     []string
-	news      bool               // addresses came that were not dialled yet
+	fresh     bool               // the peer was heard of, and not dialled since
 	cancel    context.CancelFunc // of the attempt under way; nil when there is none
 	pending   int                // links whose hello is not done
 	attempts  int                // that failed since a session was stable
+	tried     time.Time          // when the last attempt began; zero when none did
 	since     time.Time          // of the last change between connected and not
 	lastError string
 }
@@ -56,6 +59,7 @@ func newRemote(m *mesh, peer Peer, self crypto.NodeID) *remote {
 		mesh: m, id: peer.ID, name: peer.Name,
 		first:    slices.Compare(self[:], peer.ID[:]) < 0,
 		accepts:  rate.NewLimiter(linkRate, linkBurst),
+		news:     rate.NewLimiter(newsRate, newsBurst),
 		wakeDial: make(chan struct{}, 1), wakeNotify: make(chan struct{}, 1),
 		since: time.Now(),
 	}
@@ -144,7 +148,7 @@ func (r *remote) deactivate(s *session, reason error) {
 	r.session.Store(nil)
 	wake(r.wakeNotify)
 	wake(r.wakeDial)
-	log.Info("peer disconnected")
+	r.tell(log, "peer disconnected")
 }
 
 // failed keeps the reason for people. The caller holds mu.
@@ -175,8 +179,8 @@ func (r *remote) notify() {
 				handler.PeerDown(r.id)
 			}
 			if next != nil {
-				r.mesh.cfg.Log.WithField("peer", r.name).WithField("id", r.id.Short()).
-					Info("peer connected")
+				log := r.mesh.cfg.Log.WithField("peer", r.name).WithField("id", r.id.Short())
+				r.tell(log, "peer connected")
 				handler.PeerUp(r.id)
 				close(next.up)
 			}
@@ -185,6 +189,15 @@ func (r *remote) notify() {
 		if !open {
 			return
 		}
+	}
+}
+
+// tell logs a coming or a going; of a peer that does nothing else, only as many as people can read.
+func (r *remote) tell(log logrus.FieldLogger, text string) {
+	if r.news.Allow() {
+		log.Info(text)
+	} else {
+		log.Debug(text)
 	}
 }
 
@@ -197,7 +210,7 @@ func (r *remote) state() PeerState {
 		RTT: time.Duration(r.rtt.Load()), LastError: r.lastError,
 	}
 	if heard := r.heard.Load(); heard != 0 {
-		state.LastHeard = time.Unix(0, heard)
+		state.LastHeard = r.mesh.began.Add(time.Duration(heard))
 	}
 	if s := r.session.Load(); s != nil {
 		state.Connected = true

@@ -18,10 +18,6 @@ const (
 	laneCount   = classCount + 1
 )
 
-// writeMax is the most that one write deadline covers. A smaller piece would cost a deadline more
-// often, a larger one would cut off a slow peer that makes progress.
-const writeMax = 64 << 10
-
 // session is one link, from its hello to its end. Its goroutines are: run, which says hello and
 // then reads the control stream; one writer per lane; the heartbeat; the one that closes the link;
 // and the carrier's, one per stream that the peer opened. run ends last.
@@ -37,7 +33,7 @@ type session struct {
 	done     chan struct{} // closed when the session is over
 	since    time.Time     // when it became the remote's session; guarded by remote.mu
 	over     bool          // deactivated: it must not become the remote's any more; as since
-	heard    atomic.Int64  // when bytes last came, in Unix nanoseconds
+	heard    atomic.Int64  // when bytes last came, by mesh.clock
 	pings    pings
 	failOnce sync.Once
 
@@ -112,7 +108,7 @@ func (s *session) fail(reason error) {
 
 // pulse notes that the peer was heard.
 func (s *session) pulse() {
-	now := time.Now().UnixNano()
+	now := s.mesh.clock()
 	s.heard.Store(now)
 	s.remote.heard.Store(now)
 }
@@ -236,7 +232,7 @@ func (s *session) drain(l *lane, stream Stream, count *traffic) error {
 	defer timer.Stop()
 	for {
 		var wait time.Duration
-		batch, wait = l.take(batch[:0], writeMax)
+		batch, wait = l.take(batch[:0], pieceMax)
 		if len(batch) == 0 {
 			var due <-chan time.Time
 			if wait > 0 {
@@ -285,7 +281,7 @@ func timedOut(err error) bool {
 	return ok && timeout.Timeout()
 }
 
-// timedWriter gives every piece of at most writeMax bytes a deadline of its own.
+// timedWriter gives every piece of at most pieceMax bytes a deadline of its own.
 type timedWriter struct {
 	stream  Stream
 	timeout time.Duration
@@ -297,7 +293,7 @@ func (w *timedWriter) Write(b []byte) (int, error) {
 		if err := w.stream.SetWriteDeadline(time.Now().Add(w.timeout)); err != nil {
 			return written, err
 		}
-		n, err := w.stream.Write(b[written:min(len(b), written+writeMax)])
+		n, err := w.stream.Write(b[written:min(len(b), written+pieceMax)])
 		written += n
 		if err != nil {
 			return written, err

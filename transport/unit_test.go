@@ -97,6 +97,81 @@ func FuzzHello(f *testing.F) {
 	})
 }
 
+func FuzzControl(f *testing.F) {
+	f.Add(encodeControl(kindPing, 1))
+	f.Add(encodeControl(kindPong, math.MaxUint64))
+	f.Add(encodeControl(0, 7))
+	f.Add([]byte{kindPing})
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		kind, sequence, ok := decodeControl(frame)
+		if ok && !bytes.Equal(encodeControl(kind, sequence), frame) {
+			t.Errorf("%x was read as kind %d of %d", frame, kind, sequence)
+		}
+		var p pings
+		p.send()
+		if trip, ok := p.answered(sequence); ok && (sequence != 0 || trip <= 0) {
+			t.Errorf("an answer to %d counts, after %s", sequence, trip)
+		}
+	})
+}
+
+// TestFrameReader_Deadlines wants none while nothing has come, one for each piece that is waited for,
+// and none left when the frame is there.
+func TestFrameReader_Deadlines(t *testing.T) {
+	const size = 2*pieceMax + 5
+	wire := append(appendHeader(nil, size, 1), make([]byte, size)...)
+	for name, c := range map[string]struct {
+		chunk int // that one read of the source yields
+		want  int // deadlines that are set
+	}{
+		"all at once":       {len(wire), 2}, // The buffer holds the header and a part of the first piece.
+		"header in halves":  {6, 4},
+		"a frame in pieces": {bufferSize, 2},
+	} {
+		set, lifted := 0, 0
+		frames := newFrameReader(&chunks{wire, c.chunk}, bufferSize, size)
+		frames.patience = time.Second
+		frames.deadline = func(at time.Time) error {
+			if at.IsZero() {
+				lifted++
+			} else {
+				set++
+			}
+			return nil
+		}
+		if _, frame, err := frames.next(); err != nil || len(frame) != size {
+			t.Fatalf("%s: %d bytes, %v", name, len(frame), err)
+		}
+		if set < c.want || set != lifted {
+			t.Errorf("%s: %d deadlines were set and %d lifted, want %d", name, set, lifted, c.want)
+		}
+	}
+	whole := append(appendHeader(nil, 3, 1), "abc"...)
+	frames := newFrameReader(bytes.NewReader(whole), bufferSize, size)
+	frames.deadline = func(time.Time) error {
+		t.Error("a frame that was there as a whole cost a deadline")
+		return nil
+	}
+	if _, _, err := frames.next(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// chunks is a source that yields a few bytes at a time.
+type chunks struct {
+	rest  []byte
+	chunk int
+}
+
+func (c *chunks) Read(b []byte) (int, error) {
+	if len(c.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, c.rest[:min(len(c.rest), c.chunk)])
+	c.rest = c.rest[n:]
+	return n, nil
+}
+
 func TestHello_RoundTrip(t *testing.T) {
 	h := hello{
 		version: 3, verdict: verdictMismatch, cluster: crypto.Digest{1, 2}, epoch: 1 << 40,

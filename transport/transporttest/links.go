@@ -228,6 +228,52 @@ func testBothDial(t *testing.T, w World) {
 	t.Logf("%d links gave way to another", duplicates)
 }
 
+// testDialStorm lets seven nodes dial each other at once, both sides of every pair, and wants one
+// connection of each pair to remain.
+func testDialStorm(t *testing.T, w World) {
+	members := keys(7)
+	var released atomic.Bool
+	var nodes []*node
+	var holds []*hold
+	for _, key := range members {
+		cfg := config(key, members)
+		cfg.RedialMin, cfg.RedialMax = time.Millisecond, 2*time.Millisecond
+		h := &hold{released: &released}
+		holds = append(holds, h)
+		cfg.Conditions = h
+		nodes = append(nodes, start(t, w, cfg))
+	}
+	introduce(w, nodes...)
+	until(t, "all want to dial", func() bool {
+		for _, h := range holds {
+			if h.asked.Load() < int64(len(members)) {
+				return false
+			}
+		}
+		return true
+	})
+	released.Store(true)
+	until(t, "all connected", func() bool { return connected(nodes...) })
+	sessions := func() (up, down uint64) {
+		for _, n := range nodes {
+			c := n.Counters()
+			up, down = up+c["sessions_up"], down+c["sessions_down"]
+		}
+		return up, down
+	}
+	want := uint64(len(nodes) * (len(nodes) - 1)) // one at each end of each pair
+	before, since := uint64(0), time.Now()
+	until(t, "one connection of each pair remains", func() bool {
+		up, down := sessions()
+		if up != before || up-down != want || !connected(nodes...) {
+			before, since = up, time.Now()
+		}
+		return time.Since(since) > 100*time.Millisecond
+	})
+	t.Logf("%d sessions came up for %d that remain", before, want)
+	again(t, nodes...)
+}
+
 // settled checks that the pair stays as it is: a sender and a receiver that kept different links
 // would lose them within moments.
 func settled(t *testing.T, nodes []*node) {

@@ -30,6 +30,7 @@ func Run(t *testing.T, factory func(t *testing.T) World) {
 		{"OtherPort", testOtherPort},
 		{"OneSideKnowsAddress", testOneSideKnows},
 		{"BothDial", testBothDial},
+		{"DialStorm", testDialStorm},
 		{"Lamport", testLamport},
 		{"LamportJump", testLamportJump},
 		{"LamportVouched", testLamportVouched},
