@@ -29,7 +29,7 @@ func (r *Replica) tickFence() {
 		return
 	}
 	if f.nonce == 0 {
-		f.nonce = uint64(r.now) //nolint:gosec // a clock's milliseconds
+		f.nonce = uint64(r.wall) //nolint:gosec // a clock's milliseconds
 	}
 	f.askAt = r.now + fenceRepeat
 	r.send(All, &message.FenceAsk{Nonce: f.nonce})

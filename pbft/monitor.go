@@ -147,19 +147,23 @@ func (m *monitor) heldByClock(now int64) {
 // slowProposals is how many lagging proposals in a row are too many (rule R10).
 const slowProposals = 16
 
-func (r *Replica) onTick(now int64) {
-	if now <= r.now {
-		return
-	}
-	first := r.now == 0
-	r.now = now
+// maxLeap is how far one tick moves the timers at most. Who was stopped for longer has not waited in
+// vain: what others said meanwhile is still to be read.
+const maxLeap = 1000
+
+func (r *Replica) onTick(wall int64) {
+	passed := min(max(wall-r.wall, 0), maxLeap)
+	first := r.wall == 0
+	r.wall = wall
 	if first {
+		r.now = wall
 		r.begin()
 	}
+	r.now += passed
 	r.tickFence()
 	r.tickViewChange()
 	r.tickComplaint()
-	r.monitor.decay(now)
+	r.monitor.decay(r.now)
 	r.tickRepair()
 	r.tickStatus()
 	r.advance()

@@ -34,7 +34,7 @@ func (r *Replica) propose() {
 	b := &message.Batch{
 		Header: message.Header{
 			Cluster: r.cfg.Cluster, Epoch: r.cfg.Epoch, Seq: seq, Parent: r.tip.Digest,
-			TimeMS: max(parent.time, r.now), PropView: r.view,
+			TimeMS: max(parent.time, r.wall), PropView: r.view,
 		},
 		Bundles: bundles,
 	}
@@ -192,8 +192,8 @@ const clockLead = 5000
 // that breaks this is held, and complained about, never called invalid.
 func (r *Replica) timely(e *entry, parent int64) bool {
 	t := e.header.TimeMS
-	if t >= parent && t <= max(parent, r.now+clockLead) {
-		r.monitor.clock(t < r.now-clockLead-r.monitor.tau, e.ref)
+	if t >= parent && t <= max(parent, r.wall+clockLead) {
+		r.monitor.clock(t < r.wall-clockLead-r.monitor.tau, e.ref)
 		return true
 	}
 	r.monitor.heldByClock(r.now)

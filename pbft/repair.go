@@ -358,8 +358,9 @@ func (r *Replica) tickStatus() {
 	// An idle primary is believed dead after three timeouts, so it speaks up more often than that.
 	busy := min(statusBusy, max(m.tau0/4, 1))
 	period := min(statusIdle, m.tau0)
-	if r.target > r.view || !r.open || !r.pool.empty() || r.decided.Seq > r.executed.Seq ||
-		r.tip.Seq > r.decided.Seq || r.high.Seq > r.decided.Seq || r.now-m.lastExec < 2*busy {
+	if r.target > r.view || !r.open || m.complaint != 0 || !r.pool.empty() ||
+		r.decided.Seq > r.executed.Seq || r.tip.Seq > r.decided.Seq ||
+		r.high.Seq > r.decided.Seq || r.now-m.lastExec < 2*busy {
 		period = busy
 	}
 	// Each replica's period is a little longer than its neighbour's: they do not all speak at once.

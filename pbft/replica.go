@@ -14,7 +14,8 @@ import (
 type Replica struct {
 	cfg  *message.Config
 	self int
-	now  int64
+	now  int64 // what timers go by: it never steps back and never leaps
+	wall int64 // what the clock says: what proposals are dated by
 
 	// The view that this replica is in, and the one that it is bound to. While target > view it has
 	// sent a VIEW-CHANGE and votes no more.

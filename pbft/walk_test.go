@@ -17,7 +17,7 @@ var (
 )
 
 // TestRandomWalks takes seeded walks through everything that a network, disks and one traitor of four
-// may do, holds honest replicas to account for every signature and every batch, and at last heals
+// may do (two of seven), holds honest replicas to account for every signature and every batch, and at last heals
 // everything and waits until all that was submitted is executed.
 func TestRandomWalks(t *testing.T) {
 	if *walkSeed != 0 {
@@ -35,15 +35,14 @@ func TestRandomWalks(t *testing.T) {
 
 // walk is one random run. What it does follows from its seed.
 type walk struct {
-	seed    uint64
-	rng     *rand.Rand
-	net     *pbfttest.Network
-	n       int
-	traitor int // -1 if all are honest
-	lie     int
-	twins   map[crypto.Digest]message.Header // what the traitor shows to others in place of a batch
-	cut     []int                            // the side of each replica; sides do not hear each other
-	healed  int64
+	seed   uint64
+	rng    *rand.Rand
+	net    *pbfttest.Network
+	n      int
+	lies   map[int]int                      // of each traitor
+	twins  map[crypto.Digest]message.Header // what a traitor shows to others in place of a batch
+	cut    []int                            // the side of each replica; sides do not hear each other
+	healed int64
 }
 
 // The lies of a traitor.
@@ -58,8 +57,8 @@ const (
 
 func newWalk(seed uint64) *walk {
 	w := &walk{
-		seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), n: 4, traitor: -1, //nolint:gosec // a test's seed
-		twins: map[crypto.Digest]message.Header{},
+		seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), n: 4, //nolint:gosec // a test's seed
+		lies: map[int]int{}, twins: map[crypto.Digest]message.Header{},
 	}
 	if seed%5 == 0 {
 		w.n = 7
@@ -72,13 +71,15 @@ func newWalk(seed uint64) *walk {
 		p.RotateEvery = 8
 	}
 	w.net = pbfttest.New(w.n, p)
-	if w.lie = w.rng.IntN(lieKinds); w.lie != lieNone {
-		w.traitor = w.rng.IntN(w.n)
-		if w.lie == lieEquivocate {
-			w.traitor = w.rng.IntN(2) // it must lead to have anything to say
+	w.net.Twist = w.twist
+	for range (w.n - 1) / 3 {
+		lie, traitor := w.rng.IntN(lieKinds), w.rng.IntN(w.n)
+		if lie == lieEquivocate {
+			traitor = w.rng.IntN(2) // it must lead to have anything to say
 		}
-		w.net.Traitors[w.traitor] = true
-		w.net.Twist = w.twist
+		if lie != lieNone {
+			w.net.Traitors[traitor], w.lies[traitor] = true, lie
+		}
 	}
 	w.net.Pass = func(e pbfttest.Envelope) bool { return w.cut[e.From] == w.cut[e.To] }
 	return w
@@ -102,7 +103,7 @@ func (w *walk) check(t *testing.T) bool {
 		t.Errorf("seed %d: %s", w.seed, v)
 	}
 	for i, node := range w.net.Nodes {
-		if node.Halted != "" && i != w.traitor {
+		if node.Halted != "" && !w.net.Traitors[i] {
 			t.Errorf("seed %d: replica %d halted: %s", w.seed, i, node.Halted)
 		}
 	}
@@ -193,8 +194,8 @@ func (w *walk) heal(t *testing.T) {
 		for i, node := range w.net.Nodes {
 			t.Logf("replica %d: %+v\n%v", i, node.Replica.State(), node.Drops)
 		}
-		t.Errorf("seed %d: traitor %d, lie %d: not whole after %d ms; replay with -walk-seed=%d",
-			w.seed, w.traitor, w.lie, w.healed, w.seed)
+		t.Errorf("seed %d: traitors and lies %v: not whole after %d ms; replay with -walk-seed=%d",
+			w.seed, w.lies, w.healed, w.seed)
 	}
 }
 
@@ -202,7 +203,7 @@ func (w *walk) heal(t *testing.T) {
 func (w *walk) whole() bool {
 	for i := range w.net.Nodes {
 		for k := range w.net.Nodes {
-			if i != w.traitor && k != w.traitor && w.net.Waiting(i, k) > 0 {
+			if !w.net.Traitors[i] && !w.net.Traitors[k] && w.net.Waiting(i, k) > 0 {
 				return false
 			}
 		}
@@ -213,10 +214,10 @@ func (w *walk) whole() bool {
 // twist is what the traitor says instead.
 func (w *walk) twist(e pbfttest.Envelope) []message.Message {
 	odd := e.To%2 == 1
-	switch w.lie {
+	switch w.lies[e.From] {
 	case lieEquivocate:
 		if odd {
-			return []message.Message{w.equivocate(e.Msg)}
+			return []message.Message{w.equivocate(e.From, e.Msg)}
 		}
 	case lieHide:
 		if m, is := e.Msg.(*message.ViewChange); is && odd {
@@ -226,14 +227,14 @@ func (w *walk) twist(e pbfttest.Envelope) []message.Message {
 			hidden.Stmt.Tuple = message.Tuple{
 				NewView: m.Stmt.NewView, High: base.Ref(), Stable: hidden.Stable.Ref(),
 			}
-			w.seal(&hidden)
+			w.seal(e.From, &hidden)
 			return []message.Message{&hidden}
 		}
 	case lieVotes:
-		if m, is := e.Msg.(*message.Vote); is && m.Voter == w.traitor && w.rng.IntN(3) == 0 {
+		if m, is := e.Msg.(*message.Vote); is && m.Voter == e.From && w.rng.IntN(3) == 0 {
 			other := *m
 			other.Sig, other.Digest = nil, crypto.Hash("other", m.Digest[:])
-			w.seal(&other)
+			w.seal(e.From, &other)
 			return []message.Message{&other}
 		}
 	case lieMute:
@@ -244,10 +245,10 @@ func (w *walk) twist(e pbfttest.Envelope) []message.Message {
 	return []message.Message{e.Msg}
 }
 
-func (w *walk) seal(m message.Message) { w.net.Nodes[w.traitor].Sealer.Seal(m) }
+func (w *walk) seal(traitor int, m message.Message) { w.net.Nodes[traitor].Sealer.Seal(m) }
 
-// equivocate replaces the traitor's proposals, and its votes for them, by those of a twin chain.
-func (w *walk) equivocate(m message.Message) message.Message {
+// equivocate replaces a traitor's proposals, and its votes for them, by those of a twin chain.
+func (w *walk) equivocate(traitor int, m message.Message) message.Message {
 	switch m := m.(type) {
 	case *message.PrePrepare:
 		twin := *m
@@ -257,13 +258,13 @@ func (w *walk) equivocate(m message.Message) message.Message {
 			twin.Header.Parent = parent.Digest()
 		}
 		w.twins[m.Header.Digest()] = twin.Header
-		w.seal(&twin)
+		w.seal(traitor, &twin)
 		return &twin
 	case *message.Vote:
-		if h, known := w.twins[m.Digest]; known && m.Voter == w.traitor {
+		if h, known := w.twins[m.Digest]; known && m.Voter == traitor {
 			twin := *m
 			twin.Sig, twin.Digest = nil, h.Digest()
-			w.seal(&twin)
+			w.seal(traitor, &twin)
 			return &twin
 		}
 	}

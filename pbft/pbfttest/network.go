@@ -29,6 +29,10 @@ type Network struct {
 	Twist func(e Envelope) []message.Message
 	// Traitors are not held to account.
 	Traitors map[int]bool
+	// Watch, if not nil, sees every effect of every replica.
+	Watch func(i int, e pbft.Effect)
+	// Skew is what is wrong with each node's clock, in milliseconds.
+	Skew map[int]int64
 	// Violations says what honest replicas did that no honest replica may do.
 	Violations []string
 
@@ -84,7 +88,7 @@ func New(n int, params message.Params) *Network {
 func NewWithScheme(n int, scheme string, params message.Params) *Network {
 	cfg, signers := Config(n, scheme, params)
 	cfg.Scheme = newMemo(cfg.Scheme)
-	net := &Network{Config: cfg, Now: 1_000_000, Traitors: map[int]bool{}, ledger: newLedger()}
+	net := &Network{Config: cfg, Now: 1_000_000, Traitors: map[int]bool{}, Skew: map[int]int64{}, ledger: newLedger()}
 	for i := range n {
 		net.Nodes = append(net.Nodes, &Node{
 			Replica: pbft.New(cfg, i, pbft.Restored{}),
@@ -95,6 +99,13 @@ func NewWithScheme(n int, scheme string, params message.Params) *Network {
 	net.Tick(1)
 	net.Run()
 	return net
+}
+
+// smallParams are parameters for small networks: checkpoints every 8 batches, a window of 32.
+func smallParams() message.Params {
+	p := message.DefaultParams()
+	p.CheckpointEvery, p.Window = 8, 32
+	return p
 }
 
 // Step gives one node an input and does what it asks for.
@@ -109,6 +120,9 @@ func (net *Network) Step(i int, in pbft.Input) {
 func (net *Network) do(i int, effects []pbft.Effect) {
 	node := net.Nodes[i]
 	for _, e := range effects {
+		if net.Watch != nil {
+			net.Watch(i, e)
+		}
 		switch e := e.(type) {
 		case pbft.Persist:
 			node.stage(e.Record)
@@ -253,7 +267,7 @@ func (net *Network) Hand(e Envelope) {
 func (net *Network) Tick(ms int64) {
 	net.Now += ms
 	for i := range net.Nodes {
-		net.Step(i, pbft.Tick{Now: net.Now})
+		net.Step(i, pbft.Tick{Now: net.Now + net.Skew[i]})
 	}
 }
 

@@ -55,7 +55,7 @@ func (net *Network) Restart(i int) {
 	st := net.Rebuild(i)
 	node.Replica = pbft.New(net.Config, i, st)
 	node.Down, node.Halted = false, ""
-	net.Step(i, pbft.Tick{Now: net.Now})
+	net.Step(i, pbft.Tick{Now: net.Now + net.Skew[i]})
 }
 
 // Rebuild folds a node's records and executes again what they prove to be decided.
@@ -226,15 +226,20 @@ func (net *Network) Waiting(own, at int) int {
 
 // Bundle makes and seals the next bundle of a node's gateway.
 func (net *Network) Bundle(i int, ops ...string) *message.Bundle {
+	items := make([]message.Item, 0, len(ops))
+	for _, op := range ops {
+		items = append(items, message.Item{Op: []byte(op)})
+	}
+	return net.bundle(i, items)
+}
+
+func (net *Network) bundle(i int, items []message.Item) *message.Bundle {
 	node := net.Nodes[i]
-	b := &message.Bundle{Session: uint64(i), Seq: node.nextSeq, Ack: 0} //nolint:gosec // small
+	b := &message.Bundle{Session: uint64(i), Seq: node.nextSeq, Items: items} //nolint:gosec // small
 	if node.nextSeq > 500 {
 		b.Ack = node.nextSeq - 500
 	}
 	node.nextSeq++
-	for _, op := range ops {
-		b.Items = append(b.Items, message.Item{Op: []byte(op)})
-	}
 	node.Sealer.SealBundle(b)
 	node.bundles = append(node.bundles, b)
 	return b
