@@ -51,21 +51,12 @@ func explainTraitor(c *cli.Context) error {
 	}
 	b, err := traitor.Explain(args[0])
 	if err != nil {
-		return specError(err)
+		return usageError(err)
 	}
 	if c.Bool(flagJSON) {
 		return json.NewEncoder(c.App.Writer).Encode(b)
 	}
 	return describe(c.App.Writer, b)
-}
-
-// specError is a traitor's spec that is wrong: a mistake of who typed it.
-func specError(err error) error {
-	hint := ""
-	if h, ok := err.(interface{ Hint() string }); ok { //nolint:errorlint // it is not wrapped
-		hint = h.Hint()
-	}
-	return usagef(hint, "%v", err)
 }
 
 // describe writes a behaviour for people.

@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -415,26 +416,35 @@ func (s *play) summary(names []string) string {
 	return strings.Join(parts, ", ")
 }
 
-// Two traitors of four that collude make the two correct nodes execute different batches at one
-// sequence number, whichever of the equivocations they are told to use: more than f lie, and
-// agreement breaks. Each side's commit certificate names both of them.
+// More than f traitors that collude make correct nodes execute different batches at one sequence
+// number, whichever of the equivocations they are told to use. The COMMITs of each side name every
+// one of them, and none of the other side.
 func TestCoalitionSplitsTheCorrect(t *testing.T) {
-	for _, specs := range [][2]string{
-		{"equivocate-preprepare", "equivocate-votes"},
-		{"equivocate-preprepare", "equivocate-preprepare"},
-		{"equivocate-per-peer", "equivocate-votes"},
-		{"equivocate-preprepare:from-seq=5", "equivocate-votes:from-seq=5"},
-		{"equivocate-preprepare:seed=7", "equivocate-votes:seed=7"},
-		{"equivocate-preprepare:with=3", "equivocate-votes:with=0"},
+	const proposes, votes = "equivocate-preprepare", "equivocate-votes"
+	for _, c := range []struct {
+		n      int
+		rotate uint64
+		specs  map[int]string
+	}{
+		{4, 0, map[int]string{0: proposes, 3: votes}},
+		{4, 0, map[int]string{0: proposes, 3: proposes}},
+		{4, 0, map[int]string{0: "equivocate-per-peer", 3: votes}},
+		{4, 0, map[int]string{0: proposes + ":from-seq=5", 3: votes + ":from-seq=5"}},
+		{4, 0, map[int]string{0: proposes + ":seed=7", 3: votes + ":seed=7"}},
+		{4, 0, map[int]string{0: proposes + ":with=3", 3: votes + ":with=0"}},
+		{4, 8, map[int]string{1: proposes, 2: proposes}}, // neither leads at first
+		{7, 0, map[int]string{0: proposes, 2: votes, 5: votes}},
 	} {
-		t.Run(strings.Join(specs[:], " and "), func(t *testing.T) {
-			s := newPlay(t, 4, 0)
-			coalition := []int{0, 3}
-			if strings.Contains(specs[0], "with=") {
-				coalition = nil
+		t.Run(fmt.Sprintf("%v of %d", c.specs, c.n), func(t *testing.T) {
+			s := newPlay(t, c.n, c.rotate)
+			coalition := slices.Sorted(maps.Keys(c.specs))
+			for _, i := range coalition {
+				if strings.Contains(c.specs[i], "with=") {
+					s.arm(i, nil, c.specs[i])
+				} else {
+					s.arm(i, coalition, c.specs[i])
+				}
 			}
-			s.arm(0, coalition, specs[0])
-			s.arm(3, coalition, specs[1])
 			signers := map[crypto.Digest]map[int]bool{} // of COMMITs for each batch
 			s.said = func(from, _ int, m message.Message) {
 				if v, is := m.(*message.Vote); is && v.Kind == crypto.KindCommit && from == v.Voter {
@@ -444,47 +454,53 @@ func TestCoalitionSplitsTheCorrect(t *testing.T) {
 					signers[v.Digest][v.Voter] = true
 				}
 			}
-			split := uint64(0)
-			for k := 0; k < 20 && split == 0; k++ {
-				for _, i := range []int{1, 2} {
-					s.submit(i, "client", kv.Put{Key: []byte("k"), Value: fmt.Appendf(nil, "%d", i)})
+			at, one, other := uint64(0), 0, 0
+			for k := 0; k < 40 && at == 0; k++ {
+				for _, i := range s.correct() {
+					put := kv.Put{Key: []byte("k"), Value: fmt.Appendf(nil, "%d", i)}
+					s.submit(i, "client", put)
 				}
-				s.runFor(500, func() bool { split = s.split(1, 2); return split > 0 })
+				s.runFor(500, func() bool { at, one, other = s.split(); return at > 0 })
 			}
-			if split == 0 {
-				t.Fatalf("the correct nodes still agree: %v %v %v %v", s.players[0].traitor,
-					s.players[3].traitor, s.players[1].counters, s.players[2].counters)
+			if at == 0 {
+				t.Fatalf("the correct nodes still agree: %v", s.players[s.correct()[0]].counters)
 			}
-			for _, i := range []int{1, 2} {
-				d := s.players[i].executed[split].Header.Digest()
-				if !signers[d][0] || !signers[d][3] || !signers[d][i] || signers[d][3-i] {
-					t.Errorf("node %d executed what %v committed", i, signers[d])
+			for _, i := range []int{one, other} {
+				committed := signers[s.players[i].executed[at].Header.Digest()]
+				for _, traitor := range coalition {
+					if !committed[traitor] {
+						t.Errorf("node %d executed what traitor %d did not commit", i, traitor)
+					}
 				}
-			}
-			for _, i := range []int{0, 3} {
-				if s.players[i].halted != "" {
-					t.Errorf("traitor %d stopped: %s", i, s.players[i].halted)
-				}
-				if s.players[i].traitor.Status()[0].Fired == 0 {
-					t.Errorf("traitor %d told no lie", i)
+				if !committed[i] || committed[one+other-i] {
+					t.Errorf("node %d executed what %v committed", i, committed)
 				}
 			}
-			t.Logf("split at %d", split)
+			for _, i := range coalition {
+				if p := s.players[i]; p.halted != "" || p.traitor.Status()[0].Fired == 0 {
+					t.Errorf("traitor %d: %v, halted: %q", i, p.traitor, p.halted)
+				}
+			}
+			t.Logf("nodes %d and %d are split at %d", one, other, at)
 		})
 	}
 }
 
-// split returns the lowest sequence number at which two nodes executed different batches, or 0.
-func (s *play) split(a, b int) uint64 {
-	for seq := uint64(1); ; seq++ {
-		one, other := s.players[a].executed[seq], s.players[b].executed[seq]
-		if one == nil || other == nil {
-			return 0
-		}
-		if one.Header.Digest() != other.Header.Digest() {
-			return seq
+// split returns the lowest sequence number at which two correct nodes executed different batches,
+// and who they are, or 0.
+func (s *play) split() (at uint64, one, other int) {
+	list := s.correct()
+	for seq := uint64(1); seq <= s.tag; seq++ {
+		for _, i := range list {
+			for _, k := range list {
+				b, c := s.players[i].executed[seq], s.players[k].executed[seq]
+				if b != nil && c != nil && b.Header.Digest() != c.Header.Digest() {
+					return seq, i, k
+				}
+			}
 		}
 	}
+	return 0, 0, 0
 }
 
 // With planned rotation, one primary that never starts its view costs a bounded wait each time it

@@ -31,7 +31,8 @@ type Behaviour struct {
 	// Rises are the counters that rise on correct nodes: names of drops and refusals, or
 	// "complained", "view-change", "proof". Empty if only a client can notice.
 	Rises []string `json:"rises"`
-	// Evidence are the kinds of proof that correct nodes end with; empty if it cannot be proved.
+	// Evidence are the kinds of proof that it can leave, the surest first; empty if it cannot be
+	// proved.
 	Evidence []string `json:"evidence"`
 	// NeedsPrimary: only the primary can tell it; until its node leads, it is armed, not fired.
 	NeedsPrimary bool `json:"needs_primary"`
@@ -181,7 +182,7 @@ func equivocations() []Behaviour {
 				"accomplices (more than f traitors) the halves are cut so that both can commit.",
 			Defence:      "at most one of the two reaches a quorum; the two PREPAREs are a proof",
 			Rises:        []string{"proof", "complained"},
-			Evidence:     []string{"E1-two-prepares", "E2-two-commits"},
+			Evidence:     []string{"E1-two-prepares", "E2-two-commits", "E4-forked-prepares"},
 			NeedsPrimary: true,
 			Keys:         keysOf(), targets: anyNodes(), to: Half, make: newEquivocatePrePrepare,
 			spares:  true,
@@ -194,7 +195,7 @@ func equivocations() []Behaviour {
 				"operations in another order and at another time.",
 			Defence:      "one slot per view, sequence number and voter; view change; proof",
 			Rises:        []string{"proof", "complained"},
-			Evidence:     []string{"E1-two-prepares", "E2-two-commits"},
+			Evidence:     []string{"E1-two-prepares", "E2-two-commits", "E4-forked-prepares"},
 			NeedsPrimary: true,
 			Keys:         keysOf(), targets: anyNodes(), to: All, make: newEquivocatePerPeer,
 			spares:  true,
@@ -208,7 +209,7 @@ func equivocations() []Behaviour {
 				"votes on each side of the split for that side's batch only.",
 			Defence:  "the first vote counts, the second is a proof",
 			Rises:    []string{"vote_conflict", "proof"},
-			Evidence: []string{"E1-two-prepares", "E2-two-commits"},
+			Evidence: []string{"E1-two-prepares", "E2-two-commits", "E4-forked-prepares"},
 			Keys:     keysOf(), targets: anyNodes(), to: All, make: newEquivocateVotes,
 			spares:  true,
 			rewrite: rewritesVotes,
@@ -290,7 +291,7 @@ func viewChanges() []Behaviour {
 				"it has sent COMMITs.",
 			Defence:         "any quorum of VIEW-CHANGEs holds a correct committer; proof",
 			Rises:           []string{"proof"},
-			Evidence:        []string{"E5-lock-hiding"},
+			Evidence:        []string{"E5-lock-hiding", "E10-two-view-changes"},
 			NeedsViewChange: true,
 			Keys:            keysOf(), targets: anyNodes(), to: All, make: newHidePrepared,
 			rewrite: rewritesChanges,
