@@ -5,9 +5,9 @@ import (
 )
 
 // Adversary is a traitor round an honest replica: it sees what comes in and what goes out, and may
-// change, withhold, delay, double or invent. It holds a signer of its own; the honest node's signing
-// guard is never loosened, and the engine is never forked. One goroutine, the loop's owner, calls
-// it. Times are in milliseconds.
+// change, withhold, delay, double or invent. It holds a signer of its own; the honest node's
+// signing guard is never loosened, and the engine is never forked. One goroutine, the loop's
+// owner, calls it. Times are in milliseconds.
 type Adversary interface {
 	// In returns what of a message from a peer reaches the replica.
 	In(now int64, v message.Verified) []message.Verified
