@@ -179,6 +179,18 @@ func TestCertificateThatDoesNotVerifyProvesNothing(t *testing.T) {
 	wantFinding(t, v, Agreement, "node 2", "does not verify")
 }
 
+// The same below what the node executed: it does not make the node contradict itself.
+func TestOldCertificateThatDoesNotVerifyIsUnknown(t *testing.T) {
+	c, l := worked(t)
+	ref := message.Ref{Seq: 5, Digest: crypto.Hash("other")}
+	cert := c.certify(crypto.KindCommit, 0, ref, 0, 1, 2)
+	cert.Aggregate[70] ^= 1
+	l.add(2, &message.Record{Type: message.RecordCommitted, Cert: cert})
+	v := l.judge()
+	wantStates(t, v, Unknown, Unknown, Unknown, Held)
+	wantFinding(t, v, Agreement, "node 2 keeps a certificate of batch 5 that does not verify")
+}
+
 // A node whose journal certifies another batch than the one it executed contradicts itself.
 func TestSecondCertificateInOneJournalIsBroken(t *testing.T) {
 	c, l := worked(t)

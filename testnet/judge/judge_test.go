@@ -241,3 +241,90 @@ func TestPreparesOffTheChainAreProved(t *testing.T) {
 		t.Errorf("proofs are %v", v.Proofs)
 	}
 }
+
+// Proofs that nodes found count, whoever keeps them; accusations that do not verify do not.
+func TestProofsOfTheNodesAreTakenOverIfTheyVerify(t *testing.T) {
+	c := newCluster(t, 4, ed25519)
+	c.runFor(1000, nil)
+	c.some(3)
+	l := c.logs(0)
+	one := &message.Vote{Kind: crypto.KindCommit, View: 9, Seq: 500, Digest: crypto.Hash("one")}
+	two := &message.Vote{Kind: crypto.KindCommit, View: 9, Seq: 500, Digest: crypto.Hash("two")}
+	c.sealer(0).Seal(one)
+	c.sealer(0).Seal(two)
+	proof := message.ContradictingVotes(one, two)
+	l.add(2, &message.Record{Type: message.RecordEvidence, Evidence: proof})
+	framed := *proof
+	framed.Culprit = 3
+	l.add(0, &message.Record{Type: message.RecordEvidence, Evidence: &framed})
+	v := l.judge()
+	wantCulprits(t, v, 0)
+	if len(v.Proofs) != 1 || v.Proofs[0].Evidence.First.Kind != crypto.KindCommit {
+		t.Errorf("proofs are %v", v.Proofs)
+	}
+}
+
+// Two NEW-VIEWs of one view, in two journals, convict the primary (E3); two VIEW-CHANGEs to one
+// view in them convict who sent them (E10).
+func TestSecondNewViewAndSecondViewChangeAreProved(t *testing.T) {
+	c := newCluster(t, 7, ed25519)
+	c.runFor(1000, nil)
+	c.some(3)
+	l := c.logs(1, 4)
+	top := l.top(t)
+	base := c.certify(crypto.KindPrepare, 0, top, 0, 2, 3, 5, 6)
+	empty := c.cfg.BaseCertificate()
+	for node, voters := range map[int][]int{2: {0, 2, 3, 4, 5}, 3: {0, 2, 3, 4, 6}} {
+		m := &message.NewView{View: 1, Base: base, Stable: c.cfg.BaseCheckpoint(), HoldsChain: true}
+		for _, i := range voters {
+			change := &message.ViewChange{
+				Stmt: message.VcStmt{Tuple: message.Tuple{
+					NewView: 1, High: base.Ref(), Stable: m.Stable.Ref(),
+				}},
+				High: base, Stable: m.Stable,
+			}
+			if i == 4 && node == 3 {
+				change.High, change.Stmt.High = empty, empty.Ref()
+			}
+			c.sealer(i).Seal(change)
+			m.Stmts = append(m.Stmts, change.Stmt)
+		}
+		c.sealer(1).Seal(m)
+		l.add(node, &message.Record{Type: message.RecordView, NewView: m})
+	}
+	v := l.judge()
+	wantCulprits(t, v, 1, 4)
+	kinds := map[int]message.EvidenceKind{}
+	for _, p := range v.Proofs {
+		kinds[p.Culprit] = p.Kind
+	}
+	if kinds[1] != message.EvidenceNewViews || kinds[4] != message.EvidenceChanges {
+		t.Errorf("proved are %v", kinds)
+	}
+}
+
+// CHECKPOINTs of two batches at one sequence number convict whoever signed both (E11), also where
+// no commit certificate of them is kept.
+func TestCheckpointsOfTwoBatchesAreProved(t *testing.T) {
+	for _, scheme := range []string{ed25519, bls} {
+		c := newCluster(t, 4, scheme)
+		l := c.logs(0, 1)
+		for node, signers := range map[int][]int{2: {0, 1, 2}, 3: {0, 1, 3}} {
+			cert := &message.CheckpointCertificate{
+				Seq: 8, Digest: crypto.Hash("batch", []byte{byte(node)}), Root: crypto.Hash("root"),
+			}
+			var sigs [][]byte
+			for _, i := range signers {
+				cp := &message.Checkpoint{Seq: 8, Digest: cert.Digest, Root: cert.Root}
+				c.sealer(i).Seal(cp)
+				cert.Signers, sigs = cert.Signers.Add(i), append(sigs, cp.Sig)
+			}
+			var err error
+			if cert.Aggregate, err = c.cfg.Scheme.Aggregate(sigs); err != nil {
+				t.Fatal(err)
+			}
+			l.add(node, &message.Record{Type: message.RecordStable, Stable: cert})
+		}
+		wantCulprits(t, l.judge(), 0, 1)
+	}
+}

@@ -14,11 +14,15 @@ import (
 const BoundDefault = 30 * time.Second
 
 const (
-	lookEvery   = 200 * time.Millisecond
 	answerTime  = 2 * time.Second // for one answer
-	silentTime  = 3 * time.Second // that a silent node is given, when the others are done
 	answerBytes = 16 << 20
 )
+
+// pace is how often nodes are looked at, and how long a silent one is given when the others are
+// done.
+type pace struct{ look, silent time.Duration }
+
+func usualPace() pace { return pace{look: 200 * time.Millisecond, silent: 3 * time.Second} }
 
 // status is what the judge reads of a node's /status. It believes a node about what it is waiting
 // for and what it lied, and about nothing else.
@@ -50,8 +54,16 @@ type Lies struct {
 //
 // A network that is never empty of work is one that makes progress if, within one view, the oldest
 // operation of every gateway became the oldest after the watch began, and batches were executed.
-func Watch(ctx context.Context, h *History, nodes []Node, bound time.Duration) (*Live, []Lies, error) {
-	w := &watch{h: h, began: time.Now(), live: &Live{Bound: bound.Milliseconds()}}
+func Watch(
+	ctx context.Context, h *History, nodes []Node, bound time.Duration,
+) (*Live, []Lies, error) {
+	return watchAt(ctx, h, nodes, bound, usualPace())
+}
+
+func watchAt(
+	ctx context.Context, h *History, nodes []Node, bound time.Duration, p pace,
+) (*Live, []Lies, error) {
+	w := &watch{h: h, pace: p, began: time.Now(), live: &Live{Bound: bound.Milliseconds()}}
 	for i := range nodes {
 		if nodes[i].Operator != "" {
 			w.nodes = append(w.nodes, &watched{Node: &nodes[i]})
@@ -62,7 +74,7 @@ func Watch(ctx context.Context, h *History, nodes []Node, bound time.Duration) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound+answerTime)
 	defer cancel()
-	ticker := time.NewTicker(lookEvery)
+	ticker := time.NewTicker(p.look)
 	defer ticker.Stop()
 	for {
 		w.look(ctx)
@@ -84,6 +96,7 @@ func Watch(ctx context.Context, h *History, nodes []Node, bound time.Duration) (
 // watch is a watch under way.
 type watch struct {
 	h      *History
+	pace   pace
 	nodes  []*watched
 	live   *Live
 	began  time.Time
@@ -199,7 +212,7 @@ func (w *watch) done() bool {
 			return false
 		}
 	}
-	return !silent || time.Since(w.began) >= silentTime
+	return !silent || time.Since(w.began) >= w.pace.silent
 }
 
 func (w *watch) result() (*Live, []Lies) {

@@ -52,10 +52,13 @@ func answer(node int, view, sequence uint64, pending int, oldestMS int64) string
 		"pending":{"count":%d,"oldest_ms":%d}}`, node, view, sequence, pending, oldestMS)
 }
 
+// quick is a pace for nodes that answer at once.
+func quick() pace { return pace{look: 5 * time.Millisecond, silent: 50 * time.Millisecond} }
+
 func watchAll(t *testing.T, bound time.Duration, nodes ...Node) (*Live, []Lies, *History) {
 	t.Helper()
 	h := worldHistory(t)
-	live, lies, err := Watch(t.Context(), h, nodes, bound)
+	live, lies, err := watchAt(t.Context(), h, nodes, bound, quick())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +121,7 @@ func TestWatch_LoadIsNotMistakenForAStandstill(t *testing.T) {
 	for i := range uint64(1000) {
 		answers = append(answers, answer(0, i, 5, 40, 0))
 	}
-	live, _, h = watchAll(t, time.Second,
+	live, _, h = watchAll(t, 300*time.Millisecond,
 		Node{Number: 0, Operator: newEndpoint(t, answers...).URL})
 	if v := termination(h, live); v.Termination != Broken {
 		t.Errorf("changing views is %s", v.Termination)
@@ -193,7 +196,7 @@ func TestRemoteNodes(t *testing.T) {
 	}
 	judged := func() *Verdict {
 		h := NewHistory(c.cfg)
-		live, _, err := Watch(t.Context(), h, nodes, time.Minute)
+		live, _, err := watchAt(t.Context(), h, nodes, time.Minute, quick())
 		if err != nil {
 			t.Fatal(err)
 		}
