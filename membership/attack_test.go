@@ -187,6 +187,21 @@ func wireAttacks() []attack {
 			h := header{sender: 4711, recipient: at.transport.self, run: 1, sequence: 1}
 			a.raw(at, sealPacket(testCluster, a.key, h, pingMessage{1}.appendTo(nil)))
 		}},
+		{"packet of another version", "foreign_version", func(a *attacker, at, _ *Gossip) {
+			p := a.sealed(at, pingMessage{1}.appendTo(nil))
+			p[0]++
+			a.raw(at, p)
+		}},
+		{"announcements without end", "rate_limited", func(a *attacker, at, _ *Gossip) {
+			for range 40 {
+				var many []message
+				for range 10 {
+					a.incarnation++
+					many = append(many, aliveMessage{a.announcement(a.incarnation)})
+				}
+				a.tell(at, many...)
+			}
+		}},
 		{"noise", "malformed", func(a *attacker, at, _ *Gossip) {
 			for size := range 300 {
 				p := make([]byte, size)
@@ -288,9 +303,20 @@ func streamAttacks() []attack {
 			whole(a, at, pingMessage{1}.appendTo(nil))
 			a.self, a.roster.self = 4, 4
 		}},
+		{"streams that take no answer", "streams_full", func(a *attacker, at, _ *Gossip) {
+			for range 2 * memberStreams {
+				defer a.open(at, appendState(nil, nil)).Close()
+			}
+			wait(a.t, 20*time.Second, "places run out", func() error {
+				if at.Counters()["streams_full"] == 0 {
+					return ErrRefused
+				}
+				return nil
+			})
+		}},
 		{"streams that say nothing", "streams_full", func(a *attacker, at, _ *Gossip) {
 			var open []net.Conn
-			for range 2 * streamsMax {
+			for range 2 * strangerStreams {
 				open = append(open, a.call(at))
 			}
 			wait(a.t, 20*time.Second, "places run out", func() error {

@@ -19,6 +19,9 @@ type attacker struct {
 	run    uint64
 	key    crypto.NetworkKey
 	roster *roster // for indices and packet numbers
+
+	incarnation uint32 // the last that it gave itself in a flood
+
 	sockets
 }
 
@@ -96,8 +99,22 @@ func (a *attacker) tell(to *Gossip, messages ...message) {
 // waits until the other side ends the stream.
 func (a *attacker) stream(to *Gossip, length uint32, body []byte) {
 	a.t.Helper()
-	c := a.call(to)
+	c := a.frame(to, length, body)
 	defer c.Close()
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		a.t.Logf("await the end: %v", err)
+	}
+}
+
+// open opens an authenticated stream and sends a frame.
+func (a *attacker) open(to *Gossip, body []byte) net.Conn {
+	a.t.Helper()
+	return a.frame(to, uint32(len(body)), body)
+}
+
+func (a *attacker) frame(to *Gossip, length uint32, body []byte) net.Conn {
+	a.t.Helper()
+	c := a.call(to)
 	f := &firewall{roster: a.roster}
 	f.self = a.self
 	ours := f.greet(to.transport.self, a.run)
@@ -115,9 +132,7 @@ func (a *attacker) stream(to *Gossip, length uint32, body []byte) {
 	if _, err := c.Write(frame); err != nil {
 		a.t.Logf("write a frame: %v", err)
 	}
-	if _, err := io.Copy(io.Discard, c); err != nil {
-		a.t.Logf("await the end: %v", err)
-	}
+	return c
 }
 
 func (a *attacker) call(to *Gossip) net.Conn {

@@ -25,6 +25,7 @@ type ether struct {
 	side  map[netip.AddrPort]int // hosts on different sides do not reach each other
 
 	packets, bytes atomic.Uint64 // sent
+	streams        atomic.Uint64 // bytes written to streams
 }
 
 func newEther() *ether {
@@ -105,13 +106,26 @@ func (e *ether) dial(ctx context.Context, from netip.AddrPort, to string) (net.C
 	}
 	near, far := net.Pipe()
 	select {
-	case h.calls <- far:
-		return near, nil
+	case h.calls <- metered{far, e}:
+		return metered{near, e}, nil
 	case <-h.closed:
 		return nil, fmt.Errorf("dial %s: %w", to, errNobodyListens)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("dial %s: %w", to, ctx.Err())
 	}
+}
+
+// metered counts what is written to a stream.
+type metered struct {
+	net.Conn
+
+	ether *ether
+}
+
+func (m metered) Write(b []byte) (int, error) {
+	n, err := m.Conn.Write(b)
+	m.ether.streams.Add(uint64(n))
+	return n, err
 }
 
 // packets is a host's [packetConn].

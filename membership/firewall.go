@@ -17,6 +17,8 @@ const (
 	relayRate, relayBurst     = 20, 40
 	accuseRate, accuseBurst   = 1, 4
 	strangerRate, strangerMax = 500, 500
+	homeRate, homeBurst       = 2000, 2000
+	checkRate, checkBurst     = 50, 100 // and two for each member
 )
 
 // firewall stands between the network and memberlist. What comes in is authenticated, decoded
@@ -27,8 +29,9 @@ type firewall struct {
 
 	tally    *tally
 	pings    *pingTable
-	limits   []limits // by member
-	stranger *rate.Limiter
+	limits   []limits                  // by member
+	stranger *rate.Limiter             // of packets that come from anywhere
+	homes    *rate.Limiter             // of those that come from where their senders live, so far as UDP can tell
 	opinion  func(member uint16) State // what memberlist believed when last asked
 	allowed  func(from, to crypto.NodeID) bool
 	lies     *atomic.Pointer[Lies]
@@ -37,6 +40,7 @@ type firewall struct {
 // limits are the token buckets of one authenticated sender. Nobody can empty another's.
 type limits struct {
 	packets, relays, accusations *rate.Limiter
+	checks                       *rate.Limiter // of the signatures of announcements that it brings
 }
 
 // outgoing is a packet for a member.
@@ -73,6 +77,7 @@ func newLimits(n int) []limits {
 			packets:     rate.NewLimiter(packetRate, packetBurst),
 			relays:      rate.NewLimiter(relayRate, relayBurst),
 			accusations: rate.NewLimiter(accuseRate, accuseBurst),
+			checks:      rate.NewLimiter(checkRate, checkBurst+2*n),
 		}
 	}
 	return all
@@ -125,11 +130,17 @@ func (f *firewall) authenticate(
 	if why := f.judgePacket(h); why != accepted {
 		return nil, why
 	}
-	// A packet from where its sender lives is checked at once; all others share one bucket, so that
-	// whoever has no key can neither keep us busy nor use up a member's own bucket.
-	if home, ok := f.address(h.sender); !v.relayed && (!ok || home != from) &&
-		!f.stranger.AllowN(now, 1) {
-		return nil, refusedRateLimited
+	// Signatures are checked at a bounded rate, whatever comes. Packets that do not come from where
+	// their senders live have a bucket of their own, so that whoever has no key, and cannot forge
+	// where packets come from, does not use up the members'. A helper's bucket bounds relayed ones.
+	if !v.relayed {
+		bucket := f.stranger
+		if home, ok := f.address(h.sender); ok && home == from {
+			bucket = f.homes
+		}
+		if !bucket.AllowN(now, 1) {
+			return nil, refusedRateLimited
+		}
 	}
 	body, why := openPacket(f.cluster, f.members[h.sender].ID, packet)
 	if why != accepted {
@@ -248,7 +259,7 @@ func (f *firewall) suspicion(subject uint16, version uint32, by uint16) []byte {
 }
 
 func (f *firewall) judgeAlive(v *verdict, m aliveMessage) refusal {
-	newest, why := f.learn(m.announcement)
+	newest, why := f.learn(m.announcement, f.limits[v.header.sender].checks)
 	if why != accepted || !newest || m.announcement.subject == f.self {
 		return why
 	}

@@ -31,6 +31,7 @@ func newWall(t testing.TB) *wall {
 	w.firewall = &firewall{
 		roster: newRoster(cfg), tally: &tally{}, pings: newPingTable(4), limits: newLimits(4),
 		stranger: rate.NewLimiter(strangerRate, strangerMax),
+		homes:    rate.NewLimiter(homeRate, homeBurst),
 		opinion:  func(uint16) State { return Alive },
 		allowed:  func(crypto.NodeID, crypto.NodeID) bool { return true },
 		lies:     &atomic.Pointer[Lies]{},
@@ -39,7 +40,7 @@ func newWall(t testing.TB) *wall {
 		a := w.said(uint16(i), 5, 1)
 		if i == 0 {
 			w.announce(a.record, 1, false)
-		} else if newest, why := w.learn(a); !newest || why != accepted {
+		} else if newest, why := w.learn(a, nil); !newest || why != accepted {
 			t.Fatalf("learn of member %d: %v", i, why)
 		}
 	}
@@ -109,7 +110,7 @@ func TestRoster_Learns(t *testing.T) {
 		{"ourselves in the same run", w.said(0, 5, 1), true, accepted},
 		{"ourselves in an incarnation that we never had", w.said(0, 5, 2), false, refusedSelfConflict},
 	} {
-		newest, why := w.learn(k.a)
+		newest, why := w.learn(k.a, nil)
 		if newest != k.newest || why != k.why {
 			t.Errorf("%s: got %v, %v; want %v, %v", k.name, newest, why, k.newest, k.why)
 		}
@@ -351,6 +352,43 @@ func FuzzStream(f *testing.F) {
 		}
 		w.greetingFuzz(t, body)
 		checkOthers(t, w, seats)
+	})
+}
+
+// FuzzRecord gives the fuzzer what a record is decoded from, alone: what is accepted has one encoding,
+// is printable, and can be sent to.
+func FuzzRecord(f *testing.F) {
+	w := newWall(f)
+	for i := range uint16(4) {
+		a, _ := w.newest(i)
+		f.Add(a.appendTo(nil))
+	}
+	six := w.said(1, 7, 3)
+	six.record.SwimAddr = "[2001:db8::1]:7946"
+	six.sign(w.cluster, w.keys[1])
+	f.Add(six.appendTo(nil))
+	f.Add(make([]byte, announcementMax))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := &reader{rest: b}
+		a, why := readAnnouncement(r, w.members)
+		if (why == accepted) != (a != nil) {
+			t.Fatalf("refusal %v with %+v", why, a)
+		}
+		if why != accepted {
+			return
+		}
+		if got := a.appendTo(nil); !bytes.Equal(got, b[:len(b)-len(r.rest)]) || len(got) != a.size() {
+			t.Errorf("decoded %x, encodes to %x", b, got)
+		}
+		if _, err := netip.ParseAddrPort(a.record.SwimAddr); err != nil {
+			t.Error(err)
+		}
+		for _, c := range []byte(a.record.TransportAddr + a.record.ClientAddr) {
+			if c <= ' ' || c > '~' {
+				t.Errorf("%q is shown to people", c)
+			}
+		}
+		a.authentic(w.cluster)
 	})
 }
 

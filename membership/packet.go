@@ -53,7 +53,7 @@ func readHeader(packet []byte, cluster crypto.Digest, members int) (header, refu
 	}
 	r := &reader{rest: packet}
 	if r.uint8() != wireVersion {
-		return header{}, refusedMalformed
+		return header{}, refusedForeignVersion
 	}
 	if string(r.take(clusterMark)) != string(cluster[:clusterMark]) {
 		return header{}, refusedForeignCluster

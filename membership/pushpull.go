@@ -121,10 +121,10 @@ func (f *firewall) believe(peer uint16, opinions []opinion) []listNode {
 	var nodes []listNode
 	for _, o := range opinions {
 		a := o.announcement
-		newest, why := f.learn(a)
+		newest, why := f.learn(a, f.limits[peer].checks)
 		f.tally.add(why)
-		if why == refusedRecordUnsigned {
-			// The peer has invented it, and checking costs more than sending.
+		if why == refusedRecordUnsigned || why == refusedRateLimited {
+			// The peer invents them, or brings too many; checking costs more than sending.
 			break
 		}
 		if why != accepted || !newest {

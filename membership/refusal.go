@@ -8,6 +8,7 @@ type refusal uint8
 
 const (
 	accepted refusal = iota
+	refusedForeignVersion
 	refusedForeignCluster
 	refusedUnknownSender
 	refusedWrongRecipient
@@ -45,6 +46,7 @@ const (
 func (r refusal) String() string {
 	return [...]string{
 		accepted:                  "accepted",
+		refusedForeignVersion:     "foreign_version",
 		refusedForeignCluster:     "foreign_cluster",
 		refusedUnknownSender:      "unknown_sender",
 		refusedWrongRecipient:     "wrong_recipient",

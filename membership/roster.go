@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"golang.org/x/time/rate"
 
 	"byzd/crypto"
 )
@@ -80,8 +81,9 @@ func fiction(member uint16) net.IP {
 
 // learn takes in an announcement that anybody brought. It reports whether the announcement is now
 // the newest of its subject, and refuses what the subject has not signed or what contradicts it.
-func (r *roster) learn(a *announcement) (newest bool, why refusal) {
-	newest, why = r.weigh(a)
+// checks bounds how many signatures are checked for the one who brought it; nil is no bound.
+func (r *roster) learn(a *announcement, checks *rate.Limiter) (newest bool, why refusal) {
+	newest, why = r.weigh(a, checks)
 	switch why { //nolint:exhaustive // Only these are an operator's affair.
 	case refusedSelfConflict:
 		r.notices.tell(noticeSelf, logrus.Fields{
@@ -98,7 +100,7 @@ func (r *roster) learn(a *announcement) (newest bool, why refusal) {
 }
 
 // weigh is learn without telling anybody.
-func (r *roster) weigh(a *announcement) (newest bool, why refusal) {
+func (r *roster) weigh(a *announcement, checks *rate.Limiter) (newest bool, why refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := &r.seats[a.subject]
@@ -111,6 +113,9 @@ func (r *roster) weigh(a *announcement) (newest bool, why refusal) {
 			// Known already, so its signature decides nothing.
 			return !old.newer(a), accepted
 		}
+	}
+	if checks != nil && !checks.Allow() {
+		return false, refusedRateLimited
 	}
 	if !a.authentic(r.cluster) {
 		return false, refusedRecordUnsigned

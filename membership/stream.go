@@ -58,7 +58,7 @@ func (f *firewall) greet(peer uint16, run uint64) []byte {
 func (f *firewall) readGreeting(b []byte) (greeting, refusal) {
 	r := &reader{rest: b}
 	if r.uint8() != wireVersion {
-		return greeting{}, refusedMalformed
+		return greeting{}, refusedForeignVersion
 	}
 	if string(r.take(clusterMark)) != string(f.cluster[:clusterMark]) {
 		return greeting{}, refusedForeignCluster
@@ -233,6 +233,7 @@ func (t *transport) untrack(c net.Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.open, c)
+	t.forget(c)
 }
 
 // DialTimeout implements [memberlist.Transport], for contact addresses: who lives there is not known
@@ -321,7 +322,6 @@ func (t *transport) script(dialler, acceptor []byte) []byte {
 
 // acceptStreams is the goroutine that accepts streams.
 func (t *transport) acceptStreams() {
-	places := make(chan struct{}, streamsMax)
 	for {
 		c, err := t.sockets.streams.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -340,17 +340,62 @@ func (t *transport) acceptStreams() {
 			closeQuietly(c)
 			continue
 		}
-		select {
-		case places <- struct{}{}:
-			if !t.track(c) {
-				closeQuietly(c)
-				return
-			}
-			t.tasks.Go(func() { t.admit(c, func() { <-places }) })
-		default:
-			t.tally.add(refusedStreamsFull)
+		if !t.track(c) {
 			closeQuietly(c)
+			return
 		}
+		if oldest := t.enter(c); oldest != nil {
+			t.tally.add(refusedStreamsFull)
+			closeQuietly(oldest)
+		}
+		t.tasks.Go(func() { t.admit(c) })
+	}
+}
+
+// guests are the streams that others have opened and not yet closed.
+type guests struct {
+	unproved []net.Conn // in the order in which they came
+	proved   []int      // how many, by member
+}
+
+// enter gives a new stream a place, and returns the one that has to go for it. That is the oldest of
+// those who have not proved who they are: a member needs a moment, and whoever wants to keep others
+// out has to stay.
+func (t *transport) enter(c net.Conn) (oldest net.Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.guests.unproved = append(t.guests.unproved, c)
+	if len(t.guests.unproved) > strangerStreams {
+		oldest = t.guests.unproved[0]
+		t.guests.unproved = slices.Delete(t.guests.unproved, 0, 1)
+	}
+	return oldest
+}
+
+// prove moves a stream from those of strangers to those of the member at its other end, if that has
+// room for one.
+func (t *transport) prove(c net.Conn, member uint16) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.forget(c)
+	if t.guests.proved[member] == memberStreams {
+		return false
+	}
+	t.guests.proved[member]++
+	return true
+}
+
+// leave frees the place of a member's stream.
+func (t *transport) leave(member uint16) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.guests.proved[member]--
+}
+
+// forget takes a stream off the list of strangers'. The caller holds mu.
+func (t *transport) forget(c net.Conn) {
+	if at := slices.Index(t.guests.unproved, c); at >= 0 {
+		t.guests.unproved = slices.Delete(t.guests.unproved, at, at+1)
 	}
 }
 
@@ -367,14 +412,10 @@ func (t *transport) pause(d time.Duration) bool {
 }
 
 // admit authenticates a stream that another node has opened, and hands it to memberlist.
-func (t *transport) admit(c net.Conn, free func()) {
-	release := sync.OnceFunc(func() {
-		t.untrack(c)
-		free()
-	})
-	e, err := t.answerStream(c, release)
+func (t *transport) admit(c net.Conn) {
+	e, err := t.answerStream(c)
 	if err != nil {
-		release()
+		t.untrack(c)
 		closeQuietly(c)
 		return
 	}
@@ -386,7 +427,7 @@ func (t *transport) admit(c net.Conn, free func()) {
 }
 
 // answerStream exchanges greetings as the acceptor and reads the dialler's frame.
-func (t *transport) answerStream(c net.Conn, release func()) (*exchange, error) {
+func (t *transport) answerStream(c net.Conn) (*exchange, error) {
 	if err := c.SetDeadline(time.Now().Add(t.timeout)); err != nil {
 		return nil, fmt.Errorf("bound a stream: %w", err)
 	}
@@ -423,10 +464,17 @@ func (t *transport) answerStream(c net.Conn, release func()) (*exchange, error) 
 	}
 	e := &exchange{
 		Conn: c, t: t, peer: g.sender, run: g.run, accepted: true,
-		script: t.script(theirs, ours), release: release,
+		script: t.script(theirs, ours),
 	}
 	if err := e.receive(); err != nil {
 		return nil, err
 	}
+	if !t.prove(c, g.sender) {
+		return nil, t.refuse(refusedStreamsFull)
+	}
+	e.release = sync.OnceFunc(func() {
+		t.untrack(c)
+		t.leave(g.sender)
+	})
 	return e, nil
 }

@@ -220,7 +220,7 @@ func TestTime_TwoProcessesWithOneKey(t *testing.T) {
 func TestRoster_OutrunsNobodyForEver(t *testing.T) {
 	w := newWall(t)
 	for i, counter := range []uint64{6, 9, math.MaxUint64} {
-		if _, why := w.learn(w.said(0, counter, 1)); why != refusedSelfConflict {
+		if _, why := w.learn(w.said(0, counter, 1), nil); why != refusedSelfConflict {
 			t.Fatalf("step %d: %v", i, why)
 		}
 	}

@@ -19,8 +19,10 @@ import (
 const (
 	// receiveBuffer is what we ask of the kernel for a burst of packets, in bytes.
 	receiveBuffer = 1 << 20
-	// streamsMax bounds the streams that others have opened and not yet closed.
-	streamsMax = 64
+	// strangerStreams and memberStreams bound the streams that others have opened and not yet closed:
+	// so many of those who have not proved who they are, and of each member that has.
+	strangerStreams = 32
+	memberStreams   = 4
 	// acceptRate bounds how many signatures of strangers are checked on streams, per second.
 	acceptRate = 200
 )
@@ -43,11 +45,12 @@ type transport struct {
 	timeout    time.Duration // of a whole exchange over a stream
 	accepts    *rate.Limiter
 
-	done  chan struct{}
-	tasks sync.WaitGroup
-	mu    sync.Mutex // guards open and ended
-	open  map[net.Conn]bool
-	ended bool
+	done   chan struct{}
+	tasks  sync.WaitGroup
+	mu     sync.Mutex // guards what follows
+	open   map[net.Conn]bool
+	guests guests
+	ended  bool
 }
 
 var _ memberlist.NodeAwareTransport = (*transport)(nil)
@@ -69,12 +72,14 @@ func newTransport(
 		accepts:    rate.NewLimiter(acceptRate, acceptRate),
 		done:       make(chan struct{}),
 		open:       make(map[net.Conn]bool),
+		guests:     guests{proved: make([]int, len(cfg.Members))},
 	}
 	t.firewall = &firewall{
 		roster: newRoster(cfg), tally: &tally{},
 		pings:    newPingTable(len(cfg.Members)),
 		limits:   newLimits(len(cfg.Members)),
 		stranger: rate.NewLimiter(strangerRate, strangerMax),
+		homes:    rate.NewLimiter(homeRate, homeBurst),
 		opinion:  opinion, allowed: t.pass, lies: lies,
 	}
 	t.announce(record, 1, false)
