@@ -40,7 +40,7 @@ func NewMemory() *Memory {
 }
 
 // Path returns a name that no real file has.
-func (m *Memory) Path(name string) string { return "memory:" + name }
+func (*Memory) Path(name string) string { return "memory:" + name }
 
 // Create implements [Disk].
 func (m *Memory) Create(name string) (File, error) {
@@ -300,7 +300,7 @@ func (r *memoryReader) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-func (r *memoryReader) Close() error { return nil }
+func (*memoryReader) Close() error { return nil }
 
 // resized cuts b to size or lengthens it with zeros, which also hide what a cut left behind.
 func resized(b []byte, size int64) []byte {

@@ -4,21 +4,25 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"sync/atomic"
+	"sync"
 )
 
 // Quota is a [Disk] that takes no more than its owner allows: beyond that, writes that lengthen a
-// file fail with [ErrFull], as on a disk that is full. Files that exist already count.
+// file fail with [ErrFull], as on a disk that is full. Files that exist already count. A write that
+// the disk itself refuses stays charged until the file is cut, written again or removed.
 type Quota struct {
 	Disk
-	limit atomic.Int64
-	used  atomic.Int64
+
+	mu    sync.Mutex
+	limit int64 // none if zero
+	used  int64 // the sum of sizes
+	sizes map[string]int64
 }
 
-// WithQuota bounds the bytes of all files on d. limit may be changed while the disk is used.
+// WithQuota bounds the bytes of all files on d; a limit of zero bounds nothing. It may be changed
+// while the disk is used.
 func WithQuota(d Disk, limit int64) (*Quota, error) {
-	q := &Quota{Disk: d}
-	q.limit.Store(limit)
+	q := &Quota{Disk: d, limit: limit, sizes: map[string]int64{}}
 	names, err := d.List("")
 	if err != nil {
 		return nil, err
@@ -31,57 +35,69 @@ func WithQuota(d Disk, limit int64) (*Quota, error) {
 		if err != nil {
 			return nil, err
 		}
-		q.used.Add(size)
+		q.sizes[name] = size
+		q.used += size
 	}
 	return q, nil
 }
 
 // SetLimit changes the quota.
-func (q *Quota) SetLimit(bytes int64) { q.limit.Store(bytes) }
+func (q *Quota) SetLimit(bytes int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.limit = bytes
+}
 
-// grow takes bytes from the quota, or refuses.
-func (q *Quota) grow(bytes int64) error {
-	if bytes <= 0 {
-		q.used.Add(bytes)
-		return nil
+// reach charges for a file that is to reach at least to end.
+func (q *Quota) reach(name string, end int64) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.resize(name, max(end, q.sizes[name]))
+}
+
+// become charges for a file that is to have a size.
+func (q *Quota) become(name string, size int64) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.resize(name, size)
+}
+
+func (q *Quota) resize(name string, size int64) error {
+	more := size - q.sizes[name]
+	if more > 0 && q.limit > 0 && q.used+more > q.limit {
+		return fmt.Errorf("%w: %d bytes more than the quota of %d allow",
+			ErrFull, q.used+more-q.limit, q.limit)
 	}
-	if used, limit := q.used.Add(bytes), q.limit.Load(); limit > 0 && used > limit {
-		q.used.Add(-bytes)
-		return fmt.Errorf("%w: %d bytes more than the quota of %d allow", ErrFull, used-limit, limit)
-	}
+	q.used += more
+	q.sizes[name] = size
 	return nil
 }
 
 // Create implements [Disk].
 func (q *Quota) Create(name string) (File, error) {
 	f, err := q.Disk.Create(name)
-	return q.wrap(f, 0, err)
+	if err != nil {
+		return nil, err
+	}
+	return &quotaFile{File: f, quota: q, name: name}, nil
 }
 
 // Append implements [Disk].
 func (q *Quota) Append(name string) (File, error) {
-	size, err := q.Disk.Size(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
 	f, err := q.Disk.Append(name)
-	return q.wrap(f, size, err)
-}
-
-func (q *Quota) wrap(f File, size int64, err error) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &quotaFile{File: f, quota: q, size: size, at: size}, nil
+	size, err := q.Size(name)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &quotaFile{File: f, quota: q, name: name, at: size}, nil
 }
 
 // WriteAtomic implements [Disk].
 func (q *Quota) WriteAtomic(name string, data []byte) error {
-	old, err := q.Disk.Size(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := q.grow(int64(len(data)) - old); err != nil {
+	if err := q.become(name, int64(len(data))); err != nil {
 		return err
 	}
 	return q.Disk.WriteAtomic(name, data)
@@ -89,38 +105,44 @@ func (q *Quota) WriteAtomic(name string, data []byte) error {
 
 // Truncate implements [Disk].
 func (q *Quota) Truncate(name string, size int64) error {
-	old, err := q.Disk.Size(name)
-	if err != nil {
+	if err := q.become(name, size); err != nil {
 		return err
 	}
-	if err := q.grow(size - old); err != nil {
-		return err
+	err := q.Disk.Truncate(name, size)
+	if errors.Is(err, fs.ErrNotExist) {
+		q.forget(name)
 	}
-	return q.Disk.Truncate(name, size)
+	return err
 }
 
 // Remove implements [Disk].
 func (q *Quota) Remove(name string) error {
-	size, err := q.Disk.Size(name)
-	if err == nil {
-		err = q.Disk.Remove(name)
+	if err := q.Disk.Remove(name); err != nil {
+		return err
 	}
-	if err == nil {
-		q.used.Add(-size)
-	}
-	return err
+	q.forget(name)
+	return nil
+}
+
+func (q *Quota) forget(name string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.used -= q.sizes[name]
+	delete(q.sizes, name)
 }
 
 // quotaFile charges what a file grows by.
 type quotaFile struct {
 	File
-	quota    *Quota
-	size, at int64
+
+	quota *Quota
+	name  string
+	at    int64
 }
 
 // Write implements [File].
 func (f *quotaFile) Write(b []byte) (int, error) {
-	if err := f.charge(f.at + int64(len(b))); err != nil {
+	if err := f.quota.reach(f.name, f.at+int64(len(b))); err != nil {
 		return 0, err
 	}
 	n, err := f.File.Write(b)
@@ -130,19 +152,8 @@ func (f *quotaFile) Write(b []byte) (int, error) {
 
 // WriteAt implements [File].
 func (f *quotaFile) WriteAt(b []byte, off int64) (int, error) {
-	if err := f.charge(off + int64(len(b))); err != nil {
+	if err := f.quota.reach(f.name, off+int64(len(b))); err != nil {
 		return 0, err
 	}
 	return f.File.WriteAt(b, off)
-}
-
-func (f *quotaFile) charge(end int64) error {
-	if end <= f.size {
-		return nil
-	}
-	if err := f.quota.grow(end - f.size); err != nil {
-		return err
-	}
-	f.size = end
-	return nil
 }

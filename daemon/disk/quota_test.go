@@ -47,3 +47,51 @@ func TestQuota(t *testing.T) {
 		t.Fatalf("a new file beyond the quota: %v", err)
 	}
 }
+
+// What a file is charged for follows its size: a write that the disk refuses, then a cut, then the
+// same write again, neither loses room nor gains any.
+func TestQuotaKeepsItsAccounts(t *testing.T) {
+	m := disk.NewMemory()
+	q, err := disk.WithQuota(m, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := q.Create("f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		m.Full(true)
+		if _, err := f.WriteAt(make([]byte, 60), 0); !errors.Is(err, disk.ErrFull) {
+			t.Fatalf("a write to a full disk: %v", err)
+		}
+		m.Full(false)
+		if err := q.Truncate("f", 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt(make([]byte, 100), 0); err != nil {
+			t.Fatalf("there was room: %v", err)
+		}
+		if _, err := f.WriteAt([]byte{1}, 100); !errors.Is(err, disk.ErrFull) {
+			t.Fatalf("there was room for one byte more: %v", err)
+		}
+		if err := q.Truncate("f", 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := q.WriteAtomic("g", make([]byte, 100)); err != nil {
+			t.Fatalf("cutting made no room: %v", err)
+		}
+		if err := q.Remove("g"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := q.Remove("g"); err == nil {
+		t.Error("a missing file was removed")
+	}
+	if err := q.Truncate("missing", 10); err == nil {
+		t.Error("a missing file was lengthened")
+	}
+	if err := q.WriteAtomic("h", make([]byte, 100)); err != nil {
+		t.Errorf("what is missing takes room: %v", err)
+	}
+}

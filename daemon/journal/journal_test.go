@@ -455,3 +455,32 @@ func TestJournal_ReadNoticesChangedBytes(t *testing.T) {
 		t.Errorf("replaying a file that is gone: %v", err)
 	}
 }
+
+// A quota's end is a full disk like any other.
+func TestJournal_Quota(t *testing.T) {
+	q, err := disk.WithQuota(disk.NewMemory(), 20_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := mustOpen(t, q, small())
+	last := uint64(0)
+	for full := false; !full; {
+		last += 2
+		j.Append(rec(last-1), rec(last))
+		err := j.Flush()
+		if full = errors.Is(err, disk.ErrFull); err != nil && !full {
+			t.Fatal(err)
+		}
+		if last > 1000 {
+			t.Fatal("the quota was never reached")
+		}
+	}
+	q.SetLimit(40_000)
+	mustFlush(t, j)
+	holds(t, q, j, 1, last)
+	if err := j.TruncateBefore(last / 2); err != nil {
+		t.Fatal(err)
+	}
+	q.SetLimit(20_000) // there is room again without more of it
+	write(t, j, last+10)
+}
