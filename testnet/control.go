@@ -1,6 +1,7 @@
 package testnet
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,9 +35,9 @@ type order struct {
 const maxOrderBytes = 1 << 20
 
 // serve opens the control interface on loopback and writes where it is.
-func (s *supervisor) serve() error {
+func (s *supervisor) serve(ctx context.Context) error {
 	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("open the testnet's control interface: %w", err)
 	}
@@ -139,7 +140,7 @@ func call(ctx context.Context, url string, o order, limit time.Duration) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(string(body)))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -153,7 +154,8 @@ func call(ctx context.Context, url string, o order, limit time.Duration) error {
 	}
 	var w wireError
 	if err := json.Unmarshal(text, &w); err != nil || w.Error == "" {
-		return failf("", "the testnet's supervisor answers %d: %s", code, strings.TrimSpace(string(text)))
+		return failf("", "the testnet's supervisor answers %d: %s", code,
+			strings.TrimSpace(string(text)))
 	}
 	return w.err()
 }

@@ -8,9 +8,9 @@ import (
 
 // ParseCuts reads which links of a network of n nodes are to be cut. groups is the form
 // "0,1/2,3": nodes of different groups do not reach each other, and a node that no group names
-// keeps all its links. Each of oneWay is of the form "0>1": what node 0 sends does not reach node 1.
-// Either may be empty, but not both. The result lists for each node, ascending, whom it does not
-// reach.
+// keeps all its links. Each of oneWay is of the form "0>1": what node 0 sends does not reach
+// node 1. Either may be empty, but not both. The result lists for each node, ascending, whom it
+// does not reach.
 func ParseCuts(n int, groups string, oneWay []string) ([][]int, error) {
 	if groups == "" && len(oneWay) == 0 {
 		return nil, usagef(partitionHint, "no partition was named")
@@ -73,7 +73,8 @@ func parseGroups(n int, text string) ([][]int, error) {
 				return nil, err
 			}
 			if slices.Contains(seen, i) {
-				return nil, usagef("a node belongs to one group", "node %d is named twice in %q", i, text)
+				return nil, usagef("a node belongs to one group",
+					"node %d is named twice in %q", i, text)
 			}
 			seen, set = append(seen, i), append(set, i)
 		}
@@ -108,7 +109,8 @@ func ParseNode(n int, text string) (int, error) {
 	text = strings.TrimSpace(text)
 	i, err := strconv.Atoi(text)
 	if err != nil || strconv.Itoa(i) != text {
-		return 0, usagef("nodes are numbered, the first is 0", "%q is not the number of a node", text)
+		return 0, usagef("nodes are numbered, the first is 0",
+			"%q is not the number of a node", text)
 	}
 	if i < 0 || i >= n {
 		return 0, usagef("", "there is no node %d: this testnet has the nodes 0 to %d", i, n-1)

@@ -30,26 +30,20 @@ func detach(ctx context.Context, o *Options) (*Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the testnet's supervisor: %w", err)
 	}
-	heard := make(chan error, 1)
+	heard, ended := make(chan error, 1), make(chan struct{})
 	go func() {
-		err := hear(result)
-		if err != nil {
-			// It ends now; until it has, the home is locked.
-			err = errors.Join(err, ignoreExit(cmd.Wait()))
-		}
-		heard <- errors.Join(err, result.Close())
-		if err == nil {
-			_ = cmd.Wait() // for callers that outlive the testnet: it must not stay a zombie
-		}
+		heard <- errors.Join(hear(result), result.Close())
+		_, _ = cmd.Process.Wait() // also for callers that outlive the testnet: no zombie stays
+		close(ended)
 	}()
 	select {
 	case err = <-heard:
 	case <-ctx.Done():
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-heard
-		return nil, ctx.Err()
+		err = ctx.Err()
 	}
 	if err != nil {
+		<-ended // until then the home is locked
 		return nil, err
 	}
 	return &Network{home: o.Home}, nil
@@ -75,7 +69,7 @@ func startDetached(o *Options) (cmd *exec.Cmd, result *os.File, err error) {
 		return nil, nil, errors.Join(err, out.Close())
 	}
 	args := append(SuperviseCommand(), "--home", o.Home)
-	cmd = exec.Command(o.Binary, args...) //nolint:gosec,noctx // our own binary; it outlives its caller
+	cmd = exec.Command(o.Binary, args...) //nolint:gosec,noctx // our own; it outlives its caller
 	cmd.Dir, cmd.Env = o.Home, environment()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, log, log
 	cmd.ExtraFiles = []*os.File{w}
@@ -108,14 +102,6 @@ func hear(result io.Reader) error {
 	return nil
 }
 
-// ignoreExit drops the error that only says that the process ended badly.
-func ignoreExit(err error) error {
-	if _, ok := errors.AsType[*exec.ExitError](err); ok {
-		return nil
-	}
-	return err
-}
-
 // Supervise is what the process that Up leaves behind does: it reads [Options] from in, brings the
 // testnet up, says so to whoever started it, and returns when the testnet was told to end, or ctx
 // was.
@@ -131,7 +117,7 @@ func Supervise(ctx context.Context, in io.Reader) error {
 	}
 	syscall.CloseOnExec(resultFD) // nodes must not inherit it
 	result := os.NewFile(resultFD, "result")
-	s, err := newSupervisor(&o)
+	s, err := newSupervisor(ctx, &o)
 	if err == nil {
 		if err = s.bringUp(ctx, o.Wait); err != nil {
 			s.stop()

@@ -17,9 +17,9 @@
 // Every running testnet has exactly one supervisor: the process that called Up, or the one that it
 // left behind ([Options].Detach, [Supervise]). It alone starts and stops nodes, holds the lock on
 // the home, and writes testnet.json, each time before it says that something is done. It never
-// starts a node that it was not told to start. Everybody else, the methods of a Network in this very
-// process included, asks it through a small HTTP interface on loopback; so there is one path, and
-// two commands at the same time cannot disagree about who runs.
+// starts a node that it was not told to start. Everybody else, the methods of a Network in this
+// very process included, asks it through a small HTTP interface on loopback; so there is one path,
+// and two commands at the same time cannot disagree about who runs.
 //
 // A supervisor that dies takes its nodes with it where the system can do that (Linux). Where it
 // cannot, [Network.Down] finds the nodes that were left by what testnet.json says, and by when they

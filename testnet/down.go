@@ -24,9 +24,10 @@ func (n *Network) Down(ctx context.Context) error {
 		return err
 	}
 	if runs(st) {
-		if err := n.stopSupervisor(ctx, st.Supervisor); err != nil {
-			return err
-		}
+		err = n.stopSupervisor(ctx, st.Supervisor)
+	}
+	if err != nil {
+		return err
 	}
 	unlock, err := n.waitLock(ctx)
 	if err != nil {

@@ -64,7 +64,9 @@ func lookAt(home string, force bool) (*State, error) {
 		names = append(names, e.Name())
 	}
 	if !slices.Contains(names, stateName) {
-		names = slices.DeleteFunc(names, func(s string) bool { return s == lockName || s == logName })
+		names = slices.DeleteFunc(names, func(name string) bool {
+			return name == lockName || name == logName
+		})
 		if len(names) == 0 {
 			return nil, nil
 		}
@@ -109,8 +111,8 @@ func leftovers(s *State) []int {
 // making of it was interrupted.
 func incomplete(home string, s *State) string {
 	paths := []string{config.Home(home).Genesis()}
-	for _, n := range s.Nodes {
-		h := config.Home(n.Home)
+	for i := range s.Nodes {
+		h := config.Home(s.Nodes[i].Home)
 		paths = append(paths, h.NetworkKey(), h.SigningKey(), h.Genesis())
 	}
 	for _, path := range paths {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"byzd/testnet"
@@ -13,15 +14,16 @@ import (
 func stopped(t *testing.T, n int) string {
 	t.Helper()
 	home := t.TempDir()
-	nodes := ""
+	nodes := make([]string, n)
 	for i := range n {
 		for _, name := range []string{"network.key", "signing.key", "genesis.toml"} {
 			write(t, filepath.Join(home, fmt.Sprintf("node-%d", i), name), "x")
 		}
-		nodes += fmt.Sprintf(`,{"node":%d,"process":"exited"}`, i)
+		nodes[i] = fmt.Sprintf(`{"node":%d,"process":"exited"}`, i)
 	}
 	write(t, filepath.Join(home, "genesis.toml"), "x")
-	write(t, filepath.Join(home, "testnet.json"), `{"scheme":"ed25519","nodes":[`+nodes[1:]+`]}`)
+	write(t, filepath.Join(home, "testnet.json"),
+		`{"scheme":"ed25519","nodes":[`+strings.Join(nodes, ",")+`]}`)
 	return home
 }
 
@@ -55,12 +57,17 @@ func TestPrepare_DirtyHomes(t *testing.T) {
 		{"stopped, same size", testnet.Options{Home: stopped(t, 4), Nodes: 4}, "", ""},
 		{"stopped, forced", testnet.Options{Home: stopped(t, 4), Force: true, Nodes: 7}, "", ""},
 		{"foreign", testnet.Options{Home: foreign}, testnet.Failed, "it holds thesis.tex"},
-		{"foreign, forced", testnet.Options{Home: foreign, Force: true}, testnet.Failed, "thesis.tex"},
-		{"half made", testnet.Options{Home: half}, testnet.Failed, "node-2/signing.key is missing"},
+		{
+			"foreign, forced",
+			testnet.Options{Home: foreign, Force: true},
+			testnet.Failed,
+			"thesis.tex",
+		},
+		{"half made", testnet.Options{Home: half}, testnet.Failed, "signing.key is missing"},
 		{"half made, forced", testnet.Options{Home: half, Force: true}, "", ""},
 		{"damaged", testnet.Options{Home: damaged}, testnet.Failed, "unexpected end"},
 		{"damaged, forced", testnet.Options{Home: damaged, Force: true}, "", ""},
-		{"other size", testnet.Options{Home: stopped(t, 4), Nodes: 7}, testnet.Usage, "has 4 nodes"},
+		{"other size", testnet.Options{Home: stopped(t, 4), Nodes: 7}, testnet.Usage, "4 nodes"},
 		{
 			"other scheme",
 			testnet.Options{Home: stopped(t, 4), Scheme: "bls12381"},
@@ -91,7 +98,8 @@ func TestPrepare_CountsTraitorsOfThePast(t *testing.T) {
 	write(t, filepath.Join(home, "testnet.json"),
 		`{"scheme":"ed25519","nodes":[{"node":0,"traitors":["mute"]},{"node":1}]}`)
 	o := testnet.Options{Home: home}
-	wantError(t, "0 of 2", o.Prepare(), testnet.Usage, "1 traitors (0) are more than 2 nodes can bear")
+	wantError(t, "0 of 2", o.Prepare(), testnet.Usage,
+		"1 traitors (0) are more than 2 nodes can bear")
 	o.BeyondF = true
 	if err := o.Prepare(); err != nil {
 		t.Error(err)

@@ -35,12 +35,14 @@ func (s *supervisor) informHeld(ctx context.Context, i int) error {
 		return nil
 	}
 	if !slices.Equal(cut, live.cut) {
-		if err := put(ctx, n.Operator+"/testnet/conditions", map[string]any{"cut": cut}); err != nil {
+		err := put(ctx, n.Operator+"/testnet/conditions", map[string]any{"cut": cut})
+		if err != nil {
 			return fmt.Errorf("tell node %d whom it does not reach: %w", i, err)
 		}
 	}
 	if !slices.Equal(specs, live.told) {
-		if err := put(ctx, n.Operator+"/testnet/traitors", map[string]any{"specs": specs}); err != nil {
+		err := put(ctx, n.Operator+"/testnet/traitors", map[string]any{"specs": specs})
+		if err != nil {
 			return fmt.Errorf("tell node %d its lies: %w", i, err)
 		}
 	}

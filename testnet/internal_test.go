@@ -29,9 +29,12 @@ func TestWithAccomplices(t *testing.T) {
 
 // The contact that a node is told: the best of those that run.
 func TestSupervisor_Contact(t *testing.T) {
-	node := func(p Process, gossip string) NodeState { return NodeState{Process: p, Gossip: gossip} }
+	node := func(p Process, gossip string) NodeState {
+		return NodeState{Process: p, Gossip: gossip}
+	}
 	s := &supervisor{runtime: make([]liveness, 5), state: &State{Nodes: []NodeState{
-		node(Running, "a"), node(Running, "b"), node(Running, "c"), node(Paused, "d"), node(Exited, "e"),
+		node(Running, "a"), node(Running, "b"), node(Running, "c"), node(Paused, "d"),
+		node(Exited, "e"),
 	}}}
 	for i := range s.runtime {
 		s.runtime[i].listening = true
@@ -94,7 +97,7 @@ func TestSame(t *testing.T) {
 
 // A process that has ended and was not waited for yet has ended.
 func TestSame_Zombie(t *testing.T) {
-	cmd := exec.Command("cat")
+	cmd := exec.CommandContext(t.Context(), "cat")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -38,7 +38,8 @@ func (s *supervisor) startNode(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	s.log.printf("node %d listens, gossip %s, client %s, operator %s", i, a.Gossip, a.Client, a.Operator)
+	s.log.printf("node %d listens, gossip %s, client %s, operator %s",
+		i, a.Gossip, a.Client, a.Operator)
 	return s.inform(ctx, i)
 }
 
@@ -72,7 +73,8 @@ func (s *supervisor) spawn(i int) (*child, error) {
 	go s.reap(i, c)
 	s.log.printf("node %d started, process %d: %s", i, n.PID, strings.Join(cmd.Args, " "))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("write the testnet's state: %w", err), cmd.Process.Kill())
+		err = fmt.Errorf("write the testnet's state: %w", err)
+		return nil, errors.Join(err, cmd.Process.Kill())
 	}
 	return c, nil
 }
@@ -182,8 +184,9 @@ func (s *supervisor) listens(ctx context.Context, i int, c *child) (config.Addre
 			return config.Addresses{}, s.died(i, c)
 		case <-ctx.Done():
 			return config.Addresses{}, &Error{
-				Kind: NotReady, Advice: "its log may say why: " + filepath.Join(n.Home, nodeLogName),
-				Err: fmt.Errorf("node %d does not listen: %w", i, context.Cause(ctx)),
+				Kind:   NotReady,
+				Err:    fmt.Errorf("node %d does not listen: %w", i, context.Cause(ctx)),
+				Advice: "its log may say why: " + filepath.Join(n.Home, nodeLogName),
 			}
 		case <-poll.C:
 		}
@@ -217,9 +220,11 @@ func lastWords(path string, from int64) (words, hint string) {
 		return "", ""
 	}
 	defer func() { _ = f.Close() }()
-	if info, err := f.Stat(); err == nil {
-		from = max(from, info.Size()-lastWordsBytes)
+	info, err := f.Stat()
+	if err != nil {
+		return "", ""
 	}
+	from = max(from, info.Size()-lastWordsBytes)
 	text, err := io.ReadAll(io.NewSectionReader(f, from, lastWordsBytes))
 	if err != nil {
 		return "", ""

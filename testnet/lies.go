@@ -11,8 +11,8 @@ import (
 )
 
 // specs are the lies that node i is told, as it is to be told them: the traitors of one testnet are
-// one coalition, so each learns who the others are, unless its specification says with whom it lies.
-// The caller holds mu.
+// one coalition, so each learns who the others are, unless its specification says with whom it
+// lies. The caller holds mu.
 func (s *supervisor) specs(i int) []string {
 	specs := []string{}
 	for _, text := range s.state.Nodes[i].Lying {
@@ -76,7 +76,7 @@ func (s *supervisor) setTraitorHeld(
 ) error {
 	var refused error
 	var before NodeState
-	err := s.change(func(st *State) {
+	saved := s.change(func(st *State) {
 		n := &st.Nodes[i]
 		before = *n
 		before.Traitors, before.Lying = slices.Clone(n.Traitors), slices.Clone(n.Lying)
@@ -87,11 +87,11 @@ func (s *supervisor) setTraitorHeld(
 			n.setLies(specs)
 		}
 	})
-	if err = errors.Join(refused, err); err != nil {
+	if err := errors.Join(refused, saved); err != nil {
 		return err
 	}
 	s.log.printf("node %d lies: %s", i, strings.Join(append([]string{}, specs...), " "))
-	err = s.informHeld(ctx, i)
+	err := s.informHeld(ctx, i)
 	if _, ok := errors.AsType[*refusal](err); ok {
 		// It certainly does not do it, so it is as honest as before.
 		undone := s.change(func(st *State) {

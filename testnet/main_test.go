@@ -1,6 +1,7 @@
 package testnet_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,7 +27,8 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	byzd = filepath.Join(dir, "byzd")
-	if out, err := exec.Command("go", "build", "-o", byzd, "byzd/cmd/byzd").CombinedOutput(); err != nil {
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", byzd, "byzd/cmd/byzd")
+	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build byzd: %v\n%s", err, out)
 		return 1
 	}

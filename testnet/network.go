@@ -34,7 +34,7 @@ func Up(ctx context.Context, o Options) (*Network, error) {
 	if o.Detach {
 		return detach(ctx, &o)
 	}
-	s, err := newSupervisor(&o)
+	s, err := newSupervisor(ctx, &o)
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +103,8 @@ func (n *Network) Home() string { return n.home }
 // State reads testnet.json.
 func (n *Network) State() (*State, error) { return ReadState(n.home) }
 
-// Done is closed when the testnet has ended, however that came about. It is nil, and blocks forever,
-// if the supervisor is another process.
+// Done is closed when the testnet has ended, however that came about. It is nil, and blocks
+// forever, if the supervisor is another process.
 func (n *Network) Done() <-chan struct{} {
 	if n.own == nil {
 		return nil

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -104,8 +105,8 @@ func eventually(t *testing.T, home, what string, good func(testnet.Status) bool)
 }
 
 func allReady(st testnet.Status) bool {
-	for _, n := range st.Nodes {
-		if !n.Ready {
+	for i := range st.Nodes {
+		if !st.Nodes[i].Ready {
 			return false
 		}
 	}
@@ -120,8 +121,8 @@ func pids(t *testing.T, home string) []int {
 		t.Fatal(err)
 	}
 	list := []int{st.Supervisor.PID}
-	for _, n := range st.Nodes {
-		list = append(list, n.PID)
+	for i := range st.Nodes {
+		list = append(list, st.Nodes[i].PID)
 	}
 	return list
 }
@@ -148,7 +149,8 @@ func runsStill(pid int) bool {
 		return false
 	}
 	// A zombie whose parent does not care has ended too.
-	out, err := exec.Command("ps", "-o", "stat=", "-p", fmt.Sprint(pid)).Output()
+	out, err := exec.CommandContext(context.Background(),
+		"ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
 	return err == nil && !strings.HasPrefix(strings.TrimSpace(string(out)), "Z")
 }
 
@@ -254,7 +256,9 @@ func TestTestnet_BreakAndHeal(t *testing.T) {
 	eventually(t, home, "ready after the pause", allReady)
 
 	must(t, home, "partition", "0,1/2,3")
-	eventually(t, home, "nobody has a quorum", func(st testnet.Status) bool { return !anyReady(st) })
+	eventually(t, home, "nobody has a quorum", func(st testnet.Status) bool {
+		return !anyReady(st)
+	})
 	must(t, home, "heal")
 	eventually(t, home, "ready after the heal", allReady)
 	put(t, home, 3, "d", "4")
@@ -274,8 +278,8 @@ func TestTestnet_BreakAndHeal(t *testing.T) {
 }
 
 func anyReady(st testnet.Status) bool {
-	for _, n := range st.Nodes {
-		if n.Ready {
+	for i := range st.Nodes {
+		if st.Nodes[i].Ready {
 			return true
 		}
 	}
@@ -308,7 +312,9 @@ func TestTestnet_KeepsLiesAndCuts(t *testing.T) {
 	}
 	// A node that starts later is connected and ready; node 2 would be too if it were not cut off.
 	must(t, home, "restart", "1")
-	eventually(t, home, "node 1 is ready", func(st testnet.Status) bool { return st.Nodes[1].Ready })
+	eventually(t, home, "node 1 is ready", func(st testnet.Status) bool {
+		return st.Nodes[1].Ready
+	})
 	if count := connected(t, home, 2); count != 0 {
 		t.Errorf("node 2 is cut off, and connected to %d", count)
 	}
@@ -321,21 +327,24 @@ func TestTestnet_KeepsLiesAndCuts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(st.Nodes[2].Traitors); got != "[slow-primary:delay=1ms,p=0.5 mute:to=3 lie-reply]" {
+	got := fmt.Sprint(st.Nodes[2].Traitors)
+	if got != "[slow-primary:delay=1ms,p=0.5 mute:to=3 lie-reply]" {
 		t.Errorf("node 2 is listed with %s", got)
 	}
 	// Two liars of four, since somebody wants to see it; each is told of the other.
 	must(t, home, "traitor", "1=equivocate-votes", "2=equivocate-votes", "--beyond-f")
 	eventually(t, home, "the accomplices know each other", func(st testnet.Status) bool {
-		return len(st.Nodes[1].Lies) == 1 && st.Nodes[1].Lies[0].Spec == "equivocate-votes:with=2" &&
-			len(st.Nodes[2].Lies) == 1 && st.Nodes[2].Lies[0].Spec == "equivocate-votes:with=1"
+		one, two := st.Nodes[1].Lies, st.Nodes[2].Lies
+		return len(one) == 1 && one[0].Spec == "equivocate-votes:with=2" &&
+			len(two) == 1 && two[0].Spec == "equivocate-votes:with=1"
 	})
 }
 
 // connected counts the members that a node is connected to, as it says itself.
 func connected(t *testing.T, home string, node int) int {
 	t.Helper()
-	r := byzdCommand(t, "status", "--json", "--home", filepath.Join(home, fmt.Sprintf("node-%d", node)))
+	r := byzdCommand(t, "status", "--json",
+		"--home", filepath.Join(home, fmt.Sprintf("node-%d", node)))
 	var said struct {
 		Peers []struct {
 			Connected bool `json:"connected"`
@@ -357,7 +366,7 @@ func connected(t *testing.T, home string, node int) int {
 func TestTestnet_Interrupt(t *testing.T) {
 	home := filepath.Join(t.TempDir(), "net")
 	var out, errs bytes.Buffer
-	cmd := exec.Command(byzd, "testnet", "up", "--home", home, "--json")
+	cmd := exec.CommandContext(t.Context(), byzd, "testnet", "up", "--home", home, "--json")
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -378,7 +387,11 @@ func TestTestnet_Interrupt(t *testing.T) {
 	if len(shown.Nodes) != 4 || shown.Nodes[3].PID != list[4] || list[0] != cmd.Process.Pid {
 		t.Errorf("shown %+v, want the processes %v", shown, list)
 	}
-	// A terminal sends it to the whole group.
+	// A terminal sends it to the whole group: the nodes are not in it, so that they end in the
+	// supervisor's order.
+	if group, err := syscall.Getpgid(list[1]); err != nil || group != list[1] {
+		t.Errorf("node 0 is process %d in group %d (%v)", list[1], group, err)
+	}
 	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -393,8 +406,9 @@ func TestTestnet_Interrupt(t *testing.T) {
 	wantGone(t, "Ctrl-C", list)
 	for i := range 4 {
 		// They were asked to end, and did: nobody had to kill them.
-		if st := status(t, home); st.Nodes[i].Process != testnet.Exited || *st.Nodes[i].ExitCode != 0 {
-			t.Errorf("node %d: %s", i, st.Nodes[i].Describe())
+		n := status(t, home).Nodes[i]
+		if n.Process != testnet.Exited || *n.ExitCode != 0 {
+			t.Errorf("node %d: %s", i, n.Describe())
 		}
 	}
 }
@@ -411,11 +425,11 @@ func TestUp_TwoAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() {
+		t.Cleanup(func() {
 			if err := n.Down(context.Background()); err != nil {
 				t.Error(err)
 			}
-		}()
+		})
 		nets = append(nets, n)
 	}
 	put(t, nets[0].Home(), 0, "k", "first")
@@ -446,7 +460,8 @@ func TestTestnet_SupervisorKilled(t *testing.T) {
 	}
 	wantGone(t, "the supervisor's end", list)
 	st := status(t, home)
-	if st.Supervisor.Running || st.Nodes[0].Process != testnet.Lost || st.Nodes[2].Process != testnet.Lost {
+	if st.Supervisor.Running || st.Nodes[0].Process != testnet.Lost ||
+		st.Nodes[2].Process != testnet.Lost {
 		t.Errorf("after the supervisor was killed: %+v", st)
 	}
 	refused(t, 1, "does not run", home, "kill", "0")
@@ -463,14 +478,7 @@ func TestDown_EndsWhatIsLeft(t *testing.T) {
 	supervisor := pids(t, home)[0]
 	// A process that is not a child of the supervisor stands for a node that outlived it, as on
 	// systems without the death signal.
-	orphan, stranger := exec.Command("sleep", "1000"), exec.Command("sleep", "1000")
-	for _, cmd := range []*exec.Cmd{orphan, stranger} {
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = cmd.Wait() }()
-		defer func() { _ = cmd.Process.Kill() }()
-	}
+	orphan, stranger := sleeper(t), sleeper(t)
 	if err := syscall.Kill(supervisor, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -495,12 +503,34 @@ func TestDown_EndsWhatIsLeft(t *testing.T) {
 	}
 }
 
+// sleeper is a process that does nothing until the test ends.
+func sleeper(t *testing.T) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "sleep", "1000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Wait() }) // its context has ended by then
+	return cmd
+}
+
 // A network that does not come up says which node, why and where its log is, and stops.
 func TestTestnet_UpFails(t *testing.T) {
 	home := filepath.Join(t.TempDir(), "slow")
 	r := testnetCommand(t, home, "up", "--detach", "--wait", "1ms")
 	if r.code != 3 || !strings.Contains(r.errors, "node 0") || !strings.Contains(r.errors, "1ms") ||
 		!strings.Contains(r.errors, filepath.Join(home, "node-0", "byzd.log")) {
+		t.Errorf("code %d:\n%s", r.code, r.errors)
+	}
+	wantGone(t, "up that failed", pids(t, home))
+
+	// Two silent nodes leave the others without the answers that they need when they start.
+	home = filepath.Join(t.TempDir(), "mute")
+	r = testnetCommand(t, home, "up", "--traitor", "0=mute", "--traitor", "1=mute", "--beyond-f",
+		"--wait", "5s")
+	if r.code != 3 || !strings.Contains(r.errors, "not within 5s") ||
+		!strings.Contains(r.errors, "node 2: ") || !strings.Contains(r.errors, "node 3: ") ||
+		strings.Contains(r.errors, "node 1: ") {
 		t.Errorf("code %d:\n%s", r.code, r.errors)
 	}
 	wantGone(t, "up that failed", pids(t, home))
@@ -518,7 +548,7 @@ func TestTestnet_UpFails(t *testing.T) {
 	}
 	home = filepath.Join(t.TempDir(), "occupied")
 	// The port of node 0's client endpoint.
-	base := fmt.Sprint(addr.Port - 2)
+	base := strconv.Itoa(addr.Port - 2)
 	r = testnetCommand(t, home, "up", "--nodes", "1", "--port-base", base)
 	if r.code != 1 || !strings.Contains(r.errors, "node 0 has exited (exit status") ||
 		!strings.Contains(r.errors, "address already in use") {
@@ -563,7 +593,8 @@ func TestTestnet_Force(t *testing.T) {
 	if err != nil || bytes.Equal(now, old) {
 		t.Errorf("the genesis is the old one (%v)", err)
 	}
-	if text, err := os.ReadFile(filepath.Join(home, "thesis.tex")); err != nil || string(text) != "mine" {
+	text, err := os.ReadFile(filepath.Join(home, "thesis.tex"))
+	if err != nil || string(text) != "mine" {
 		t.Errorf("a file of somebody else: %q, %v", text, err)
 	}
 }
@@ -575,10 +606,12 @@ func TestTestnet_Logs(t *testing.T) {
 		strings.Contains(r.out, "1 | ") {
 		t.Errorf("logs of one node:\n%s", r.out)
 	}
-	if r := must(t, home, "logs"); !strings.Contains(r.out, "0 | ") || !strings.Contains(r.out, "1 | ") {
+	if r := must(t, home, "logs"); !strings.Contains(r.out, "0 | ") ||
+		!strings.Contains(r.out, "1 | ") {
 		t.Errorf("logs of all nodes:\n%s", r.out)
 	}
-	cmd := exec.Command(byzd, "testnet", "logs", "--follow", "--json", "--home", home, "0")
+	cmd := exec.CommandContext(t.Context(),
+		byzd, "testnet", "logs", "--follow", "--json", "--home", home, "0")
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -616,7 +649,8 @@ func TestLocalScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	home := filepath.Join(t.TempDir(), "net")
-	cmd := exec.Command(script, "--nodes", "2", "--detach", "--home", home, "--wait", "60s")
+	cmd := exec.CommandContext(t.Context(),
+		script, "--nodes", "2", "--detach", "--home", home, "--wait", "60s")
 	cmd.Dir = t.TempDir() // it may be called from anywhere
 	cmd.Env = append(os.Environ(), "BYZD_BIN="+filepath.Join(t.TempDir(), "bin", "byzd"))
 	out, err := cmd.CombinedOutput()

@@ -15,7 +15,9 @@ func TestParseLie(t *testing.T) {
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
-	for _, text := range []string{"", "mute", "=mute", "0=", "x=mute", "-1=mute", "128=mute", "mute=0"} {
+	for _, text := range []string{
+		"", "mute", "=mute", "0=", "x=mute", "-1=mute", "128=mute", "mute=0",
+	} {
 		_, err := testnet.ParseLie(text)
 		wantError(t, text, err, testnet.Usage, "is not NODE=BEHAVIOUR")
 	}

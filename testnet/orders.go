@@ -20,14 +20,10 @@ func (s *supervisor) each(
 		return usagef("name one or more", "no node was named")
 	}
 	ordered := slices.Compact(slices.Sorted(slices.Values(nodes)))
-	for _, i := range ordered {
-		if i < 0 || i >= len(s.turn) {
-			return usagef("", "there is no node %d: this testnet has the nodes 0 to %d", i, len(s.turn)-1)
-		}
-		if err := s.take(ctx, s.turn[i]); err != nil {
-			return err
-		}
-		defer s.turn[i].give()
+	release, err := s.takeTurns(ctx, ordered)
+	defer release()
+	if err != nil {
+		return err
 	}
 	for _, i := range ordered {
 		n, _ := s.node(i)
@@ -41,6 +37,27 @@ func (s *supervisor) each(
 		errs = append(errs, act(ctx, i, c))
 	}
 	return errors.Join(errs...)
+}
+
+// takeTurns waits for the turns of nodes, in their order. release gives back what it got.
+func (s *supervisor) takeTurns(ctx context.Context, nodes []int) (release func(), err error) {
+	var taken []token
+	release = func() {
+		for _, t := range taken {
+			t.give()
+		}
+	}
+	for _, i := range nodes {
+		if i < 0 || i >= len(s.turn) {
+			return release, usagef("", "there is no node %d: this testnet has the nodes 0 to %d",
+				i, len(s.turn)-1)
+		}
+		if err := s.take(ctx, s.turn[i]); err != nil {
+			return release, err
+		}
+		taken = append(taken, s.turn[i])
+	}
+	return release, nil
 }
 
 func wantAlive(n *NodeState) error {

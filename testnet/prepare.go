@@ -104,7 +104,8 @@ func (o *Options) fitsParams(advice string) error {
 		return err
 	}
 	if wanted != g.Params {
-		return usagef(advice, "the stopped testnet in %s has other parameters of the protocol", o.Home)
+		return usagef(advice,
+			"the stopped testnet in %s has other parameters of the protocol", o.Home)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func command(binary, home string, args, environ []string) (*exec.Cmd, *os.File, 
 	if err != nil {
 		return nil, nil, err
 	}
-	cmd := exec.Command(binary, args...) //nolint:gosec,noctx // our own binary; it outlives its caller
+	cmd := exec.Command(binary, args...) //nolint:gosec,noctx // our own; it outlives its caller
 	cmd.Dir, cmd.Env = home, environ
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = childAttr()

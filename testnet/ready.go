@@ -82,9 +82,9 @@ func (s *supervisor) notReady(ctx context.Context) error {
 	if len(problems) == 0 {
 		problems = append(problems, "all became ready just now")
 	}
+	what := strings.Join(problems, "; ")
 	return &Error{
-		Kind:   NotReady,
-		Err:    fmt.Errorf("the testnet is not ready (%w): %s", cause, strings.Join(problems, "; ")),
-		Advice: "give it more time with --wait, or see its log: " + strings.Join(logs, " "),
+		Kind: NotReady, Err: fmt.Errorf("the testnet is not ready (%w): %s", cause, what),
+		Advice: "give it more time with --wait, or see the log: " + strings.Join(logs, " "),
 	}
 }

@@ -171,21 +171,6 @@ func (s *State) save(d disk.Disk) error {
 	return d.WriteAtomic(stateName, append(data, '\n'))
 }
 
-// clone returns a copy that shares nothing with s.
-func (s *State) clone() *State {
-	c := *s
-	c.Nodes = slices.Clone(s.Nodes)
-	for i := range c.Nodes {
-		n := &c.Nodes[i]
-		n.Traitors, n.Lying = slices.Clone(n.Traitors), slices.Clone(n.Lying)
-		n.Cut = slices.Clone(n.Cut)
-		if n.ExitCode != nil {
-			n.ExitCode = new(*n.ExitCode)
-		}
-	}
-	return &c
-}
-
 // traitors returns the numbers of the nodes that were ever told to lie.
 func (s *State) traitors() []int {
 	var list []int

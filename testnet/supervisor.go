@@ -88,7 +88,7 @@ func (s *supervisor) take(ctx context.Context, t token) error {
 func (t token) give() { <-t }
 
 // newSupervisor takes the home, prepares it, and serves the control interface. No node runs yet.
-func newSupervisor(o *Options) (s *supervisor, err error) {
+func newSupervisor(ctx context.Context, o *Options) (s *supervisor, err error) {
 	d, unlock, err := openHome(o.Home)
 	if err != nil {
 		return nil, err
@@ -114,11 +114,11 @@ func newSupervisor(o *Options) (s *supervisor, err error) {
 		children: make([]*child, n), runtime: make([]liveness, n),
 		quit: make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
 	}
-	if err := s.serve(); err != nil {
+	if err := s.serve(ctx); err != nil {
 		s.launch.close()
 		return nil, errors.Join(err, log.close())
 	}
-	go s.run()
+	go s.run() //nolint:gosec // it outlives whoever started it
 	return s, nil
 }
 
@@ -130,10 +130,7 @@ func (o *Options) prepare(d disk.Disk) (*State, error) {
 		return nil, err
 	}
 	if state == nil {
-		if err := wipe(o.Home); err != nil {
-			return nil, err
-		}
-		if state, err = o.create(d); err != nil {
+		if state, err = o.anew(d); err != nil {
 			return nil, err
 		}
 	}
@@ -145,6 +142,14 @@ func (o *Options) prepare(d disk.Disk) (*State, error) {
 		n.setLies(lies[i])
 	}
 	return state, nil
+}
+
+// anew wipes a home as far as it is a testnet's, and makes a new one there.
+func (o *Options) anew(d disk.Disk) (*State, error) {
+	if err := wipe(o.Home); err != nil {
+		return nil, err
+	}
+	return o.create(d)
 }
 
 // setLies says what the node is to tell from now on, and remembers it for good.

@@ -35,7 +35,8 @@ func testnetCommand() *cli.Command {
 func openTestnet(c *cli.Context) (*testnet.Network, error) {
 	home := c.String(flagHome)
 	if home == "" {
-		return nil, usagef("name its directory with --home DIR; testnet up said it", "which testnet?")
+		return nil, usagef("name its directory, which testnet up has said, with --home DIR",
+			"which testnet?")
 	}
 	net, err := testnet.Open(home)
 	return net, testnetError(err)
@@ -124,7 +125,7 @@ func testnetDownCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if err := net.Down(c.Context); err != nil {
+			if err = net.Down(c.Context); err != nil {
 				return testnetError(err)
 			}
 			if c.Bool(flagJSON) {

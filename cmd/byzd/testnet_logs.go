@@ -40,7 +40,8 @@ func testnetLogsCommand() *cli.Command {
 			}
 			var tails []*tail
 			for _, i := range nodes {
-				tails = append(tails, &tail{node: i, path: filepath.Join(st.Nodes[i].Home, "byzd.log")})
+				path := filepath.Join(st.Nodes[i].Home, "byzd.log")
+				tails = append(tails, &tail{node: i, path: path})
 			}
 			return printLogs(c, tails)
 		},
@@ -69,7 +70,7 @@ func printLogs(c *cli.Context, tails []*tail) error {
 			return nil
 		}
 		select {
-		case <-c.Context.Done():
+		case <-c.Done():
 			return silent(exitInterrupted)
 		case <-tick.C:
 		}

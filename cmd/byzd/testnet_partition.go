@@ -16,7 +16,8 @@ func testnetPartitionCommand() *cli.Command {
 		Description: "Frames, gossip and dials do not pass; clients reach every node as before. " +
 			"It replaces the cuts made before. A node that no group names keeps its links.",
 		Flags: []cli.Flag{&cli.StringSliceFlag{
-			Name: "one-way", Usage: "`FROM>TO`: only what FROM sends does not arrive; may be repeated",
+			Name:  "one-way",
+			Usage: "`FROM>TO`: only what FROM sends does not arrive; may be repeated",
 		}},
 		Action: func(c *cli.Context) error {
 			words, err := arguments(c, 0, 1, "--home DIR [GROUP/GROUP...] [--one-way FROM>TO]...")
@@ -83,7 +84,8 @@ func showCuts(c *cli.Context, net *testnet.Network) error {
 			continue
 		}
 		list := strings.Trim(strings.ReplaceAll(fmt.Sprint(n.Cut), " ", ", "), "[]")
-		if _, err = fmt.Fprintf(c.App.Writer, "node %d does not reach %s\n", n.Node, list); err != nil {
+		_, err = fmt.Fprintf(c.App.Writer, "node %d does not reach %s\n", n.Node, list)
+		if err != nil {
 			return err
 		}
 	}

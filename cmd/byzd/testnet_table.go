@@ -32,7 +32,7 @@ type screen struct {
 
 func newScreen(w io.Writer) *screen {
 	s := &screen{w: w}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // descriptors are small
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		s.file = f
 		s.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	}
@@ -44,7 +44,7 @@ func (s *screen) show(st *testnet.Status, footer string) error {
 	if s.file == nil {
 		return s.showChanges(st)
 	}
-	width, height, err := term.GetSize(int(s.file.Fd())) //nolint:gosec // descriptors are small
+	width, height, err := term.GetSize(int(s.file.Fd()))
 	if err != nil || width < 20 || height < 5 {
 		width, height = 80, 24
 	}
@@ -73,8 +73,8 @@ func (s *screen) showChanges(st *testnet.Status) error {
 	seen := make([]string, len(st.Nodes))
 	for i := range st.Nodes {
 		n := &st.Nodes[i]
-		seen[i] = fmt.Sprintf("node %d: %s, %s, view %s, proofs %d%s", i, n.Describe(), readiness(n),
-			number(n, n.View), n.Evidence, lies(n, " TRAITOR "))
+		seen[i] = fmt.Sprintf("node %d: %s, %s, view %s, proofs %d%s", i, n.Describe(),
+			readiness(n), number(n, n.View), n.Evidence, lies(n, " TRAITOR "))
 	}
 	var lines []string
 	if s.lastSeen == nil {
@@ -110,7 +110,7 @@ func (s *screen) table(st *testnet.Status, width int) []string {
 		if n.PID != 0 {
 			process += " (" + strconv.Itoa(n.PID) + ")"
 		}
-		ready, primary, proofs := "no", "-", number(n, uint64(n.Evidence))
+		ready, primary, proofs := "no", "-", number(n, uint64(max(0, n.Evidence)))
 		if n.Ready {
 			ready = "yes"
 		}

@@ -104,7 +104,8 @@ func TestReadLies(t *testing.T) {
 		}},
 	} {
 		got, err := readLies(4, strings.Fields(c.words))
-		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(nodeLies{})); err != nil || diff != "" {
+		diff := cmp.Diff(c.want, got, cmp.AllowUnexported(nodeLies{}))
+		if err != nil || diff != "" {
 			t.Errorf("%s: %v\n%s", c.words, err, diff)
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -73,7 +74,7 @@ func readLies(n int, words []string) ([]nodeLies, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := testnet.ParseNode(n, fmt.Sprint(lie.Node)); err != nil {
+		if _, err := testnet.ParseNode(n, strconv.Itoa(lie.Node)); err != nil {
 			return nil, err
 		}
 		at := slices.IndexFunc(lies, func(l nodeLies) bool { return l.node == lie.Node })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -39,11 +40,13 @@ func testnetUpCommand() *cli.Command {
 				Usage: "change the primary as planned after `N` batches; 0 is never",
 			},
 			&cli.IntFlag{
-				Name:  "port-base",
-				Usage: "node i listens on `P`+4i (members), +1 (gossip), +2 (clients), +3 (operator)",
+				Name: "port-base",
+				Usage: "node i listens on `P`+4i (members), " +
+					"+1 (gossip), +2 (clients), +3 (operator)",
 			},
 			&cli.StringSliceFlag{
-				Name: "param", Usage: "`NAME=VALUE` of the genesis, as view-timeout=500; may be repeated",
+				Name:  "param",
+				Usage: "`NAME=VALUE` of the genesis, as view-timeout=500; may be repeated",
 			},
 		},
 		Action: testnetUp,
@@ -109,7 +112,8 @@ func upOptions(c *cli.Context) (testnet.Options, error) {
 	for _, text := range c.StringSlice("param") {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok {
-			return o, usagef("write it as in view-timeout=500", "--param %q is not NAME=VALUE", text)
+			return o, usagef("write it as in view-timeout=500",
+				"--param %q is not NAME=VALUE", text)
 		}
 		if _, twice := o.Params[name]; twice {
 			return o, usagef("leave one out", "--param %s is given twice", name)
@@ -117,7 +121,7 @@ func upOptions(c *cli.Context) (testnet.Options, error) {
 		o.Params[name] = value
 	}
 	if c.IsSet("rotate-every") {
-		o.Params["rotate-every"] = fmt.Sprint(c.Uint64("rotate-every"))
+		o.Params["rotate-every"] = strconv.FormatUint(c.Uint64("rotate-every"), 10)
 	}
 	for _, text := range c.StringSlice("traitor") {
 		lie, err := testnet.ParseLie(text)
@@ -126,7 +130,8 @@ func upOptions(c *cli.Context) (testnet.Options, error) {
 		}
 		o.Traitors = append(o.Traitors, lie)
 	}
-	return o, o.Prepare()
+	err := o.Prepare()
+	return o, err
 }
 
 // showUp shows the network that has just come up.
@@ -137,9 +142,10 @@ func showUp(ctx context.Context, c *cli.Context, net *testnet.Network) error {
 			return err
 		}
 		return printJSON(c, struct {
-			Home string `json:"home"`
 			*testnet.State
-		}{net.Home(), st})
+
+			Home string `json:"home"`
+		}{st, net.Home()})
 	}
 	if !c.Bool("detach") {
 		return nil // watch shows it
@@ -167,7 +173,6 @@ func watch(ctx context.Context, c *cli.Context, net *testnet.Network) error {
 		select {
 		case <-ctx.Done():
 			say(c, "stopping")
-			//nolint:contextcheck // ctx has ended, and that is the reason
 			if err := net.Down(context.WithoutCancel(ctx)); err != nil {
 				return testnetError(err)
 			}
