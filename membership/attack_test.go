@@ -252,7 +252,7 @@ func streamAttacks() []attack {
 		slices.SortFunc(opinions, func(x, y opinion) int {
 			return int(x.announcement.subject) - int(y.announcement.subject)
 		})
-		whole(a, at, appendState(nil, opinions))
+		whole(a, at, encodeState(opinions))
 	}
 	said := func(g *Gossip) *announcement {
 		n, _ := g.transport.newest(g.transport.self)
@@ -305,7 +305,7 @@ func streamAttacks() []attack {
 		}},
 		{"streams that take no answer", "streams_full", func(a *attacker, at, _ *Gossip) {
 			for range 2 * memberStreams {
-				defer a.open(at, appendState(nil, nil)).Close()
+				defer a.open(at, encodeState(nil)).Close()
 			}
 			wait(a.t, 20*time.Second, "places run out", func() error {
 				if at.Counters()["streams_full"] == 0 {

@@ -55,12 +55,12 @@ type Config struct {
 	Advertise string
 	// TransportAddr and ClientAddr go into our record; at most 180 printable bytes each.
 	TransportAddr, ClientAddr string
-	// Join holds contact addresses, host:port, of any members; a host may be a name, which is looked
-	// up at each attempt. One that answers once suffices.
+	// Join holds contact addresses, host:port, of any members; a host may be a name, which is
+	// looked up at each attempt. One that answers once suffices.
 	Join []string
 	// Counter must be larger at each start of this node: nanoseconds of the clock, or a number that
-	// is kept. A node whose counter went back is not heard until the others have shown it the larger
-	// one, above which it then goes on; see [Gossip.Counters], self_conflict.
+	// is kept. A node whose counter went back is not heard until the others have shown it the
+	// larger one, above which it then goes on; see [Gossip.Counters], self_conflict.
 	Counter uint64
 	// Timing is how patient the node is. Fields that are zero have their default.
 	Timing Timing
@@ -101,9 +101,9 @@ type Timing struct {
 
 // withDefaults fills in what is zero.
 //
-// The defaults let every node of 16 on one loaded machine see a crash within 10 s: somebody
-// probes the member within a second or two, the others then look for themselves, and the
-// suspicion lasts between 3·1.2·600 ms = 2.2 s, if another member confirms it, and three times that.
+// The defaults let every node of 16 on one loaded machine see a crash within 10 s: somebody probes
+// the member within a second or two, the others then look for themselves, and the suspicion lasts
+// between 3·1.2·600 ms = 2.2 s, if another member confirms it, and three times that.
 func (t Timing) withDefaults() Timing {
 	durations := []struct {
 		field *time.Duration

@@ -27,14 +27,15 @@ const (
 type firewall struct {
 	*roster
 
-	tally    *tally
-	pings    *pingTable
-	limits   []limits                  // by member
-	stranger *rate.Limiter             // of packets that come from anywhere
-	homes    *rate.Limiter             // of those that come from where their senders live, so far as UDP can tell
-	opinion  func(member uint16) State // what memberlist believed when last asked
-	allowed  func(from, to crypto.NodeID) bool
-	lies     *atomic.Pointer[Lies]
+	tally  *tally
+	pings  *pingTable
+	limits []limits // by member
+	// stranger bounds the packets that come from anywhere, homes those that come from where their
+	// senders live, so far as UDP can tell.
+	stranger, homes *rate.Limiter
+	opinion         func(member uint16) State // what memberlist believed when last asked
+	allowed         func(from, to crypto.NodeID) bool
+	lies            *atomic.Pointer[Lies]
 }
 
 // limits are the token buckets of one authenticated sender. Nobody can empty another's.

@@ -79,7 +79,8 @@ func bindBoth(bind string) (*net.UDPConn, *net.TCPListener, error) {
 			panic(fmt.Sprintf("membership: a TCP listener has address %T", tcp.Addr()))
 		}
 		var udp *net.UDPConn
-		udp, err = net.ListenUDP("udp", &net.UDPAddr{IP: addr.IP, Port: bound.Port, Zone: addr.Zone})
+		same := &net.UDPAddr{IP: addr.IP, Port: bound.Port, Zone: addr.Zone}
+		udp, err = net.ListenUDP("udp", same)
 		if err == nil {
 			if err := udp.SetReadBuffer(receiveBuffer); err != nil {
 				return nil, nil, errors.Join(

@@ -15,8 +15,8 @@ const (
 	warnBurst = 20
 )
 
-// Lines at other levels, per second and at once. Under way they tell of probes; a liar can bring some
-// about.
+// Lines at other levels, per second and at once. Under way they tell of probes; a liar can bring
+// some about.
 const (
 	talkRate  = 20
 	talkBurst = 100

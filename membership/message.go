@@ -62,10 +62,10 @@ type relayMessage struct {
 // relayedMessage brings a packet that its sender has given to the speaker for the listener.
 type relayedMessage struct{ packet []byte }
 
-func (m pingMessage) size() int    { return 1 + 4 }
-func (m ackMessage) size() int     { return 1 + 4 }
-func (m nackMessage) size() int    { return 1 + 4 }
-func (m claimMessage) size() int   { return 1 + 2 + 8 + 4 }
+func (pingMessage) size() int      { return 1 + 4 }
+func (ackMessage) size() int       { return 1 + 4 }
+func (nackMessage) size() int      { return 1 + 4 }
+func (claimMessage) size() int     { return 1 + 2 + 8 + 4 }
 func (m aliveMessage) size() int   { return 1 + m.announcement.size() }
 func (m relayMessage) size() int   { return 1 + 2 + 4 + 2 + len(m.packet) }
 func (m relayedMessage) size() int { return 1 + 2 + len(m.packet) }
@@ -99,12 +99,13 @@ func (m aliveMessage) appendTo(b []byte) []byte {
 func (m relayMessage) appendTo(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(append(b, byte(kindRelay)), m.target)
 	b = binary.BigEndian.AppendUint32(b, m.number)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(m.packet)))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(m.packet))) //nolint:gosec // at most packetMax
 	return append(b, m.packet...)
 }
 
 func (m relayedMessage) appendTo(b []byte) []byte {
-	b = binary.BigEndian.AppendUint16(append(b, byte(kindRelayed)), uint16(len(m.packet)))
+	b = append(b, byte(kindRelayed))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(m.packet))) //nolint:gosec // at most packetMax
 	return append(b, m.packet...)
 }
 
@@ -140,10 +141,9 @@ func readMessage(r *reader, members []Member) (message, refusal) {
 		return m, accepted
 	case kindRelayed:
 		return relayedMessage{packet: r.take(int(r.uint16()))}, accepted
-	case kindUser, kindCompressed, kindEncrypted, kindState:
+	default:
 		return nil, misplaced(k)
 	}
-	return nil, refusedMalformed
 }
 
 // misplaced names the refusal of a message kind that memberlist has and this door does not let in.

@@ -30,7 +30,8 @@ func (f *firewall) send(recipient uint16, packet []byte, now time.Time) ([]outgo
 		messages = append(messages, m)
 		if ack, ok := m.(ackMessage); ok {
 			if helper, ok := f.pings.wayBack(recipient, ack.number, now); ok {
-				more = append(more, f.seal(helper, []message{f.wrap(recipient, ack.number, ack)})...)
+				back := f.wrap(recipient, ack.number, ack)
+				more = append(more, f.seal(helper, []message{back})...)
 			}
 		}
 	}
@@ -57,7 +58,7 @@ func (f *firewall) translate(recipient uint16, part []byte) (message, error) {
 		return nil, errListShort
 	}
 	body := part[1:]
-	switch k := kind(part[0]); k { //nolint:exhaustive // memberlist has no reason to write others.
+	switch k := kind(part[0]); k {
 	case kindPing:
 		var p listPing
 		if err := decodeList(body, &p); err != nil {

@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"byzd/crypto"
@@ -55,7 +56,7 @@ func readHeader(packet []byte, cluster crypto.Digest, members int) (header, refu
 	if r.uint8() != wireVersion {
 		return header{}, refusedForeignVersion
 	}
-	if string(r.take(clusterMark)) != string(cluster[:clusterMark]) {
+	if !bytes.Equal(r.take(clusterMark), cluster[:clusterMark]) {
 		return header{}, refusedForeignCluster
 	}
 	h := header{

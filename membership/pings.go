@@ -11,8 +11,8 @@ const pingSlots = 256
 // viaTime is how long an answer goes back the way its ping came.
 const viaTime = 5 * time.Second
 
-// pingTable remembers who was pinged, so that nobody else can answer, and by whose help a ping came,
-// so that the answer can go back that way. It is safe for concurrent use.
+// pingTable remembers who was pinged, so that nobody else can answer, and by whose help a ping
+// came, so that the answer can go back that way. It is safe for concurrent use.
 type pingTable struct {
 	mu    sync.Mutex
 	slots [pingSlots]pingSlot
@@ -54,8 +54,8 @@ func (p *pingTable) helped(number uint32, helper uint16) {
 	}
 }
 
-// answer reports whether an ack of sender answers one of our pings, and whether it is the first that
-// does: a ping that also went by helpers is answered more than once.
+// answer reports whether an ack of sender answers one of our pings, and whether it is the first
+// that does: a ping that also went by helpers is answered more than once.
 func (p *pingTable) answer(number uint32, sender uint16) (ours, first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -10,7 +10,7 @@ func (f *firewall) sendStream(peer uint16, written []byte) ([]byte, error) {
 	if len(written) == 0 {
 		return nil, errListShort
 	}
-	switch k := kind(written[0]); k { //nolint:exhaustive // memberlist has no reason to write others.
+	switch k := kind(written[0]); k {
 	case kindState:
 		nodes, err := decodeListState(written[1:])
 		if err != nil {
@@ -64,7 +64,7 @@ func (f *firewall) translateState(peer uint16, nodes []listNode) ([]byte, error)
 	slices.SortFunc(opinions, func(a, b opinion) int {
 		return int(a.announcement.subject) - int(b.announcement.subject)
 	})
-	return appendState(nil, opinions), nil
+	return encodeState(opinions), nil
 }
 
 // stateOf translates memberlist's number of a state.

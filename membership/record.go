@@ -78,7 +78,7 @@ func (a *announcement) appendBody(b []byte) []byte {
 	for _, s := range [...]string{
 		a.record.SwimAddr, a.record.TransportAddr, a.record.ClientAddr,
 	} {
-		b = append(b, byte(len(s)))
+		b = append(b, byte(len(s))) //nolint:gosec // at most addressMax
 		b = append(b, s...)
 	}
 	return b

@@ -94,6 +94,7 @@ func (g *Gossip) targets() []string {
 	targets = slices.Compact(targets)
 	own := []string{g.addr, g.transport.own().SwimAddr}
 	targets = slices.DeleteFunc(targets, func(t string) bool { return slices.Contains(own, t) })
+	//nolint:gosec // The order is no secret.
 	rand.Shuffle(len(targets), func(i, j int) { targets[i], targets[j] = targets[j], targets[i] })
 	return targets[:min(len(targets), rejoinMax)]
 }

@@ -38,7 +38,7 @@ func (f *firewall) judgeRelay(v *verdict, m relayMessage, now time.Time) refusal
 		return refusedRateLimited
 	}
 	v.send = append(v.send, f.seal(m.target, []message{relayedMessage{packet: m.packet}})...)
-	if !f.isAck(m.packet) {
+	if !isAck(m.packet) {
 		// memberlist takes the nack as a sign that the prober itself is well connected.
 		v.send = append(v.send, f.seal(speaker, []message{nackMessage{number: m.number}})...)
 	}
@@ -47,7 +47,7 @@ func (f *firewall) judgeRelay(v *verdict, m relayMessage, now time.Time) refusal
 
 // isAck reports whether a packet that is passed on holds an answer. The helper need not check its
 // signature: the one for whom it is will.
-func (f *firewall) isAck(packet []byte) bool { return kind(packet[headerSize]) == kindAck }
+func isAck(packet []byte) bool { return kind(packet[headerSize]) == kindAck }
 
 // judgeRelayed opens a packet that a helper has brought.
 func (f *firewall) judgeRelayed(v *verdict, m relayedMessage, now time.Time) refusal {

@@ -76,7 +76,7 @@ const fictionPort = 1
 // machine has, the same for ever: where packets really go is the roster's affair, so an address
 // that a liar gives to memberlist, or that really changes, changes nothing in memberlist.
 func fiction(member uint16) net.IP {
-	return net.IPv4(240, 0, byte(member>>8), byte(member)).To4()
+	return net.IPv4(240, 0, byte(member>>8), byte(member&0xff)).To4()
 }
 
 // learn takes in an announcement that anybody brought. It reports whether the announcement is now

@@ -50,9 +50,10 @@ type opinion struct {
 // stateSizeMax bounds a push/pull between members of a genesis of n.
 func stateSizeMax(n int) int { return 1 + 2 + n*(1+announcementMax) }
 
-// appendState appends the wire form of a push/pull.
-func appendState(b []byte, opinions []opinion) []byte {
-	b = binary.BigEndian.AppendUint16(append(b, byte(kindState)), uint16(len(opinions)))
+// encodeState makes the wire form of a push/pull.
+func encodeState(opinions []opinion) []byte {
+	//nolint:gosec // A cluster has at most math.MaxUint16 members, each of which stands once.
+	b := binary.BigEndian.AppendUint16([]byte{byte(kindState)}, uint16(len(opinions)))
 	for _, o := range opinions {
 		b = o.announcement.appendTo(append(b, byte(o.state)))
 	}

@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -50,7 +51,7 @@ func (f *firewall) greet(peer uint16, run uint64) []byte {
 	b = binary.BigEndian.AppendUint16(b, peer)
 	b = binary.BigEndian.AppendUint64(b, run)
 	nonce := make([]byte, nonceSize)
-	rand.Read(nonce) //nolint:errcheck // crypto/rand.Read never returns an error.
+	rand.Read(nonce) // It never returns an error.
 	return append(b, nonce...)
 }
 
@@ -60,7 +61,7 @@ func (f *firewall) readGreeting(b []byte) (greeting, refusal) {
 	if r.uint8() != wireVersion {
 		return greeting{}, refusedForeignVersion
 	}
-	if string(r.take(clusterMark)) != string(f.cluster[:clusterMark]) {
+	if !bytes.Equal(r.take(clusterMark), f.cluster[:clusterMark]) {
 		return greeting{}, refusedForeignCluster
 	}
 	g := greeting{sender: r.uint16(), peer: r.uint16(), run: r.uint64()}
@@ -86,8 +87,8 @@ func (t *transport) foreign(c net.Conn, theirs []byte) error {
 // frameLimit is the longest body that members of this genesis have reason to send.
 func (f *firewall) frameLimit() int { return min(frameMax, stateSizeMax(len(f.members))) }
 
-// exchange is a stream as memberlist sees it. memberlist writes what it has to say in one piece, and
-// that becomes our frame; it reads what the firewall has made of the peer's frame.
+// exchange is a stream as memberlist sees it. memberlist writes what it has to say in one piece,
+// and that becomes our frame; it reads what the firewall has made of the peer's frame.
 type exchange struct {
 	net.Conn
 
@@ -123,6 +124,7 @@ func (e *exchange) Write(b []byte) (int, error) {
 	if err := e.t.holdBack(e.peer); err != nil {
 		return 0, err
 	}
+	//nolint:gosec // A push/pull stays below frameMax, or the peer refuses it.
 	frame := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
 	frame = append(frame, body...)
 	frame = append(frame, e.t.key.Sign(e.signed(e.accepted, body))...)
@@ -236,8 +238,8 @@ func (t *transport) untrack(c net.Conn) {
 	t.forget(c)
 }
 
-// DialTimeout implements [memberlist.Transport], for contact addresses: who lives there is not known
-// beforehand.
+// DialTimeout implements [memberlist.Transport], for contact addresses: who lives there is not
+// known beforehand.
 func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
 	return t.DialAddressTimeout(memberlist.Address{Addr: addr}, timeout)
 }
@@ -358,9 +360,9 @@ type guests struct {
 	proved   []int      // how many, by member
 }
 
-// enter gives a new stream a place, and returns the one that has to go for it. That is the oldest of
-// those who have not proved who they are: a member needs a moment, and whoever wants to keep others
-// out has to stay.
+// enter gives a new stream a place, and returns the one that has to go for it. That is the oldest
+// of those who have not proved who they are: a member needs a moment, and whoever wants to keep
+// others out has to stay.
 func (t *transport) enter(c net.Conn) (oldest net.Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

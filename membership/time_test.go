@@ -174,7 +174,6 @@ func TestTime_ClockWasSetBack(t *testing.T) {
 			c.t.Errorf("not counted:%s /%s", counted(g), counted(c.nodes[0]))
 		}
 		holds(c.t, time.Minute, c.sees(all, all, Alive))
-		g = nil
 		c.kill(2)
 		for _, want := range []string{"its clock was set back", "started anew"} {
 			if !strings.Contains(said.String(), want) {
@@ -250,7 +249,7 @@ func TestAttack_CannotKeepTheDeadAlive(t *testing.T) {
 			}
 			a.raw(c.nodes[0], captured[0].packet)
 			number++
-			body := appendState(nil, []opinion{{Alive, last}})
+			body := encodeState([]opinion{{Alive, last}})
 			if number%50 == 0 {
 				a.stream(c.nodes[0], uint32(len(body)), body)
 			}

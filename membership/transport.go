@@ -19,8 +19,8 @@ import (
 const (
 	// receiveBuffer is what we ask of the kernel for a burst of packets, in bytes.
 	receiveBuffer = 1 << 20
-	// strangerStreams and memberStreams bound the streams that others have opened and not yet closed:
-	// so many of those who have not proved who they are, and of each member that has.
+	// strangerStreams and memberStreams bound the streams that others have opened and not yet
+	// closed: so many of those who have not proved who they are, and of each member that has.
 	strangerStreams = 32
 	memberStreams   = 4
 	// acceptRate bounds how many signatures of strangers are checked on streams, per second.
@@ -40,10 +40,11 @@ type transport struct {
 
 	conditions Conditions
 	delays     delayLine
-	dials      context.Context //nolint:containedctx // Ends dials with the transport, which starts none.
-	stopDials  context.CancelFunc
-	timeout    time.Duration // of a whole exchange over a stream
-	accepts    *rate.Limiter
+	//nolint:containedctx // It ends dials with the transport; memberlist gives them no context.
+	dials     context.Context
+	stopDials context.CancelFunc
+	timeout   time.Duration // of a whole exchange over a stream
+	accepts   *rate.Limiter
 
 	done   chan struct{}
 	tasks  sync.WaitGroup

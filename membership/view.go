@@ -130,8 +130,8 @@ func (g *Gossip) watch() {
 	}
 }
 
-// restart spreads our new run. memberlist says only what it believes to be news, so it gets some; an
-// error means that it has not been sent within a gossip interval, and push/pull will bring it.
+// restart spreads our new run. memberlist says only what it believes to be news, so it gets some;
+// an error means that it has not been sent within a gossip interval, and push/pull will bring it.
 func (g *Gossip) restart() {
 	err := g.list.UpdateNode(g.cfg.Timing.GossipInterval)
 	g.cfg.Log.WithField("counter", g.transport.run()).WithField("spread", err == nil).

@@ -95,9 +95,9 @@ func TestBackoff_DoublesUpToASecond(t *testing.T) {
 			node.Heard(peer, []string{"10.0.0.1:1"})
 			pass(time.Minute)
 			times := n.times()
-			want := []time.Duration{100, 200, 400, 800, 1000, 1000, 1000}
+			want := []float64{100, 200, 400, 800, 1000, 1000, 1000}
 			for i, w := range want {
-				w = time.Duration(float64(w*time.Millisecond) * jitter)
+				w := time.Duration(w * jitter * float64(time.Millisecond))
 				if got := times[i+1].Sub(times[i]); got != w {
 					t.Errorf("jitter %v: pause %d lasts %s, want %s", jitter, i, got, w)
 				}

@@ -41,8 +41,8 @@ type Refused uint8
 const (
 	// RefusedConns is a connection that came when too many were there or came too fast.
 	RefusedConns Refused = iota
-	// RefusedHandshake is a connection whose other end did not prove an identity, in time or at all,
-	// or not one of a member.
+	// RefusedHandshake is a connection whose other end did not prove an identity, in time or at
+	// all, or not one of a member.
 	RefusedHandshake
 	// RefusedStreams is a stream that came when too many were there.
 	RefusedStreams

@@ -15,8 +15,8 @@ import (
 const (
 	defaultHeartbeat    = time.Second
 	defaultWriteTimeout = 5 * time.Second
-	defaultRedialMin    = 100 * time.Millisecond
-	defaultRedialMax    = time.Second
+	shortestRedial      = 100 * time.Millisecond
+	longestRedial       = time.Second
 
 	// silentIntervals is the number of heartbeats after which a silent peer is cut off. It is
 	// looked for twice per interval, so a peer is noticed within 4.5 intervals.
@@ -113,8 +113,8 @@ func (c Config) complete() (Config, error) {
 	}{
 		{&c.Heartbeat, "heartbeat", defaultHeartbeat},
 		{&c.WriteTimeout, "write timeout", defaultWriteTimeout},
-		{&c.RedialMin, "smallest redial delay", defaultRedialMin},
-		{&c.RedialMax, "largest redial delay", max(defaultRedialMax, c.RedialMin)},
+		{&c.RedialMin, "smallest redial delay", shortestRedial},
+		{&c.RedialMax, "largest redial delay", max(longestRedial, c.RedialMin)},
 	} {
 		if *d.value < 0 {
 			return c, fmt.Errorf("%w: %s of %s is negative", ErrConfig, d.name, *d.value)

@@ -40,7 +40,8 @@ func newFrameReader(r io.Reader, size, limit int) *frameReader {
 }
 
 // pieceMax is the most of a frame that one deadline covers, for writers and for readers. A smaller
-// piece would cost a deadline more often, a larger one would cut off a slow peer that makes progress.
+// piece would cost a deadline more often, a larger one would cut off a slow peer that makes
+// progress.
 const pieceMax = 64 << 10
 
 // fill reads all of b, which is a part of a frame that has begun. What has come already costs no

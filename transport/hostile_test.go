@@ -152,7 +152,7 @@ func (a *attack) session() (l Link, control Stream) {
 	return l, control
 }
 
-func (a *attack) votes() string { return "/byzd/c1000000/votes/1" }
+func (*attack) votes() string { return "/byzd/c1000000/votes/1" }
 
 func (a *attack) until(what string, condition func() bool) {
 	a.t.Helper()

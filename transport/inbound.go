@@ -114,7 +114,7 @@ func (s *session) deliver(class Class, stream Stream) error {
 			return s.readFailed(class, stream, err)
 		}
 		count.framesIn.Add(1)
-		count.bytesIn.Add(uint64(headerSize + len(frame))) //nolint:gosec // a length
+		count.bytesIn.Add(uint64(headerSize + len(frame)))
 		if !m.vouching.observe(id, lamport) {
 			m.refuse(cLamportJump, id, "sent a Lamport time that is too far ahead")
 			continue
@@ -123,8 +123,8 @@ func (s *session) deliver(class Class, stream Stream) error {
 	}
 }
 
-// frames reads a stream of the peer's. Its patience is twice a writer's, so that a writer that is slow
-// gives up first and knows why.
+// frames reads a stream of the peer's. Its patience is twice a writer's, so that a writer that is
+// slow gives up first and knows why.
 func (s *session) frames(stream Stream, size, limit int) *frameReader {
 	f := newFrameReader(&pulseReader{stream, s}, size, limit)
 	f.deadline, f.patience = stream.SetReadDeadline, 2*s.mesh.cfg.WriteTimeout

@@ -145,6 +145,8 @@ func (r *ring) pop() item {
 }
 
 // dueHeap orders delayed items by when they are due (container/heap).
+//
+//nolint:recvcheck // container/heap wants Push and Pop to change the slice.
 type dueHeap []item
 
 func (h dueHeap) Len() int { return len(h) }

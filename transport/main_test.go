@@ -75,7 +75,7 @@ func bePeer(addr string) error {
 		return err
 	}
 	node.Heard(other, []string{addr})
-	if _, err := fmt.Println(node.Addr()); err != nil { //nolint:forbidigo // The parent reads it.
+	if _, err := fmt.Println(node.Addr()); err != nil { // for the parent
 		return err
 	}
 	if _, err := bufio.NewReader(os.Stdin).ReadByte(); !errors.Is(err, io.EOF) {

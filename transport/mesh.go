@@ -44,7 +44,6 @@ func Over(cfg Config, carrier Carrier, jitter func() float64) (Transport, error)
 		return nil, err
 	}
 	self := cfg.Key.ID()
-	//nolint:gosec // cancel is called by Close.
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &mesh{
 		cfg: cfg, carrier: carrier, jitter: jitter, cancel: cancel,
@@ -91,8 +90,8 @@ func Over(cfg Config, carrier Carrier, jitter func() float64) (Transport, error)
 	return m, nil
 }
 
-// clock returns the nanoseconds since the mesh began, and never 0. It does not jump when somebody sets
-// the machine's clock: forward that would cut off every peer, and backward hide a frozen one.
+// clock returns the nanoseconds since the mesh began, and never 0. It does not jump when somebody
+// sets the machine's clock: forward that would cut off every peer, and backward hide a frozen one.
 func (m *mesh) clock() int64 { return max(int64(time.Since(m.began)), 1) }
 
 // Admit implements [Door].
@@ -244,7 +243,7 @@ func (m *mesh) post(s *session, place Class, frame []byte, lamport uint64) {
 			m.counters.add(cNotConnected)
 		}
 		if dropped > 0 && place != controlLane {
-			m.counters.classes[place].queueFull.Add(uint64(dropped)) //nolint:gosec // > 0
+			m.counters.classes[place].queueFull.Add(uint64(dropped))
 		}
 	}
 }

@@ -6,8 +6,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// watched is a resource manager that tells of what others wanted and did not get. libp2p itself drops
-// such connections without a word, and a flood of them must not be invisible.
+// watched is a resource manager that tells of what others wanted and did not get. libp2p itself
+// drops such connections without a word, and a flood of them must not be invisible.
 type watched struct {
 	network.ResourceManager
 

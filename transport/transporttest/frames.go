@@ -145,6 +145,7 @@ func testQueueFull(t *testing.T, w World) {
 	}
 	open()
 	for _, class := range allClasses() {
+		//nolint:gosec // at most what was sent
 		dropped := int(sender.Counters()["queue_full_"+class.String()])
 		if dropped < count/2-room {
 			t.Errorf("%s: %d frames were dropped, want at least %d", class, dropped, count/2-room)

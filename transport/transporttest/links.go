@@ -261,7 +261,8 @@ func testDialStorm(t *testing.T, w World) {
 		}
 		return up, down
 	}
-	want := uint64(len(nodes) * (len(nodes) - 1)) // one at each end of each pair
+	// One at each end of each pair.
+	want := uint64(len(nodes) * (len(nodes) - 1)) //nolint:gosec // 42
 	before, since := uint64(0), time.Now()
 	until(t, "one connection of each pair remains", func() bool {
 		up, down := sessions()
@@ -309,7 +310,9 @@ func testConfiguration(t *testing.T, w World) {
 		"negative":        func(cfg *transport.Config) { cfg.Heartbeat = -1 },
 		"redial reversed": func(cfg *transport.Config) { cfg.RedialMin = time.Hour },
 		"small queue":     func(c *transport.Config) { c.Limits.QueueBytes[transport.Sync] = 8 },
-		"large frame":     func(c *transport.Config) { c.Limits.MaxFrame[transport.Sync] = 1 << 30 },
+		"large frame": func(cfg *transport.Config) {
+			cfg.Limits.MaxFrame[transport.Sync] = 1 << 30
+		},
 	} {
 		cfg := config(members[0], members)
 		cfg.Handler = newRecorder()
