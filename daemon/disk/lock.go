@@ -29,7 +29,7 @@ const pidBytesMax = 32
 // [ErrLocked] and names the holder.
 func Lock(dir string) (unlock func() error, err error) {
 	path := filepath.Join(dir, lockName)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Clean(path), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", named(err))
 	}

@@ -62,7 +62,7 @@ func TestCrash_TornAtEveryByte(t *testing.T) {
 	snapshot := beforeSync(t, 3, 4)
 	lengths := map[uint64]bool{}
 	torn := 0
-	for n := int64(0); n <= 700; n++ {
+	for n := range int64(701) {
 		d := snapshot.Clone()
 		d.CrashTorn(n)
 		r := survives(t, fmt.Sprintf("%d bytes kept", n), d, 3, 4)

@@ -65,7 +65,7 @@
 // write and fdatasync, medians in µs, for 330 B / 5 KiB / 84 KiB:
 //
 //	appending           118 / 188 / 197
-//	after fallocate      68 / 142 / 187 (the first write into an unwritten extent is a commit, too)
+//	after fallocate      68 / 142 / 187 (the first write into an unwritten extent commits, too)
 //	into written zeros   84 / 104 / 103
 //
 // # Ownership

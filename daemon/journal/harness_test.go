@@ -49,9 +49,9 @@ func mustClose(tb testing.TB, j *journal.Journal) {
 
 // rec is the record that every test appends as its n-th: type, version and length vary.
 func rec(n uint64) journal.Record {
-	size := int(n*37) % 150 //nolint:gosec // small
+	size := int(n*37) % 150
 	body := append(fmt.Appendf(nil, "record %d ", n), bytes.Repeat([]byte{byte(n)}, size)...)
-	kind, version := uint8(1+n%255), uint8(n%7) //nolint:gosec // both are below 256
+	kind, version := uint8(1+n%255), uint8(n%7)
 	return journal.Record{Type: kind, Version: version, Body: body}
 }
 

@@ -90,7 +90,7 @@ func TestCodec_Results(t *testing.T) {
 // Limits hold in Encode, in Decode, and in Apply, which answers with a code.
 func TestCodec_Limits(t *testing.T) {
 	key, value := make([]byte, kv.KeyBytesMax), make([]byte, kv.ValueBytesMax)
-	longKey, longValue := append(key, 1), append(value, 1)
+	longKey, longValue := make([]byte, kv.KeyBytesMax+1), make([]byte, kv.ValueBytesMax+1)
 	many := func(n int) []kv.Op {
 		ops := make([]kv.Op, n)
 		for i := range ops {
@@ -103,47 +103,99 @@ func TestCodec_Limits(t *testing.T) {
 		want error
 		code kv.Code
 	}{
-		"the longest key":         {kv.Put{Key: key, Value: value}, nil, kv.CodeOK},
-		"a longer key":            {kv.Put{Key: longKey}, kv.ErrTooLarge, kv.CodeTooLarge},
-		"a longer value":          {kv.Put{Key: key, Value: longValue}, kv.ErrTooLarge,
-			kv.CodeTooLarge},
-		"a longer end":            {kv.Range{Key: key, End: longKey}, kv.ErrTooLarge,
-			kv.CodeTooLarge},
-		"a longer end to delete":  {kv.DeleteRange{Key: key, End: longKey}, kv.ErrTooLarge,
-			kv.CodeTooLarge},
-		"two largest values":      {kv.CompareAndSwap{Key: key, Expect: value, New: value}, nil,
-			kv.CodeOK},
-		"a longer new value":      {kv.CompareAndSwap{Key: key, New: longValue}, kv.ErrTooLarge,
-			kv.CodeTooLarge},
-		"a longer account":        {kv.Transfer{From: longKey, To: key}, kv.ErrTooLarge,
-			kv.CodeTooLarge},
-		"128 operations":          {kv.Txn{Success: many(128), Failure: many(128)}, nil, kv.CodeOK},
-		"129 operations":          {kv.Txn{Success: many(129)}, kv.ErrTooManyOps,
-			kv.CodeTooManyOps},
-		"129 in the other list":   {kv.Txn{Failure: many(129)}, kv.ErrTooManyOps,
-			kv.CodeTooManyOps},
-		"129 compares":            {kv.Txn{Compares: make([]kv.Compare, 129)}, kv.ErrTooManyOps,
-			kv.CodeTooManyOps},
-		"a transaction in one":    {kv.Txn{Success: []kv.Op{kv.Txn{}}}, kv.ErrNested,
-			kv.CodeNested},
-		"a transfer in one":       {kv.Txn{Failure: []kv.Op{kv.Transfer{}}}, kv.ErrNested,
-			kv.CodeNested},
-		"a swap in one":           {kv.Txn{Success: []kv.Op{kv.CompareAndSwap{}}}, kv.ErrNested,
-			kv.CodeNested},
-		"nothing":                 {nil, kv.ErrMalformed, kv.CodeMalformed},
-		"nothing in one":          {kv.Txn{Success: []kv.Op{nil}}, kv.ErrMalformed,
-			kv.CodeMalformed},
-		"a value of no key":       {kv.CompareAndSwap{Key: key, Absent: true, Expect: key},
-			kv.ErrMalformed, 0},
-		"a negative revision":     {kv.Range{Key: key, Revision: -1}, kv.ErrMalformed, 0},
-		"an unknown target":       {kv.Txn{Compares: []kv.Compare{{Target: 4}}}, kv.ErrMalformed,
-			0},
-		"an unknown operator":     {kv.Txn{Compares: []kv.Compare{{Operator: 4}}}, kv.ErrMalformed,
-			0},
-		"the wrong operand":       {kv.Txn{Compares: []kv.Compare{{Value: key}}}, kv.ErrMalformed,
-			0},
-		"the other wrong operand": {kv.Txn{Compares: []kv.Compare{{Target: kv.TargetValue,
-			Number: 1}}}, kv.ErrMalformed, 0},
+		"the longest key": {kv.Put{Key: key, Value: value}, nil, kv.CodeOK},
+		"a longer key":    {kv.Put{Key: longKey}, kv.ErrTooLarge, kv.CodeTooLarge},
+		"a longer value": {
+			kv.Put{Key: key, Value: longValue},
+			kv.ErrTooLarge,
+			kv.CodeTooLarge,
+		},
+		"a longer end": {
+			kv.Range{Key: key, End: longKey},
+			kv.ErrTooLarge,
+			kv.CodeTooLarge,
+		},
+		"a longer end to delete": {
+			kv.DeleteRange{Key: key, End: longKey},
+			kv.ErrTooLarge,
+			kv.CodeTooLarge,
+		},
+		"two largest values": {
+			kv.CompareAndSwap{Key: key, Expect: value, New: value},
+			nil,
+			kv.CodeOK,
+		},
+		"a longer new value": {
+			kv.CompareAndSwap{Key: key, New: longValue},
+			kv.ErrTooLarge,
+			kv.CodeTooLarge,
+		},
+		"a longer account": {
+			kv.Transfer{From: longKey, To: key},
+			kv.ErrTooLarge,
+			kv.CodeTooLarge,
+		},
+		"128 operations": {kv.Txn{Success: many(128), Failure: many(128)}, nil, kv.CodeOK},
+		"129 operations": {
+			kv.Txn{Success: many(129)},
+			kv.ErrTooManyOps,
+			kv.CodeTooManyOps,
+		},
+		"129 in the other list": {
+			kv.Txn{Failure: many(129)},
+			kv.ErrTooManyOps,
+			kv.CodeTooManyOps,
+		},
+		"129 compares": {
+			kv.Txn{Compares: make([]kv.Compare, 129)},
+			kv.ErrTooManyOps,
+			kv.CodeTooManyOps,
+		},
+		"a transaction in one": {
+			kv.Txn{Success: []kv.Op{kv.Txn{}}},
+			kv.ErrNested,
+			kv.CodeNested,
+		},
+		"a transfer in one": {
+			kv.Txn{Failure: []kv.Op{kv.Transfer{}}},
+			kv.ErrNested,
+			kv.CodeNested,
+		},
+		"a swap in one": {
+			kv.Txn{Success: []kv.Op{kv.CompareAndSwap{}}},
+			kv.ErrNested,
+			kv.CodeNested,
+		},
+		"nothing": {nil, kv.ErrMalformed, kv.CodeMalformed},
+		"nothing in one": {
+			kv.Txn{Success: []kv.Op{nil}},
+			kv.ErrMalformed,
+			kv.CodeMalformed,
+		},
+		"a value of no key": {
+			kv.CompareAndSwap{Key: key, Absent: true, Expect: key},
+			kv.ErrMalformed, 0,
+		},
+		"a negative revision": {kv.Range{Key: key, Revision: -1}, kv.ErrMalformed, 0},
+		"an unknown target": {
+			kv.Txn{Compares: []kv.Compare{{Target: 4}}},
+			kv.ErrMalformed,
+			0,
+		},
+		"an unknown operator": {
+			kv.Txn{Compares: []kv.Compare{{Operator: 4}}},
+			kv.ErrMalformed,
+			0,
+		},
+		"the wrong operand": {
+			kv.Txn{Compares: []kv.Compare{{Value: key}}},
+			kv.ErrMalformed,
+			0,
+		},
+		"the other wrong operand": {kv.Txn{Compares: []kv.Compare{{
+			Target: kv.TargetValue,
+			Number: 1,
+		}}}, kv.ErrMalformed, 0},
 	} {
 		data, err := kv.Encode(c.op)
 		if !errors.Is(err, c.want) || err != nil && c.want == nil {
@@ -166,24 +218,26 @@ func TestApply_Poison(t *testing.T) {
 		op   []byte
 		want kv.Code
 	}{
-		"nothing":           {nil, kv.CodeMalformed},
-		"format 0":          {[]byte{0}, kv.CodeMalformed},
-		"format 2":          {join([]byte{2, 1}, key, key, []byte{0}), kv.CodeMalformed},
-		"no kind":           {[]byte{1}, kv.CodeMalformed},
-		"kind 0":            {[]byte{1, 0}, kv.CodeMalformed},
-		"kind 7":            {[]byte{1, 7}, kv.CodeMalformed},
-		"a boolean of 2":    {join([]byte{1, 1}, key, key, []byte{2}), kv.CodeMalformed},
-		"an endless key":    {join([]byte{1, 1}, u32(1<<32-1)), kv.CodeTooLarge},
-		"a long key":        {join([]byte{1, 1}, u32(kv.KeyBytesMax+1)), kv.CodeTooLarge},
-		"a key cut off":     {join([]byte{1, 1}, u32(5), []byte("abc")), kv.CodeMalformed},
-		"endless compares":  {join([]byte{1, 6}, u32(1<<32-1)), kv.CodeMalformed},
-		"a nested txn":      {join([]byte{1, 6}, u32(0), u32(1), []byte{6}, u32(0), u32(0)),
-			kv.CodeNested},
-		"too large":         {make([]byte, kv.OpBytesMax+1), kv.CodeTooLarge},
-		"trailing zeros":    {join([]byte{1, 1}, key, key, []byte{0, 0}), kv.CodeMalformed},
-		"129 compares":      {join([]byte{1, 6}, u32(129), make([]byte, 1300)), kv.CodeTooManyOps},
-		"an empty key":      {join([]byte{1, 1}, u32(0), u32(0), []byte{0}), kv.CodeEmptyKey},
-		"a huge revision":   {join([]byte{1, 2}, key, u32(0), make([]byte, 8),
+		"nothing":          {nil, kv.CodeMalformed},
+		"format 0":         {[]byte{0}, kv.CodeMalformed},
+		"format 2":         {join([]byte{2, 1}, key, key, []byte{0}), kv.CodeMalformed},
+		"no kind":          {[]byte{1}, kv.CodeMalformed},
+		"kind 0":           {[]byte{1, 0}, kv.CodeMalformed},
+		"kind 7":           {[]byte{1, 7}, kv.CodeMalformed},
+		"a boolean of 2":   {join([]byte{1, 1}, key, key, []byte{2}), kv.CodeMalformed},
+		"an endless key":   {join([]byte{1, 1}, u32(1<<32-1)), kv.CodeTooLarge},
+		"a long key":       {join([]byte{1, 1}, u32(kv.KeyBytesMax+1)), kv.CodeTooLarge},
+		"a key cut off":    {join([]byte{1, 1}, u32(5), []byte("abc")), kv.CodeMalformed},
+		"endless compares": {join([]byte{1, 6}, u32(1<<32-1)), kv.CodeMalformed},
+		"a nested txn": {
+			join([]byte{1, 6}, u32(0), u32(1), []byte{6}, u32(0), u32(0)),
+			kv.CodeNested,
+		},
+		"too large":      {make([]byte, kv.OpBytesMax+1), kv.CodeTooLarge},
+		"trailing zeros": {join([]byte{1, 1}, key, key, []byte{0, 0}), kv.CodeMalformed},
+		"129 compares":   {join([]byte{1, 6}, u32(129), make([]byte, 1300)), kv.CodeTooManyOps},
+		"an empty key":   {join([]byte{1, 1}, u32(0), u32(0), []byte{0}), kv.CodeEmptyKey},
+		"a huge revision": {join([]byte{1, 2}, key, u32(0), make([]byte, 8),
 			bytes.Repeat([]byte{255}, 8), []byte{0, 0}), kv.CodeMalformed},
 		"expects of absent": {join([]byte{1, 4}, key, []byte{1}, key, key), kv.CodeMalformed},
 	} {

@@ -124,7 +124,7 @@ func (m *model) transfer(op kv.Transfer, next int64) (kv.Result, bool, kv.Code) 
 		}
 		have[i] = n
 	}
-	amount := int(op.Amount) //nolint:gosec // small in this test
+	amount := int(op.Amount)
 	if have[0] < amount {
 		return kv.Result{}, false, kv.CodeInsufficient
 	}
@@ -147,16 +147,16 @@ func (m *model) txn(op kv.Txn, next int64) (kv.Result, bool, kv.Code) {
 	if r.Succeeded {
 		branch = op.Success
 	}
-	any := false
+	written := false
 	for _, one := range branch {
 		if bad, is := one.(kv.Range); is && bad.Revision > 0 {
 			return r, false, kv.CodeFutureRevision
 		}
 		response, changed, _ := m.run(one, next)
-		any = any || changed
+		written = written || changed
 		r.Responses = append(r.Responses, response)
 	}
-	return r, any, kv.CodeOK
+	return r, written, kv.CodeOK
 }
 
 // random makes operations over few keys, so that they meet.
@@ -188,7 +188,7 @@ func (g random) simple() kv.Op {
 		return kv.DeleteRange{Key: g.key(), End: g.end(), PrevKV: g.IntN(2) == 0}
 	case 1:
 		return kv.Range{
-			Key: g.key(), End: g.end(), Limit: uint64(g.IntN(4)), //nolint:gosec // small
+			Key: g.key(), End: g.end(), Limit: uint64(g.IntN(4)),
 			KeysOnly: g.IntN(4) == 0, CountOnly: g.IntN(4) == 0,
 		}
 	default:
@@ -225,15 +225,16 @@ func (g random) op() kv.Op {
 	case 1:
 		return kv.CompareAndSwap{Key: g.key(), New: g.value(), Absent: true}
 	case 2:
-		return kv.Transfer{From: g.key(), To: g.key(),
-			Amount: uint64(g.IntN(20))} //nolint:gosec // small
+		return kv.Transfer{
+			From: g.key(), To: g.key(),
+			Amount: uint64(g.IntN(20)),
+		}
 	case 3:
 		t := kv.Txn{Success: g.branch(), Failure: g.branch()}
 		for range g.IntN(3) {
 			t.Compares = append(t.Compares, kv.Compare{
-				Key: g.key(), Target: kv.Target(g.IntN(3)), //nolint:gosec // below 3
+				Key: g.key(), Target: kv.Target(g.IntN(3)),
 				Operator: kv.Operator(g.IntN(4)), Number: int64(g.IntN(6)),
-					//nolint:gosec // below 4
 			})
 		}
 		return t

@@ -61,9 +61,9 @@ func (s *Store) restoreEntry(r *reader) {
 	if r.err != nil {
 		return
 	}
-	last, any := s.ordered.Max()
+	last, follows := s.ordered.Max()
 	switch {
-	case e.key == "" || any && last.key >= e.key:
+	case e.key == "" || follows && last.key >= e.key:
 		r.fail(fmt.Errorf("%w: key %.40q is out of order", ErrSnapshot, e.key))
 		return
 	case e.create <= firstRevision || e.create > e.mod || e.mod > s.revision:

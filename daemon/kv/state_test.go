@@ -45,17 +45,23 @@ func TestRoot_KnowsNoHistory(t *testing.T) {
 // Every part of the state counts.
 func TestRoot_CoversEverything(t *testing.T) {
 	stores := map[string]func(s *kv.Store){
-		"nothing":       func(*kv.Store) {},
-		"a value":       func(s *kv.Store) { apply(t, s, put("a", "5")) },
-		"the version":   func(s *kv.Store) { apply(t, s, put("a", "4")) },
-		"a key more":    func(s *kv.Store) { apply(t, s, put("d", "4")) },
-		"another key":   func(s *kv.Store) { apply(t, s, put("e", "4")) },
-		"a key less":    func(s *kv.Store) { apply(t, s, del("a", "")) },
-		"the creation":  func(s *kv.Store) { apply(t, s, del("a", "")); apply(t, s, put("a",
-			"4")) },
-		"only revision": func(s *kv.Store) { apply(t, s, put("d", "4")); apply(t, s, del("d",
-			"")) },
-		"a longer key":  func(s *kv.Store) { apply(t, s, put("a4", "")) },
+		"nothing":     func(*kv.Store) {},
+		"a value":     func(s *kv.Store) { apply(t, s, put("a", "5")) },
+		"the version": func(s *kv.Store) { apply(t, s, put("a", "4")) },
+		"a key more":  func(s *kv.Store) { apply(t, s, put("d", "4")) },
+		"another key": func(s *kv.Store) { apply(t, s, put("e", "4")) },
+		"a key less":  func(s *kv.Store) { apply(t, s, del("a", "")) },
+		"the creation": func(s *kv.Store) {
+			apply(t, s, del("a", ""))
+			apply(t, s, put("a",
+				"4"))
+		},
+		"only revision": func(s *kv.Store) {
+			apply(t, s, put("d", "4"))
+			apply(t, s, del("d",
+				""))
+		},
+		"a longer key": func(s *kv.Store) { apply(t, s, put("a4", "")) },
 	}
 	seen := map[crypto.Digest]string{}
 	for name, change := range stores {
@@ -80,7 +86,7 @@ func TestClone_IsIndependent(t *testing.T) {
 	var group sync.WaitGroup
 	for n, c := range clones {
 		group.Go(func() {
-			g := rand.New(rand.NewPCG(uint64(n), 1)) //nolint:gosec // small
+			g := rand.New(rand.NewPCG(uint64(n), 1))
 			for i := range 2000 {
 				key := fmt.Sprintf("key-%d", g.IntN(3000))
 				if i%3 == 0 {
@@ -142,7 +148,7 @@ func TestRestore_Refuses(t *testing.T) {
 		}
 		for _, e := range entries {
 			for _, part := range []string{e.key, e.value} {
-				b = binary.BigEndian.AppendUint32(b, uint32(len(part))) //nolint:gosec // small
+				b = binary.BigEndian.AppendUint32(b, uint32(len(part)))
 				b = append(b, part...)
 			}
 			for _, v := range []uint64{e.create, e.mod, e.version} {

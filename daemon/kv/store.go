@@ -80,7 +80,8 @@ func (s *Store) Clone() *Store {
 
 // Root returns the digest of the whole state: revision, quota, and all entries.
 func (s *Store) Root() crypto.Digest {
-	b := append(s.scratch[:0], "byzd/kv/root/1"...)
+	b := s.scratch[:0]
+	b = append(b, "byzd/kv/root/1"...)
 	b = appendInt(appendInt(b, s.revision), s.quota)
 	b = appendInt(b, int64(s.ordered.Len()))
 	b = s.hashed.appendGroups(b)
@@ -164,7 +165,8 @@ func (s *Store) rollback() {
 
 // leafOf hashes everything that an entry is.
 func (s *Store) leafOf(e *entry) crypto.Digest {
-	b := append(s.scratch[:0], tagLeaf)
+	b := s.scratch[:0]
+	b = append(b, tagLeaf)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(e.key))) //nolint:gosec // <= KeyBytesMax
 	b = append(b, e.key...)
 	b = appendBytes(b, e.value)

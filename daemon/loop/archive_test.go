@@ -57,7 +57,7 @@ func (s *shelf) decide(n, size int) {
 		message.Sealer{Config: s.cfg, Self: 1, Signer: s.signers[1]}.SealBundle(bundle)
 		b := &message.Batch{Bundles: []*message.Bundle{bundle}, Header: message.Header{
 			Cluster: s.cfg.Cluster, Seq: s.parent.Seq + 1, Parent: s.parent.Digest, Requests: 1,
-			Bytes: uint32(bundle.Size()), //nolint:gosec // small
+			Bytes: uint32(bundle.Size()),
 			Root:  message.BatchRoot([]crypto.Digest{bundle.ID()}),
 		}}
 		s.record(&message.Record{Type: message.RecordBatch, Batch: b})

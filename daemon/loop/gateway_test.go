@@ -218,10 +218,10 @@ func TestGatewayPushesBack(t *testing.T) {
 	if taken < 100 {
 		t.Errorf("only %d operations were taken", taken)
 	}
-	if l.Waiting() != int(taken) { //nolint:gosec // small
+	if l.Waiting() != int(taken) {
 		t.Errorf("%d operations wait, %d were taken", l.Waiting(), taken)
 	}
-	if !c.runFor(60_000, func() bool { return len(c.nodes[1].results) == int(taken) }) { //nolint:gosec // small
+	if !c.runFor(60_000, func() bool { return len(c.nodes[1].results) == int(taken) }) {
 		t.Fatalf("%d of %d were executed", len(c.nodes[1].results), taken)
 	}
 	for tag, r := range c.nodes[1].results {

@@ -77,15 +77,15 @@ func (d *desk) commit(view uint64, b *message.Batch) message.Message {
 	return d.vote(crypto.KindCommit, view, refOf(b))
 }
 
-func (d *desk) vote(kind crypto.Kind, view uint64, ref message.Ref) message.Message {
+func (*desk) vote(kind crypto.Kind, view uint64, ref message.Ref) message.Message {
 	return &message.Vote{Kind: kind, View: view, Seq: ref.Seq, Digest: ref.Digest, Voter: 1}
 }
 
-func (d *desk) proposal(view uint64, b *message.Batch) message.Message {
+func (*desk) proposal(view uint64, b *message.Batch) message.Message {
 	return &message.PrePrepare{View: view, Header: b.Header}
 }
 
-func (d *desk) high(view uint64, b *message.Batch) *message.Certificate {
+func (*desk) high(view uint64, b *message.Batch) *message.Certificate {
 	ref := refOf(b)
 	return &message.Certificate{
 		Kind: crypto.KindPrepare, View: view, Seq: ref.Seq, Digest: ref.Digest,

@@ -37,7 +37,7 @@ func eventful(t *testing.T) *cluster {
 	load := func(n int, via ...int) {
 		for range n {
 			tag++
-			c.put(via[int(tag)%len(via)], tag, fmt.Sprintf("k%d", tag%7), fmt.Sprint(tag)) //nolint:gosec // small
+			c.put(via[int(tag)%len(via)], tag, fmt.Sprintf("k%d", tag%7), fmt.Sprint(tag))
 			c.runFor(20, nil)
 		}
 	}

@@ -92,9 +92,9 @@ func TestPrimary(t *testing.T) {
 		w := newWorld(t, n, crypto.SchemeEd25519)
 		for _, epoch := range []uint64{0, 1, 5, message.MaxNumber - 1, 1<<64 - 1} {
 			cfg := w.inEpoch(epoch).cfg
-			start := int(epoch % uint64(n)) //nolint:gosec // small
+			start := int(epoch % uint64(n))
 			for v := range uint64(2 * n) {
-				if got := cfg.Primary(v); got != (start+int(v))%n { //nolint:gosec // small
+				if got := cfg.Primary(v); got != (start+int(v))%n {
 					t.Errorf("n=%d: primary of view %d in epoch %d is %d", n, v, epoch, got)
 				}
 			}

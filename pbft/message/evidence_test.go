@@ -213,6 +213,9 @@ func TestForkNeedsTheWholeChain(t *testing.T) {
 		t.Fatal("a fork is not called one")
 	}
 	onChain := w.prepare(1, 0, 1, refOf(chain[0]).Digest)
+	skips := *chain[3]
+	skips.Header.Seq = 5
+	skipped := w.prepare(1, 0, 4, refOf(&skips).Digest)
 	long := w.chain(0, w.cfg.Base, message.MaxEvidenceHeaders+2, "z")
 	all := make([]message.Header, 0, len(long))
 	for i := len(long) - 1; i > 0; i-- {
@@ -237,6 +240,7 @@ func TestForkNeedsTheWholeChain(t *testing.T) {
 		"commits":              {lowCommit, highCommit, headers},
 		"a prepare, a commit":  {low, highCommit, headers},
 		"one place":            {low, w.prepare(1, 0, 1, crypto.Hash("x")), nil},
+		"a number skipped":     {low, skipped, down(&skips, chain[2], chain[1])},
 		"more than can travel": {low, w.prepare(1, 0, far.Seq, far.Digest), all},
 	} {
 		if message.Fork(c.low, c.high, c.headers) != nil {
@@ -315,10 +319,10 @@ func (w *world) newViewStatement(m *message.NewView) message.Statement {
 	var said []byte
 	for i := range m.Stmts {
 		s := &m.Stmts[i]
-		said = append(said, fields(uint16(s.Voter))...) //nolint:gosec // small
+		said = append(said, fields(uint16(s.Voter))...)
 		said = append(said, w.statement(crypto.KindViewChange, tupleBody(&s.Tuple))...)
 	}
-	body := fields(m.View, uint16(len(m.Stmts)), m.Stable.Seq, //nolint:gosec // small
+	body := fields(m.View, uint16(len(m.Stmts)), m.Stable.Seq,
 		crypto.Hash("byzd/nv/1", said), m.Base.View, m.Base.Seq, m.Base.Digest)
 	return message.Statement{Kind: crypto.KindNewView, Body: body, Sig: m.Sig}
 }
@@ -402,6 +406,27 @@ func TestInvalidNewViewsConvict(t *testing.T) {
 	}
 	for name := range byContent {
 		t.Errorf("no NEW-VIEW with %s was tried", name)
+	}
+}
+
+// Only the view's primary is accused of its NEW-VIEW: what a backup signs as one is void.
+func TestBackupsNewViewProvesNothing(t *testing.T) {
+	w := newWorld(t, 4, crypto.SchemeEd25519)
+	bad := w.plainNewView(1)
+	bad.Stmts = bad.Stmts[:2]
+	seal(w, 2, bad)
+	if message.InvalidNewView(w.cfg, bad) != nil {
+		t.Error("the primary is accused of what a backup signed")
+	}
+	e := &message.Evidence{
+		Kind: message.EvidenceBadNewView, Culprit: 2, First: w.newViewStatement(bad),
+		Stmts: slices.Clone(bad.Stmts),
+	}
+	for i := range e.Stmts {
+		e.Stmts[i].Sig = nil
+	}
+	if err := e.Verify(w.cfg); !errors.Is(err, message.RefusedEvidence) {
+		t.Errorf("a backup's void NEW-VIEW: %v", err)
 	}
 }
 

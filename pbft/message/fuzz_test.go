@@ -73,18 +73,18 @@ func FuzzDecodeReply(f *testing.F) {
 // FuzzProof: whatever a file holds, it convicts only by the proofs that there are.
 func FuzzProof(f *testing.F) {
 	w := newWorld(f, 4, crypto.SchemeEd25519)
-	real := map[string]bool{}
+	genuine := map[string]bool{}
 	for _, e := range w.evidence() {
 		data := message.EncodeProof(w.cfg, e)
 		f.Add(data)
-		real[string(data)] = true
+		genuine[string(data)] = true
 		e.First, e.Second = e.Second, e.First // either order may hold
-		real[string(message.EncodeProof(w.cfg, e))] = true
+		genuine[string(message.EncodeProof(w.cfg, e))] = true
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, file := range [][]byte{data, closeAny(data)} {
 			e, err := message.DecodeProof(w.cfg, file)
-			if err == nil && !real[string(file)] {
+			if err == nil && !genuine[string(file)] {
 				t.Fatalf("replica %d is convicted of %v by a forged file", e.Culprit, e.Kind)
 			}
 		}

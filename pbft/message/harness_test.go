@@ -172,7 +172,7 @@ func (w *world) signed(client byte, session, seq uint64, op string) message.Item
 
 func (w *world) bundle(gateway int, seq uint64, items ...message.Item) *message.Bundle {
 	b := &message.Bundle{
-		Session: uint64(gateway), Seq: seq, Ack: seq, Items: items, //nolint:gosec // small
+		Session: uint64(gateway), Seq: seq, Ack: seq, Items: items,
 	}
 	w.sealer(gateway).SealBundle(b)
 	return b
@@ -187,8 +187,8 @@ func (w *world) batch(
 		TimeMS: 1_700_000_000_000, PropView: view,
 	}}
 	for _, bundle := range bundles {
-		b.Header.Requests += uint32(len(bundle.Items)) //nolint:gosec // small
-		b.Header.Bytes += uint32(bundle.Size())        //nolint:gosec // small
+		b.Header.Requests += uint32(len(bundle.Items))
+		b.Header.Bytes += uint32(bundle.Size())
 	}
 	b.Header.Root = message.BatchRoot(b.IDs())
 	return b
@@ -260,7 +260,7 @@ func (w *world) complain(i int, view uint64, statements ...*message.Vote) *messa
 	})
 }
 
-func (w *world) decided(
+func (*world) decided(
 	proof message.Proof, bodies int, chain ...*message.Batch,
 ) *message.Decided {
 	m := &message.Decided{Proof: proof, Bodies: chain[:bodies]}

@@ -88,7 +88,7 @@ func (w *world) all() []int { return first(len(w.cfg.Members)) }
 func (w *world) manyVotes() []*message.Vote {
 	votes := make([]*message.Vote, message.MaxStatements)
 	for i := range votes {
-		seq := uint64(i) + 1 //nolint:gosec // small
+		seq := uint64(i) + 1
 		votes[i] = w.prepare(i%len(w.cfg.Members), 4, seq, crypto.Hash("d"))
 	}
 	return votes

@@ -173,19 +173,9 @@ type Decided struct {
 const MaxDecided = 1024
 
 func (m *Decided) verify(cfg *Config) error {
-	if len(m.Headers) == 0 || len(m.Bodies) > len(m.Headers) {
-		return RefusedChain
-	}
-	var parent Ref
-	for i := range m.Headers {
-		h := &m.Headers[i]
-		if h.Cluster != cfg.Cluster {
-			return RefusedCluster
-		}
-		if i > 0 && (h.Parent != parent.Digest || h.Seq != parent.Seq+1) {
-			return RefusedChain
-		}
-		parent = Ref{h.Seq, h.Digest()}
+	top, err := m.verifyChain(cfg)
+	if err != nil {
+		return err
 	}
 	for i, b := range m.Bodies {
 		if b.Header != m.Headers[i] {
@@ -199,11 +189,29 @@ func (m *Decided) verify(cfg *Config) error {
 		m.Proof.NewView != nil {
 		return RefusedProof
 	}
-	if m.Proof.Commit != nil && m.Proof.Commit.Ref() != parent ||
-		m.Proof.Checkpoint != nil && m.Proof.Checkpoint.Ref() != parent {
+	if m.Proof.Commit != nil && m.Proof.Commit.Ref() != top ||
+		m.Proof.Checkpoint != nil && m.Proof.Checkpoint.Ref() != top {
 		return RefusedProof
 	}
 	return m.Proof.verify(cfg)
+}
+
+// verifyChain checks that the headers follow one another, and returns the last.
+func (m *Decided) verifyChain(cfg *Config) (top Ref, err error) {
+	if len(m.Headers) == 0 || len(m.Bodies) > len(m.Headers) {
+		return Ref{}, RefusedChain
+	}
+	for i := range m.Headers {
+		h := &m.Headers[i]
+		if h.Cluster != cfg.Cluster {
+			return Ref{}, RefusedCluster
+		}
+		if i > 0 && (h.Parent != top.Digest || h.Seq != top.Seq+1) {
+			return Ref{}, RefusedChain
+		}
+		top = Ref{h.Seq, h.Digest()}
+	}
+	return top, nil
 }
 
 func (m *Decided) encode(w *writer) {

@@ -140,7 +140,7 @@ func decodeAlarm(r *reader) *Alarm {
 	return a
 }
 
-// Statement returns the signed form of a vote, for evidence and the judge.
+// SignBytes returns the signed form of a vote, for evidence and the judge.
 func (v *Vote) SignBytes(cfg *Config) []byte { return cfg.Domain().SignBytes(v.Kind, v.body()) }
 
 // SignBytes returns the signed form of a checkpoint statement.

@@ -71,6 +71,14 @@ func TestRecordRoundTrip(t *testing.T) {
 				t.Fatalf("the first %d bytes of type %d: %v", i, rec.Type, err)
 			}
 		}
+		for i := range body {
+			for _, changed := range [][]byte{flipped(body, i), setTo(body, i, 2)} {
+				other, err := message.DecodeRecord(rec.Type, message.RecordVersion, changed)
+				if err == nil && !bytes.Equal(other.Encode(), changed) {
+					t.Errorf("type %d, byte %d changed: it is written as something else", rec.Type, i)
+				}
+			}
+		}
 		longer := append(bytes.Clone(body), 0)
 		_, err = message.DecodeRecord(rec.Type, message.RecordVersion, longer)
 		if !errors.Is(err, message.ErrMalformed) {
@@ -92,6 +100,12 @@ func TestRecordRoundTrip(t *testing.T) {
 			t.Errorf("record of type %d: %v", typ, err)
 		}
 	}
+}
+
+func setTo(data []byte, i int, v byte) []byte {
+	dup := bytes.Clone(data)
+	dup[i] = v
+	return dup
 }
 
 // A record of no type is this node's own broken invariant.

@@ -15,7 +15,7 @@ func (w *world) replies(member, n int) []*message.Reply {
 	leaves := make([]crypto.Digest, n)
 	for i := range replies {
 		replies[i] = &message.Reply{
-			Member: member, Batch: 9, Session: 70000 + uint64(i), Seq: 4, //nolint:gosec // small
+			Member: member, Batch: 9, Session: 70000 + uint64(i), Seq: 4,
 			Outcome: 1, Result: []byte{byte(i), 0xaa}, Index: i, Count: n,
 		}
 		leaves[i] = replies[i].Leaf()

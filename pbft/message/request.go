@@ -4,8 +4,8 @@ import (
 	"byzd/crypto"
 )
 
-// Sessions below this number belong to members: member i's gateway session is number i, made by
-// the genesis and never evicted (rule R3).
+// FirstClientSession is the first number of a session that is a client's. Those below belong to
+// members: member i's gateway session is number i, made by the genesis and never evicted (rule R3).
 const FirstClientSession = 1 << 16
 
 // MaxOpBytes bounds one operation.

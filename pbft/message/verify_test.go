@@ -491,6 +491,9 @@ func (w *world) badDecided() []refusal {
 		return &dup
 	}
 	sub := w.committed(0, refOf(chain[1]))
+	jump := w.batch(0, refOf(chain[0]), w.bundle(1, 9, plain("j")...))
+	jump.Header.Seq++
+	overJump := message.Proof{Commit: w.committed(0, refOf(jump))}
 	other := w.chain(0, w.cfg.Base, 3, "y")
 	foreign := w.inCluster("x").chain(0, w.cfg.Base, 1, "x")
 	return []refusal{
@@ -506,6 +509,7 @@ func (w *world) badDecided() []refusal {
 			"another number", message.RefusedChain,
 			change(func(m *message.Decided) { m.Headers[1].Seq++ }),
 		},
+		{"a number left out", message.RefusedChain, w.decided(overJump, 0, chain[0], jump)},
 		{"more bodies than headers", message.RefusedChain, change(func(m *message.Decided) {
 			m.Headers = m.Headers[:1]
 		})},

@@ -55,26 +55,6 @@ type Message interface {
 	encode(w *writer)
 }
 
-// Type implements [Message], here and below.
-func (*PrePrepare) Type() Type   { return TypePrePrepare }
-func (*Vote) Type() Type         { return TypeVote }
-func (*Checkpoint) Type() Type   { return TypeCheckpoint }
-func (*ViewChange) Type() Type   { return TypeViewChange }
-func (*NewView) Type() Type      { return TypeNewView }
-func (*Complain) Type() Type     { return TypeComplain }
-func (*Status) Type() Type       { return TypeStatus }
-func (*Submission) Type() Type   { return TypeSubmission }
-func (*Have) Type() Type         { return TypeHave }
-func (*FetchBundles) Type() Type { return TypeFetchBundles }
-func (*FetchBatches) Type() Type { return TypeFetchBatches }
-func (*BatchReply) Type() Type   { return TypeBatchReply }
-func (*FetchDecided) Type() Type { return TypeFetchDecided }
-func (*Decided) Type() Type      { return TypeDecided }
-func (*Proof) Type() Type        { return TypeProof }
-func (*Evidence) Type() Type     { return TypeEvidence }
-func (*FenceAsk) Type() Type     { return TypeFenceAsk }
-func (*FenceAnswer) Type() Type  { return TypeFenceAnswer }
-
 // Encode returns the frame of a message of an epoch: type, epoch, body.
 func Encode(epoch uint64, m Message) []byte {
 	w := writer{buf: make([]byte, 0, 256)}

@@ -1,0 +1,55 @@
+package message
+
+// Type implements [Message].
+func (*PrePrepare) Type() Type { return TypePrePrepare }
+
+// Type implements [Message].
+func (*Vote) Type() Type { return TypeVote }
+
+// Type implements [Message].
+func (*Checkpoint) Type() Type { return TypeCheckpoint }
+
+// Type implements [Message].
+func (*ViewChange) Type() Type { return TypeViewChange }
+
+// Type implements [Message].
+func (*NewView) Type() Type { return TypeNewView }
+
+// Type implements [Message].
+func (*Complain) Type() Type { return TypeComplain }
+
+// Type implements [Message].
+func (*Status) Type() Type { return TypeStatus }
+
+// Type implements [Message].
+func (*Submission) Type() Type { return TypeSubmission }
+
+// Type implements [Message].
+func (*Have) Type() Type { return TypeHave }
+
+// Type implements [Message].
+func (*FetchBundles) Type() Type { return TypeFetchBundles }
+
+// Type implements [Message].
+func (*FetchBatches) Type() Type { return TypeFetchBatches }
+
+// Type implements [Message].
+func (*BatchReply) Type() Type { return TypeBatchReply }
+
+// Type implements [Message].
+func (*FetchDecided) Type() Type { return TypeFetchDecided }
+
+// Type implements [Message].
+func (*Decided) Type() Type { return TypeDecided }
+
+// Type implements [Message].
+func (*Proof) Type() Type { return TypeProof }
+
+// Type implements [Message].
+func (*Evidence) Type() Type { return TypeEvidence }
+
+// Type implements [Message].
+func (*FenceAsk) Type() Type { return TypeFenceAsk }
+
+// Type implements [Message].
+func (*FenceAnswer) Type() Type { return TypeFenceAnswer }
