@@ -119,7 +119,7 @@ func (h *History) describeFork(logs []*Log, seq uint64) string {
 		}
 		parts = append(parts, part)
 	}
-	text := fmt.Sprintf("different batches at sequence number %d: %s", seq, strings.Join(parts, "; "))
+	text := fmt.Sprintf("different batches at sequence number %d: ", seq) + strings.Join(parts, "; ")
 	if both.Count() > 0 {
 		text += "; signed by both sides: " + h.members(both)
 	}
@@ -162,8 +162,8 @@ func (h *History) judgeClaims(v *Verdict, l *Log) {
 				h.who(l), c.ref.Seq, err)
 			continue
 		}
-		v.say(Agreement, Broken, "%s executed %s at sequence number %d, and keeps %s, certified by %s",
-			h.who(l), d.Short(), c.ref.Seq, c.ref.Digest.Short(), h.describeClaim(c))
+		v.say(Agreement, Broken, "%s executed %s at sequence number %d, and keeps %s, certified "+
+			"by %s", h.who(l), d.Short(), c.ref.Seq, c.ref.Digest.Short(), h.describeClaim(c))
 		return
 	}
 }
@@ -187,11 +187,11 @@ func (h *History) judgeCheckpoints(v *Verdict, replays []*replay) {
 			if !known {
 				first[c.Seq] = stated{c.Digest, c.Root, l.Node}
 			} else if s.digest != c.Digest || s.root != c.Root {
-				v.say(Agreement, Broken, "at checkpoint %d %s has batch %s and root %s, %s batch %s "+
-					"and root %s", c.Seq, h.name(s.by), s.digest.Short(), s.root.Short(), name,
+				v.say(Agreement, Broken, "at checkpoint %d %s has batch %s and root %s, %s batch "+
+					"%s and root %s", c.Seq, h.name(s.by), s.digest.Short(), s.root.Short(), name,
 					c.Digest.Short(), c.Root.Short())
 			}
-			h.judgeRoot(v, replays, c, fmt.Sprintf("%s came to", name))
+			h.judgeRoot(v, replays, c, name+" came to")
 		}
 	}
 }
@@ -222,7 +222,7 @@ func (h *History) judgeRoot(v *Verdict, replays []*replay, c *message.Checkpoint
 func (h *History) judgeCertifiedRoots(v *Verdict, replays []*replay) {
 	for _, l := range h.correct() {
 		for _, c := range l.decided {
-			if c.stable == nil || c.stable.IsBase(h.Config) || !h.differs(replays, c.stable) {
+			if c.stable == nil || c.stable.IsBase(h.Config) || !differs(replays, c.stable) {
 				continue
 			}
 			if h.verify(c) != nil {
@@ -236,7 +236,7 @@ func (h *History) judgeCertifiedRoots(v *Verdict, replays []*replay) {
 	}
 }
 
-func (h *History) differs(replays []*replay, c *message.CheckpointCertificate) bool {
+func differs(replays []*replay, c *message.CheckpointCertificate) bool {
 	for _, r := range replays {
 		if root, ok := r.roots[c.Seq]; ok && r.chain.has(c.Ref()) && root != c.Root {
 			return true

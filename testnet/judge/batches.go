@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"fmt"
 	"runtime"
 	"sync"
 
@@ -65,8 +66,8 @@ func (h *History) judgeBodies(v *Verdict, l *Log) {
 	}
 	for i, d := range l.chain.Digests {
 		if why, spoiled := l.spoiled[d]; spoiled {
-			v.say(Integrity, Broken, "%s keeps a body of batch %d that is not what was certified: %v",
-				h.who(l), l.chain.Before.Seq+uint64(i)+1, why)
+			v.say(Integrity, Broken, "%s keeps a body of batch %d that is not what was certified: "+
+				"%v", h.who(l), l.chain.Before.Seq+uint64(i)+1, why)
 			return
 		}
 	}
@@ -162,19 +163,16 @@ func checkBundle(cfg *message.Config, b *message.Bundle) error {
 // judgeBundle says what it means that a bundle was executed that its gateway, or a client, did not
 // sign.
 func (h *History) judgeBundle(v *Verdict, seq uint64, b *message.Bundle, why error) {
-	text := "batch %d holds bundle %d of %s's gateway"
-	args := []any{seq, b.Seq, h.name(b.Gateway)}
+	text := fmt.Sprintf("batch %d holds bundle %d of %s's gateway", seq, b.Seq, h.name(b.Gateway))
 	domain := h.Config.RequestDomain()
 	for i := range b.Items {
 		s := b.Items[i].Signed
 		if s != nil && !s.Client.Verify(s.SignBytes(domain), s.Sig) {
-			text += ", in which client %s did not sign operation %d of its session %d"
-			args = append(args, s.Client.Short(), s.Seq, s.Session)
+			text = fmt.Sprintf("%s, in which client %s did not sign operation %d of its session %d",
+				text, s.Client.Short(), s.Seq, s.Session)
 			break
 		}
 	}
-	text += ": %v"
-	args = append(args, why)
-	v.say(Integrity, Broken, text, args...)
-	v.say(Validity, Broken, text, args...)
+	v.say(Integrity, Broken, "%s: %v", text, why)
+	v.say(Validity, Broken, "%s: %v", text, why)
 }

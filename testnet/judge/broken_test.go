@@ -217,6 +217,14 @@ func TestKnownRequestThatWasNotExecutedIsUnknown(t *testing.T) {
 	other, _ := c.batch(l.top(t), 1, c.bundle(3, 900, "x", "1"))
 	l.decide(c, []int{0, 3}, other, 1, 0, 1, 3)
 	wantStates(t, l.judge(), Held, Held, Held, Held)
+	// A gateway that lost its memory goes on far above, and acknowledges what is below.
+	far := &message.Bundle{
+		Session: 3, Seq: 5000, Ack: 5000, Items: []message.Item{{Op: putOp(t, "x", "2")}},
+	}
+	c.sealer(3).SealBundle(far)
+	b, _ = c.batch(l.top(t), 0, far)
+	l.add(2, &message.Record{Type: message.RecordBatch, Batch: b})
+	wantStates(t, l.judge(), Held, Held, Held, Unknown)
 }
 
 // A log that lost its beginning is judged from where it begins; in a testnet that is not enough.

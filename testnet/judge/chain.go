@@ -87,7 +87,9 @@ func (h *History) verifyOnce(
 // decided, but has not executed it. A log that was shortened proves what is left of it.
 func (h *History) executed(l *Log) (chain *Chain, faults []error) {
 	claims := slices.Clone(l.decided)
-	slices.SortStableFunc(claims, func(a, b *claim) int { return cmp.Compare(b.ref.Seq, a.ref.Seq) })
+	slices.SortStableFunc(claims, func(a, b *claim) int {
+		return cmp.Compare(b.ref.Seq, a.ref.Seq)
+	})
 	var rest *Chain
 	visited := map[crypto.Digest]bool{}
 	for _, c := range claims {
@@ -132,7 +134,7 @@ func (h *History) descend(l *Log, c *claim, visited map[crypto.Digest]bool) *Cha
 	return chain
 }
 
-// certificate describes the lowest certificate in a log that covers a batch on its chain.
+// covering returns the lowest certificate that verifies in a log that covers a batch on its chain.
 func (h *History) covering(l *Log, seq uint64) *claim {
 	var best *claim
 	for _, c := range l.decided {

@@ -19,8 +19,8 @@ type Proof struct {
 	Evidence *message.Evidence
 }
 
-// accusations gathers proofs, one for each culprit and kind. Only what verifies gets in: a member is
-// accused with its own signatures or not at all.
+// accusations gathers proofs, one for each culprit and kind. Only what verifies gets in: a member
+// is accused with its own signatures or not at all.
 type accusations struct {
 	h      *History
 	proofs map[string]Proof
@@ -96,9 +96,11 @@ func (h *History) noteAlarms(v *Verdict) {
 		if len(sides) < 2 {
 			continue // an alarm that its own certificates do not bear out
 		}
-		if shown++; shown <= shownAlarms {
-			v.note("more lie than this cluster withstands: there are %s",
-				strings.Join(sides, ", and "))
+		v.note("a node stopped because of certificates that cannot all be: %s",
+			strings.Join(sides, ", and "))
+		shown++
+		if shown == shownAlarms {
+			return
 		}
 	}
 }
@@ -132,7 +134,8 @@ func (a *accusations) votes() {
 	a.conflicting(conflicts)
 }
 
-// signed reports whether a vote is its voter's. Forged votes must not stand in the way of real ones.
+// signed reports whether a vote is its voter's. A forged vote must not stand in the way of a real
+// one.
 func (a *accusations) signed(v *message.Vote) bool {
 	a.h.checked++
 	_, err := message.Verify(a.h.Config, unchecked{}, 0, a.h.Config.Epoch, v)
@@ -269,8 +272,8 @@ func (a *accusations) forked(off map[uint64][]uint64) {
 		if a.has(key.member, message.EvidenceFork) || len(a.neighbours(votes)) == 0 {
 			continue
 		}
-		real := slices.DeleteFunc(votes, func(v *message.Vote) bool { return !a.signed(v) })
-		for _, e := range a.neighbours(real) {
+		genuine := slices.DeleteFunc(votes, func(v *message.Vote) bool { return !a.signed(v) })
+		for _, e := range a.neighbours(genuine) {
 			a.add(e)
 		}
 	}

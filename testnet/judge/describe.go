@@ -22,12 +22,13 @@ func Describe(who string, e *message.Evidence) string {
 			"number %d batch %s, and for %d batch %s, which descends from another one.", who,
 			first.number(0), first.number(1), first.digest(16), second.number(1), second.digest(16))
 	case message.EvidenceHiding:
-		return fmt.Sprintf("%s signed a COMMIT of batch %s (view %d, sequence number %d), and then "+
-			"moved to view %d reporting only (view %d, sequence number %d).", who, first.digest(16),
-			first.number(0), first.number(1), second.number(0), second.number(1), second.number(2))
+		return fmt.Sprintf("%s signed a COMMIT of batch %s (view %d, sequence number %d), and "+
+			"then moved to view %d reporting only (view %d, sequence number %d).", who,
+			first.digest(16), first.number(0), first.number(1), second.number(0),
+			second.number(1), second.number(2))
 	case message.EvidenceNewViews:
-		return fmt.Sprintf("%s, the primary of view %d, signed two different NEW-VIEWs for it.", who,
-			first.number(0))
+		return fmt.Sprintf("%s, the primary of view %d, signed two different NEW-VIEWs for it.",
+			who, first.number(0))
 	case message.EvidenceBadNewView:
 		return fmt.Sprintf("%s, the primary of view %d, signed a NEW-VIEW for it that breaks the "+
 			"rules, whoever reads it.", who, first.number(0))

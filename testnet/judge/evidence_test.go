@@ -78,7 +78,7 @@ func TestDescribeSaysWhoDidWhat(t *testing.T) {
 			t.Errorf("%v: %s", p.Kind, text)
 		}
 	}
-	for kind := message.EvidenceKind(0); kind < 20; kind++ {
+	for kind := range message.EvidenceKind(20) {
 		if text := Describe("x", &message.Evidence{Kind: kind}); !strings.HasPrefix(text, "x") {
 			t.Errorf("%v: %s", kind, text)
 		}

@@ -248,18 +248,18 @@ func TestProofsOfTheNodesAreTakenOverIfTheyVerify(t *testing.T) {
 	c.runFor(1000, nil)
 	c.some(3)
 	l := c.logs(0)
-	one := &message.Vote{Kind: crypto.KindCommit, View: 9, Seq: 500, Digest: crypto.Hash("one")}
-	two := &message.Vote{Kind: crypto.KindCommit, View: 9, Seq: 500, Digest: crypto.Hash("two")}
-	c.sealer(0).Seal(one)
-	c.sealer(0).Seal(two)
-	proof := message.ContradictingVotes(one, two)
+	commit := &message.Vote{Kind: crypto.KindCommit, Seq: 500, Digest: crypto.Hash("hidden")}
+	c.sealer(0).Seal(commit)
+	change := &message.ViewChange{Stmt: message.VcStmt{Tuple: message.Tuple{NewView: 1}}}
+	c.sealer(0).Seal(change)
+	proof := message.Hiding(commit, &change.Stmt)
 	l.add(2, &message.Record{Type: message.RecordEvidence, Evidence: proof})
 	framed := *proof
 	framed.Culprit = 3
 	l.add(0, &message.Record{Type: message.RecordEvidence, Evidence: &framed})
 	v := l.judge()
 	wantCulprits(t, v, 0)
-	if len(v.Proofs) != 1 || v.Proofs[0].Evidence.First.Kind != crypto.KindCommit {
+	if len(v.Proofs) != 1 || v.Proofs[0].Kind != message.EvidenceHiding {
 		t.Errorf("proofs are %v", v.Proofs)
 	}
 }

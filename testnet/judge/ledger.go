@@ -20,14 +20,14 @@ const (
 type outcome uint8
 
 const (
-	runs       outcome = iota // it is applied to the store
-	repeats                   // its place was used before
-	dead                      // stale, outside the window, malformed, or without a session
-	registered                // a session was made or found
+	runs    outcome = iota // it is applied to the store
+	repeats                // its place was used before
+	dead                   // stale, outside the window, malformed, or without a session
 )
 
 // ledger decides what of the ordered operations is executed: the judge's own client table, written
-// from rule R3 and not from the nodes' code, so that a mistake there shows as a difference of roots.
+// from rule R3 and not from the nodes' code, so that a mistake there shows as a difference of
+// roots.
 // It remembers every place of every session that was ever used.
 type ledger struct {
 	limit int // sessions of clients per member
@@ -51,7 +51,7 @@ func newLedger(cfg *message.Config) *ledger {
 		held: make([]int, len(cfg.Members)),
 	}
 	for i := range cfg.Members {
-		l.rows[uint64(i)] = &row{ //nolint:gosec // not negative
+		l.rows[uint64(i)] = &row{
 			owner: cfg.Members[i].Node, member: i, window: gatewayWindow, done: map[uint64]bool{},
 		}
 	}
@@ -94,22 +94,18 @@ func (l *ledger) request(c *message.ClientRequest, batch uint64) outcome {
 	return r.take(c.Seq, c.Ack, batch)
 }
 
-// register makes a session with a number of its own, or finds the one that the same request made.
-func (l *ledger) register(
-	c *message.ClientRequest, member int, id, batch uint64,
-) (uint64, outcome) {
+// register makes a session of a given number, unless the same request or a later one of its client
+// has made one.
+func (l *ledger) register(c *message.ClientRequest, member int, id, batch uint64) {
 	if old, ok := l.live[c.Client]; ok {
 		r := l.rows[old]
-		if c.Seq == r.nonce {
-			return old, registered
-		}
-		if c.Seq < r.nonce {
-			return 0, dead
+		if c.Seq <= r.nonce {
+			return
 		}
 		l.end(old)
 	}
 	if l.held[member] >= l.limit && !l.evict(member, batch) {
-		return 0, dead
+		return
 	}
 	l.rows[id] = &row{
 		owner: c.Client, member: member, nonce: c.Seq, used: batch, window: clientWindow,
@@ -117,7 +113,6 @@ func (l *ledger) register(
 	}
 	l.live[c.Client] = id
 	l.held[member]++
-	return id, registered
 }
 
 // evict ends the member's client session that was idle longest, if that is long enough.
@@ -162,7 +157,8 @@ func (l *ledger) root() crypto.Digest {
 		r := l.rows[id]
 		out = binary.BigEndian.AppendUint64(out, id)
 		out = append(out, r.owner[:]...)
-		for _, v := range []uint64{uint64(r.member), r.nonce, r.low, r.used} { //nolint:gosec // small
+		member := uint64(r.member) //nolint:gosec // not negative
+		for _, v := range []uint64{member, r.nonce, r.low, r.used} {
 			out = binary.BigEndian.AppendUint64(out, v)
 		}
 		words := make([]uint64, r.window/64)

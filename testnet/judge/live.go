@@ -233,7 +233,8 @@ func (w *watch) result() (*Live, []Lies) {
 		if !n.Traitor {
 			w.live.Nodes = append(w.live.Nodes, Watched{
 				Node: n.Number, Silent: n.silent, Target: w.target, Executed: n.last.Sequence,
-				Pending: n.last.Pending.Count, OldestMS: n.last.Pending.OldestMS, Drained: n.drained,
+				Pending: n.last.Pending.Count, OldestMS: n.last.Pending.OldestMS,
+				Drained: n.drained,
 			})
 		}
 	}
@@ -247,7 +248,8 @@ func (w *watch) result() (*Live, []Lies) {
 			if n.Number < 0 {
 				who = n.Operator
 			}
-			w.live.Notes = append(w.live.Notes, who+" does not answer: it does not run, or is paused")
+			who += " does not answer: it does not run, or is paused"
+			w.live.Notes = append(w.live.Notes, who)
 		}
 	}
 	if len(w.live.Nodes) == 0 {

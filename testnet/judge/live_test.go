@@ -117,14 +117,20 @@ func TestWatch_LoadIsNotMistakenForAStandstill(t *testing.T) {
 	if v := termination(h, live); v.Termination != Held {
 		t.Errorf("load is %s:\n%s", v.Termination, texts(v))
 	}
-	answers = nil
-	for i := range uint64(1000) {
-		answers = append(answers, answer(0, i, 5, 40, 0))
-	}
-	live, _, h = watchAll(t, 300*time.Millisecond,
-		Node{Number: 0, Operator: newEndpoint(t, answers...).URL})
-	if v := termination(h, live); v.Termination != Broken {
-		t.Errorf("changing views is %s", v.Termination)
+	for name, at := range map[string]func(i uint64) string{
+		"views that change":                func(i uint64) string { return answer(0, i, 5, 40, 0) },
+		"young work, and none is executed": func(uint64) string { return answer(0, 0, 5, 40, 0) },
+		"ages that begin anew with a view": func(i uint64) string { return answer(0, i, 5+i, 40, 0) },
+	} {
+		answers = nil
+		for i := range uint64(1000) {
+			answers = append(answers, at(i))
+		}
+		live, _, h = watchAll(t, 100*time.Millisecond,
+			Node{Number: 0, Operator: newEndpoint(t, answers...).URL})
+		if v := termination(h, live); v.Termination != Broken {
+			t.Errorf("%s: termination is %s", name, v.Termination)
+		}
 	}
 }
 

@@ -85,8 +85,8 @@ func voteOf(voter int, s *message.Statement) (*message.Vote, bool) {
 	}, true
 }
 
-// lists reports whether the scheme's aggregates are the single signatures side by side, so that they
-// can be taken out again.
+// lists reports whether the scheme's aggregates are the single signatures side by side, so that
+// they can be taken out again.
 func lists(s crypto.Scheme) bool {
 	return s.CertificateSize(2) == 2*s.SignatureSize()
 }

@@ -73,8 +73,9 @@ func (h *History) judgeStopped(v *Verdict, replays []*replay) {
 	waiting := h.waiting(replays)
 	if len(waiting) > 0 {
 		first := waiting[0]
-		v.say(Termination, Unknown, "%d bundles were known and not executed when the nodes stopped, "+
-			"among them %d of %s's gateway", len(waiting), first.Seq, h.name(first.Gateway))
+		v.say(Termination, Unknown, "%d bundles were known and not executed when the nodes "+
+			"stopped, among them %d of %s's gateway", len(waiting), first.Seq,
+			h.name(first.Gateway))
 	}
 }
 
@@ -94,21 +95,27 @@ func (h *History) waiting(replays []*replay) []*message.Bundle {
 	}
 	var list []*message.Bundle
 	for _, l := range h.correct() {
-		for d := range l.bodies {
-			b := h.batches[d]
-			if b == nil || l.chain.has(message.Ref{Seq: b.Header.Seq, Digest: d}) {
-				continue
-			}
-			for _, bundle := range b.Bundles {
-				if !settled(bundle) && checkBundle(h.Config, bundle) == nil {
-					done[bundle.Key()] = true // listed once
-					list = append(list, bundle)
-				}
+		for _, bundle := range h.undecided(l) {
+			if !settled(bundle) && checkBundle(h.Config, bundle) == nil {
+				done[bundle.Key()] = true // listed once
+				list = append(list, bundle)
 			}
 		}
 	}
 	slices.SortFunc(list, func(a, b *message.Bundle) int {
 		return cmp.Or(cmp.Compare(a.Session, b.Session), cmp.Compare(a.Seq, b.Seq))
 	})
+	return list
+}
+
+// undecided lists the bundles in batches that a node keeps and did not execute.
+func (h *History) undecided(l *Log) []*message.Bundle {
+	var list []*message.Bundle
+	for d := range l.bodies {
+		b := h.batches[d]
+		if b != nil && !l.chain.has(message.Ref{Seq: b.Header.Seq, Digest: d}) {
+			list = append(list, b.Bundles...)
+		}
+	}
 	return list
 }

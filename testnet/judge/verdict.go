@@ -221,8 +221,8 @@ func (h *History) nameOf(node int) Name {
 	return Name{Text: h.Config.Members[node].Name}
 }
 
-// say records a finding, and lowers the property's state to it: broken is the last word, and what is
-// unknown is not held.
+// say records a finding, and lowers the property's state to it: broken is the last word, and what
+// is unknown is not held.
 func (v *Verdict) say(p Property, s State, format string, args ...any) {
 	at := v.state(p)
 	if s == Broken || s == Unknown && *at == Held {
