@@ -16,8 +16,10 @@ func TestRefusals(t *testing.T) {
 	n.testnet("kill", "3")
 	home := n.state.Nodes[3].Home
 	run := func(home string, args ...string) output {
-		return byzd(t, append([]string{"run", "--home", home, "--listen", "127.0.0.1:0", "--gossip",
-			"127.0.0.1:0", "--client", "127.0.0.1:0", "--operator", "127.0.0.1:0"}, args...)...)
+		return byzd(t, append([]string{
+			"run", "--home", home, "--listen", "127.0.0.1:0", "--gossip",
+			"127.0.0.1:0", "--client", "127.0.0.1:0", "--operator", "127.0.0.1:0",
+		}, args...)...)
 	}
 	for _, tt := range []struct {
 		name, want string
