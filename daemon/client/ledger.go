@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -90,7 +91,8 @@ func (l *ledger) take(ctx context.Context) (taken, error) {
 			return t, err
 		}
 		if err := sleep(ctx, windowPause); err != nil {
-			return taken{}, err
+			return taken{}, fmt.Errorf("%d operations of this key are under way, more have to wait: %w",
+				pbft.ClientWindow, err)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"byzd/crypto"
 	"byzd/pbft"
@@ -88,6 +89,40 @@ func TestDeadHoldersAreGivenUp(t *testing.T) {
 	}
 	if err := survivor.close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What killed processes left behind is swept away, and what may be in use is not.
+func TestSweep(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "key")
+	living, shelf := newLedger(t, key, 1<<20)
+	old := time.Now().Add(-2 * sweepAfter)
+	for name, age := range map[string]time.Time{
+		"live-dead": old, "x.tmp": old, "live-starting": time.Now(), "y.tmp": time.Now(),
+	} {
+		if err := os.WriteFile(shelf.path(name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(shelf.path(name), age, age); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(shelf.life.Name(), old, old); err != nil {
+		t.Fatal(err)
+	}
+	next, _ := newLedger(t, key, 0)
+	for name, want := range map[string]bool{
+		"live-dead": false, "x.tmp": false, "live-starting": true, "y.tmp": true,
+		filepath.Base(shelf.life.Name()): true,
+	} {
+		if _, err := os.Stat(shelf.path(name)); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, l := range []*ledger{living, next} {
+		if err := l.close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -35,7 +35,10 @@ type files struct {
 // bookBytesMax bounds the session file: a window of places and a few numbers.
 const bookBytesMax = 64 << 10
 
-const livePrefix = "live-"
+const (
+	livePrefix = "live-"
+	tempSuffix = ".tmp"
+)
 
 // openFiles prepares the directory beside a key.
 func openFiles(keyPath string, cluster crypto.Digest) (*files, error) {
@@ -55,6 +58,7 @@ func openFiles(keyPath string, cluster crypto.Digest) (*files, error) {
 		dir: dir, cluster: cluster.String(), place: host + ":" + full,
 		holder: livePrefix + rand.Text(), local: newMutex(),
 	}
+	s.sweep()
 	s.life, err = os.OpenFile(s.path(s.holder), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the key's session: %w", err)
@@ -63,6 +67,30 @@ func openFiles(keyPath string, cluster crypto.Digest) (*files, error) {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", s.life.Name(), err), s.close())
 	}
 	return s, nil
+}
+
+// sweepAfter is the age from which files may be what a process left behind that was killed. Younger
+// ones may not be locked or renamed yet.
+const sweepAfter = time.Minute
+
+// sweep removes what killed processes left behind. What it cannot remove does no harm.
+func (s *files) sweep() {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil || time.Since(info.ModTime()) < sweepAfter {
+			continue
+		}
+		switch name := entry.Name(); {
+		case strings.HasPrefix(name, livePrefix):
+			s.alive(name)
+		case strings.HasSuffix(name, tempSuffix):
+			_ = os.Remove(s.path(name))
+		}
+	}
 }
 
 func (s *files) path(name string) string { return filepath.Join(s.dir, name) }
@@ -183,7 +211,7 @@ func (s *files) write(b *book, before []byte) error {
 
 // writeDurably replaces a file; a crash leaves the old one or the new one.
 func writeDurably(path string, data []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+tempSuffix)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}

@@ -169,6 +169,9 @@ func (c *Cluster) Ordered(member int) int { return int(c.nodes[member].ordered.L
 // StopEndpoint ends a member's client endpoint; its replica goes on.
 func (c *Cluster) StopEndpoint(member int) { c.nodes[member].stop() }
 
+// AlsoOn serves a member's endpoint on another listener as well.
+func (c *Cluster) AlsoOn(member int, l net.Listener) { c.nodes[member].serveOn(l) }
+
 // Silence replaces a member's endpoint by one that accepts connections and never says a word.
 func (c *Cluster) Silence(t *testing.T, member int) {
 	t.Helper()

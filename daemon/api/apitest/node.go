@@ -21,7 +21,8 @@ import (
 
 // Fault is how an endpoint misbehaves. The zero value is correct.
 type Fault struct {
-	// Lie changes the results that clients are told, in replies that the member signs.
+	// Lie changes the results that clients are told, in replies that the member signs, in its own
+	// name and in those of all others, and says it all twice.
 	Lie bool
 	// Drop takes requests and operations, and does nothing with them.
 	Drop bool
@@ -51,7 +52,7 @@ type node struct {
 
 	listener net.Listener
 	server   *api.Server
-	served   chan error
+	served   sync.WaitGroup
 	once     sync.Once
 }
 
@@ -107,11 +108,19 @@ func (n *node) serve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.listener, n.served = l, make(chan error, 1)
+	n.listener = l
 	n.server = api.New(api.Config{
 		Node: n, Cluster: n.cluster.Config, Self: n.self, Genesis: n.cluster.Genesis.Encode(),
 	})
-	go func() { n.served <- n.server.Serve(l) }()
+	n.serveOn(l)
+}
+
+func (n *node) serveOn(l net.Listener) {
+	n.served.Go(func() {
+		if err := n.server.Serve(l); err != nil {
+			panic("apitest: " + err.Error())
+		}
+	})
 }
 
 func (n *node) stop() {
@@ -119,9 +128,7 @@ func (n *node) stop() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		n.server.Stop(ctx)
-		if err := <-n.served; err != nil {
-			panic("apitest: " + err.Error())
-		}
+		n.served.Wait()
 	})
 }
 
@@ -186,19 +193,35 @@ func (n *node) applied(a *loop.Applied) {
 
 // reply hands a reply to who listens, true or not.
 func (n *node) reply(client crypto.NodeID, p *message.Reply) {
+	replies := []*message.Reply{p}
 	if n.fault.Load().Lie {
-		lie := *p
-		lie.Result = append(bytes.Clone(p.Result), "lie"...)
-		lie.Index, lie.Count, lie.Path = 0, 1, nil
-		lie.Root = crypto.MerkleRoot([]crypto.Digest{lie.Leaf()})
-		lie.Sig = n.sealer.SignReplyRoot(lie.Batch, lie.Root)
-		p = &lie
+		replies = n.lies(p)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, sink := range n.listeners[client] {
-		(*sink)(p)
+		for _, one := range replies {
+			(*sink)(one)
+		}
 	}
+}
+
+// lies makes of a reply what a member can that has only its own key.
+func (n *node) lies(p *message.Reply) []*message.Reply {
+	lie := *p
+	lie.Result = append(bytes.Clone(p.Result), "lie"...)
+	lie.Index, lie.Count, lie.Path = 0, 1, nil
+	lie.Root = crypto.MerkleRoot([]crypto.Digest{lie.Leaf()})
+	lie.Sig = n.sealer.SignReplyRoot(lie.Batch, lie.Root)
+	out := []*message.Reply{&lie, &lie}
+	for i := range n.cluster.Config.Members {
+		if i != n.self {
+			forged := lie
+			forged.Member = i
+			out = append(out, &forged, &forged)
+		}
+	}
+	return out
 }
 
 // Order implements [api.Node].
