@@ -308,8 +308,10 @@ func TestDamage_Files(t *testing.T) {
 		"an empty one at the end, of no use": func(d *disk.Memory) {
 			copyTo(d, "journal-0000000000000f00", "")
 		},
-		"a short mark":   func(d *disk.Memory) { copyTo(d, "journal.mark", mark[:8000]) },
-		"a blank mark":   func(d *disk.Memory) { copyTo(d, "journal.mark", strings.Repeat("\x00", len(mark))) },
+		"a short mark": func(d *disk.Memory) { copyTo(d, "journal.mark", mark[:8000]) },
+		"a blank mark": func(d *disk.Memory) {
+			copyTo(d, "journal.mark", strings.Repeat("\x00", len(mark)))
+		},
 		"an earlier end": func(d *disk.Memory) { copyTo(d, segments[len(segments)-1], "") },
 		"a neighbour's records": func(d *disk.Memory) {
 			data := files[segments[1]]
@@ -418,4 +420,88 @@ func TestDamage_SplicedRecords(t *testing.T) {
 		}
 		refused(t, d, what)
 	}
+}
+
+// What Open has let through is durable before anybody sees it: after kill -9 the kernel still has
+// what was written and not synced, and after a failed sync it still shows pages that it will never
+// write. The power may go right after the start.
+func TestCrash_WhatOpenShowsIsDurable(t *testing.T) {
+	killed := beforeSync(t, 3, 4)
+	failed := disk.NewMemory()
+	j := mustOpen(t, failed, options())
+	write(t, j, 3)
+	failed.FailSync(1)
+	j.Append(rec(4), rec(5), rec(6), rec(7))
+	if err := j.Flush(); err == nil {
+		t.Fatal("the sync did not fail")
+	}
+	for how, d := range map[string]*disk.Memory{"killed": killed, "failed sync": failed} {
+		if n := count(t, mustOpen(t, d, options())); n != 7 {
+			t.Errorf("%s: %d records are found", how, n)
+		}
+		d.Crash()
+		if n := count(t, mustOpen(t, d, options())); n != 7 {
+			t.Errorf("%s: %d records survive the power cut after the start", how, n)
+		}
+	}
+}
+
+// A record that fits by its number but follows another history is refused, although its own
+// checksum and the mark fit.
+func TestDamage_RecordsOfAnotherHistory(t *testing.T) {
+	history := func(second string) (*disk.Memory, []int) {
+		m := disk.NewMemory()
+		j := mustOpen(t, m, options())
+		var ends []int
+		for _, body := range []string{"one", second, "three"} {
+			j.Append(journal.Record{Type: 1, Body: []byte(body)})
+			mustFlush(t, j)
+			ends = append(ends, int(j.Size()))
+		}
+		mustClose(t, j)
+		return m, ends
+	}
+	m, ends := history("two")
+	other, _ := history("TWO")
+	theirs := contents(t, other)[firstSegment]
+	err := m.Damage(firstSegment, func(b []byte) []byte {
+		copy(b[ends[1]:], theirs[ends[1]:ends[2]])
+		return b
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.WriteAtomic("journal.mark", []byte(contents(t, other)["journal.mark"])); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, m, "the third record of another history")
+}
+
+// The end of a segment is in a durable mark before the next begins: after a power cut, too, the
+// loss of everything from there on is noticed.
+func TestDamage_EndOfASealedSegment(t *testing.T) {
+	m := disk.NewMemory()
+	j := mustOpen(t, m, small())
+	var before, sealed int64 // where the last flush of the first segment begins and ends
+	for n, size := uint64(1), int64(0); ; n++ {
+		write(t, j, n)
+		if names, err := m.List("journal-"); err != nil || len(names) == 2 {
+			break
+		}
+		before, sealed = size, j.Size()
+		size = sealed
+	}
+	m.Crash() // what was not synced of the mark is gone
+	names, err := m.List("journal-")
+	if err != nil || len(names) != 2 {
+		t.Fatalf("segments are %v (%v)", names, err)
+	}
+	removeAll(m, names[1:])
+	if err := m.Damage(firstSegment, func(b []byte) []byte { return b[:before] }); err != nil {
+		t.Fatal(err)
+	}
+	if before == 0 || before >= sealed {
+		t.Fatalf("the last flush lies from %d to %d", before, sealed)
+	}
+	refused(t, m, "the end of a sealed segment and all behind it are lost")
 }

@@ -109,3 +109,19 @@ func TestEqualRepliesHaveOneLeaf(t *testing.T) {
 		t.Error("replies to two requests have one leaf")
 	}
 }
+
+// The number of replies under one root is bounded, however well the tree is made.
+func TestReplyCountIsBounded(t *testing.T) {
+	w := newWorld(t, 4, crypto.SchemeEd25519)
+	for _, n := range []int{message.MaxReplies, message.MaxReplies + 1} {
+		p := w.replies(2, 1)[0]
+		leaves := make([]crypto.Digest, n)
+		leaves[n-1] = p.Leaf()
+		p.Index, p.Count = n-1, n
+		p.Path, p.Root = crypto.MerkleProof(leaves, n-1), crypto.MerkleRoot(leaves)
+		p.Sig = w.sealer(2).SignReplyRoot(p.Batch, p.Root)
+		if err := p.Verify(w.cfg); (err == nil) != (n == message.MaxReplies) {
+			t.Errorf("one of %d replies: %v", n, err)
+		}
+	}
+}
