@@ -13,9 +13,14 @@ type equivocator struct {
 	honest
 	accomplice
 
-	versions int // 2: two halves; 0: another one for each node
+	versions int // 2 for two halves, else as many as there are correct nodes
 	made     map[place]map[int]*message.PrePrepare
+	later    []delayed // proposals that accomplices are told first
 }
+
+// headStart is how long before the others a strong coalition knows what is proposed, in
+// milliseconds: so long that its votes for each side are there before the proposal is.
+const headStart = 80
 
 func newEquivocatePrePrepare(a *armed) trick {
 	return &equivocator{
@@ -34,7 +39,14 @@ func newEquivocatePerPeer(a *armed) trick {
 func (t *equivocator) say(now int64, o Outgoing) []Outgoing {
 	switch m := o.Msg.(type) {
 	case *message.PrePrepare:
-		return t.propose(o, m)
+		told := t.propose(o, m)
+		if !t.strong() || t.friend(o.To) || len(t.later) >= maxDelayed {
+			return told
+		}
+		for _, one := range told {
+			t.later = append(t.later, delayed{now + headStart, one})
+		}
+		return nil
 	case *message.Vote:
 		if m.Voter == t.traitor.cfg.Self {
 			return t.vote(now, o, m)
@@ -48,7 +60,16 @@ func (t *equivocator) say(now int64, o Outgoing) []Outgoing {
 	return t.withhold(o)
 }
 
-func (t *equivocator) act(now int64) []Outgoing { return t.due(now, pass) }
+func (t *equivocator) act(now int64) []Outgoing {
+	list := t.due(now, pass)
+	t.later = slices.DeleteFunc(t.later, func(d delayed) bool {
+		if d.when <= now {
+			list = append(list, d.o)
+		}
+		return d.when <= now
+	})
+	return list
+}
 
 func (t *equivocator) sideAt(at place, node int) int { return t.side(at.view, node, t.versions) }
 
@@ -68,10 +89,11 @@ func (t *equivocator) propose(o Outgoing, p *message.PrePrepare) []Outgoing {
 	}
 	side := t.sideAt(at, o.To)
 	if side == 0 || t.versions > 2 && !slices.Contains(t.targets(at.view), o.To) {
-		return []Outgoing{o}
+		return t.hurry([]Outgoing{o}, p.Vote(t.traitor.cfg.Cluster))
 	}
 	t.fire(at)
-	return []Outgoing{{To: o.To, Msg: t.version(at, side, p)}}
+	version := t.version(at, side, p)
+	return t.hurry([]Outgoing{{To: o.To, Msg: version}}, version.Vote(t.traitor.cfg.Cluster))
 }
 
 // version returns the pre-prepare of one side: the same operations, in another order where there
@@ -182,10 +204,22 @@ func (t *accomplice) voteOfSide(o Outgoing, v *message.Vote, side int) []Outgoin
 	versions := t.traitor.splits.split(v.View, v.Seq)
 	d := versions.digest(side)
 	if d == v.Digest || !versions.has(v.Digest) {
-		return []Outgoing{o}
+		return t.hurry([]Outgoing{o}, v)
 	}
 	t.fire(place{v.View, v.Seq})
-	return []Outgoing{{To: o.To, Msg: t.voteFor(v, d)}}
+	lie := t.voteFor(v, d)
+	return t.hurry([]Outgoing{{To: o.To, Msg: lie}}, lie)
+}
+
+// hurry adds to a PREPARE the COMMIT that would follow, if the coalition can win with it: a split
+// races with the correct nodes' discovery that they were told different things.
+func (t *accomplice) hurry(list []Outgoing, v *message.Vote) []Outgoing {
+	if v.Kind != crypto.KindPrepare || !t.strong() {
+		return list
+	}
+	c := &message.Vote{Kind: crypto.KindCommit, View: v.View, Seq: v.Seq, Digest: v.Digest}
+	t.traitor.cfg.Sealer.Seal(c)
+	return append(list, Outgoing{To: list[0].To, Msg: c})
 }
 
 // withhold keeps from a side what would convince it of another one's version.
