@@ -505,3 +505,45 @@ func TestDamage_EndOfASealedSegment(t *testing.T) {
 	}
 	refused(t, m, "the end of a sealed segment and all behind it are lost")
 }
+
+// Neither a mark nor a segment of another history is taken, although it is whole in itself and
+// begins at the right number.
+func TestDamage_FilesOfAnotherHistory(t *testing.T) {
+	history := func(second string) (*disk.Memory, []string) {
+		m := disk.NewMemory()
+		j := mustOpen(t, m, small())
+		for _, body := range []string{"one", second, strings.Repeat("3", 600), "four", "five"} {
+			j.Append(journal.Record{Type: 1, Body: []byte(body)})
+			mustFlush(t, j)
+		}
+		mustClose(t, j)
+		names, err := m.List("journal-")
+		if err != nil || len(names) < 2 {
+			t.Fatalf("segments are %v (%v)", names, err)
+		}
+		return m, names
+	}
+	_, names := history("two")
+	others, _ := history("TWO")
+	theirs := contents(t, others)
+	for what, files := range map[string][]string{
+		"the mark":                    {"journal.mark"},
+		"the last segments":           names[1:],
+		"the last segments, the mark": append(names[1:len(names):len(names)], "journal.mark"),
+	} {
+		m, _ := history("two")
+		for _, name := range files {
+			if err := m.WriteAtomic(name, []byte(theirs[name])); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := contents(t, m)
+		var damage *journal.DamageError
+		if _, err := journal.Open(m, small()); !errors.As(err, &damage) {
+			t.Errorf("%s of another history: %v", what, err)
+		}
+		if !maps.Equal(contents(t, m), before) {
+			t.Errorf("%s of another history: the refused journal was changed", what)
+		}
+	}
+}
