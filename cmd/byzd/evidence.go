@@ -139,7 +139,7 @@ func verifyEvidence(c *cli.Context) error {
 	e, err := judge.ReadProof(s.cluster, args[0])
 	switch {
 	case errors.Is(err, message.ErrProof):
-		return failf(exitFailed, "see that the file and the genesis are the right ones and unchanged",
+		return failf(exitFailed, "see that file and genesis are the right ones, and unchanged",
 			"%s proves nothing: %w", args[0], err)
 	case errors.Is(err, fs.ErrNotExist):
 		return failf(exitFailed, "byzd evidence list --home DIR lists proofs", "%w", err)

@@ -12,9 +12,10 @@ import (
 
 func verdictCommand() *cli.Command {
 	return &cli.Command{
-		Name: "verdict", Usage: "judge a network by what its nodes signed and executed, live or stopped",
-		Description: "--home is the directory of a testnet, running or not, or of one node, whose log is\n" +
-			"then judged alone. --endpoints judges running nodes by what they hand out.\n" +
+		Name:  "verdict",
+		Usage: "judge a network by what its nodes signed and executed, live or stopped",
+		Description: "--home is the directory of a testnet, running or not, or of one node, whose\n" +
+			"log is then judged alone. --endpoints judges running nodes by what they hand out.\n" +
 			"Exit code 4: agreement, validity, integrity or linearisability is broken;\n" +
 			"3: no progress, or something is unknown; 0: held.",
 		Flags: []cli.Flag{
@@ -37,7 +38,8 @@ func verdictCommand() *cli.Command {
 
 func genesisFlag() cli.Flag {
 	return &cli.StringFlag{
-		Name: "genesis", DefaultText: "genesis.toml in the home", Usage: "the network's genesis `FILE`",
+		Name: "genesis", DefaultText: "genesis.toml in the home",
+		Usage: "the network's genesis `FILE`",
 	}
 }
 

@@ -54,7 +54,8 @@ func findScope(c *cli.Context) (*scope, error) {
 // remoteScope is nodes that only their operator endpoints are known of.
 func remoteScope(c *cli.Context, home string) (*scope, error) {
 	if home == "" && c.String("genesis") == "" {
-		return nil, usagef("add --genesis FILE", "remote nodes cannot be judged without their genesis")
+		return nil, usagef("add --genesis FILE",
+			"remote nodes cannot be judged without their genesis")
 	}
 	s, err := newScope(c, home)
 	if err != nil {
@@ -81,8 +82,8 @@ func homeScope(c *cli.Context, home string) (*scope, error) {
 		return nil, testnetError(err)
 	}
 	if _, err := os.Stat(config.Home(home).Genesis()); c.String("genesis") == "" && err != nil {
-		return nil, failf(exitFailed, scopeHint, "%s is no home of a testnet or of a node: there is "+
-			"neither testnet.json nor genesis.toml in it", home)
+		return nil, failf(exitFailed, scopeHint, "%s is no home of a testnet or of a node: it has "+
+			"neither testnet.json nor genesis.toml", home)
 	}
 	s, err := newScope(c, home)
 	if err != nil {

@@ -139,7 +139,8 @@ const (
 
 func newProgress(w io.Writer) *progress {
 	p := &progress{began: time.Now()}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // descriptors are small
+	f, ok := w.(*os.File)
+	if ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // descriptors are small
 		p.w = w
 	}
 	return p

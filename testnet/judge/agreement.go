@@ -119,7 +119,8 @@ func (h *History) describeFork(logs []*Log, seq uint64) string {
 		}
 		parts = append(parts, part)
 	}
-	text := fmt.Sprintf("different batches at sequence number %d: ", seq) + strings.Join(parts, "; ")
+	text := fmt.Sprintf("different batches at sequence number %d: %s", seq,
+		strings.Join(parts, "; "))
 	if both.Count() > 0 {
 		text += "; signed by both sides: " + h.members(both)
 	}
