@@ -171,6 +171,51 @@ func TestFirewall_HearsayIsNeverFed(t *testing.T) {
 	}
 }
 
+// TestFirewall_AckOfAnotherRun has an answer that was meant for us before we started anew: packets of
+// a member that is dead by now would keep it alive.
+func TestFirewall_AckOfAnotherRun(t *testing.T) {
+	w := newWall(t)
+	w.pings.asked(7, 1)
+	for sequence, run := range []uint64{4, 6, 5} {
+		h := header{sender: 1, run: 5, recipientRun: run, sequence: uint64(sequence) + 1}
+		body := ackMessage{7}.appendTo(nil)
+		in := w.receive(sealPacket(w.cluster, w.keys[1], h, body), netip.AddrPort{}, w.now)
+		if (len(in.feed) == 1) != (run == w.run()) {
+			t.Errorf("run %d: memberlist reads %d messages", run, len(in.feed))
+		}
+	}
+	if got := w.tally.snapshot()["foreign_ack"]; got != 2 {
+		t.Errorf("foreign_ack is %d, want 2", got)
+	}
+}
+
+// TestFirewall_BoundsSignatureChecks floods with forgeries, from anywhere and with the source address
+// of a member: so many are checked at once and no more, and neither flood uses up the other's bucket.
+func TestFirewall_BoundsSignatureChecks(t *testing.T) {
+	w := newWall(t)
+	home, ok := w.address(1)
+	if !ok {
+		t.Fatal("member 1 has no address")
+	}
+	h := header{sender: 1, run: 5, recipientRun: 5, sequence: 1}
+	forged := sealPacket(w.cluster, w.keys[2], h, pingMessage{1}.appendTo(nil))
+	for _, k := range []struct {
+		from  netip.AddrPort
+		burst uint64
+	}{{netip.AddrPort{}, strangerMax}, {home, homeBurst}} {
+		before := w.tally.snapshot()["bad_signature"]
+		for range k.burst + 100 {
+			w.receive(forged, k.from, w.now)
+		}
+		if got := w.tally.snapshot()["bad_signature"] - before; got != k.burst {
+			t.Errorf("from %v: %d signatures were checked at once, want %d", k.from, got, k.burst)
+		}
+	}
+	if got := w.tally.snapshot()["rate_limited"]; got != 200 {
+		t.Errorf("rate_limited is %d, want 200", got)
+	}
+}
+
 // TestFirewall_OutgoingSplits wants more than fits into one packet to go in several, none too long.
 func TestFirewall_OutgoingSplits(t *testing.T) {
 	w := newWall(t)
