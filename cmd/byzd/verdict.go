@@ -14,8 +14,9 @@ func verdictCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "verdict",
 		Usage: "judge a network by what its nodes signed and executed, live or stopped",
-		Description: "--home is the directory of a testnet, running or not, or of one node, whose\n" +
-			"log is then judged alone. --endpoints judges running nodes by what they hand out.\n" +
+		Description: "--home is the directory of a testnet, running or not, or of one node,\n" +
+			"whose log is then judged alone. --endpoints judges running nodes by what they\n" +
+			"hand out.\n" +
 			"Exit code 4: agreement, validity, integrity or linearisability is broken;\n" +
 			"3: no progress, or something is unknown; 0: held.",
 		Flags: []cli.Flag{

@@ -140,7 +140,7 @@ const (
 func newProgress(w io.Writer) *progress {
 	p := &progress{began: time.Now()}
 	f, ok := w.(*os.File)
-	if ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // descriptors are small
+	if ok && term.IsTerminal(int(f.Fd())) {
 		p.w = w
 	}
 	return p
