@@ -39,13 +39,13 @@ type packet struct {
 const tickEvery = 5 * time.Millisecond
 
 // Start brings up a cluster of n members with a name, which stands for its keys, and stops it when
-// the test ends.
-func Start(t *testing.T, name string, n int) *Cluster {
+// the test ends. changes are made to the genesis first.
+func Start(t *testing.T, name string, n int, changes ...func(*genesis.Genesis)) *Cluster {
 	t.Helper()
 	c := &Cluster{
 		inputs: make(chan func(), 1024), start: time.Now(), closing: make(chan struct{}),
 	}
-	signers := c.found(t, name, n)
+	signers := c.found(t, name, n, changes)
 	for i := range n {
 		c.nodes = append(c.nodes, newNode(t, c, i, signers[i]))
 	}
@@ -63,7 +63,9 @@ func Start(t *testing.T, name string, n int) *Cluster {
 }
 
 // found makes the genesis.
-func (c *Cluster) found(t *testing.T, name string, n int) []crypto.Signer {
+func (c *Cluster) found(
+	t *testing.T, name string, n int, changes []func(*genesis.Genesis),
+) []crypto.Signer {
 	t.Helper()
 	g, err := genesis.New(crypto.SchemeEd25519, true)
 	if err != nil {
@@ -86,6 +88,9 @@ func (c *Cluster) found(t *testing.T, name string, n int) []crypto.Signer {
 			t.Fatal(err)
 		}
 		signers = append(signers, signer)
+	}
+	for _, change := range changes {
+		change(g)
 	}
 	c.Genesis = g
 	if c.Config, err = g.Config(); err != nil {

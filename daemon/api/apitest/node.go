@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"byzd/crypto"
 	"byzd/daemon/api"
@@ -123,11 +124,17 @@ func (n *node) serveOn(l net.Listener) {
 	})
 }
 
+// stopLimit is far above what stopping takes.
+const stopLimit = time.Minute
+
 func (n *node) stop() {
 	n.once.Do(func() {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
+		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+		defer cancel()
 		n.server.Stop(ctx)
+		if ctx.Err() != nil {
+			panic("apitest: a server does not stop by itself")
+		}
 		n.served.Wait()
 	})
 }
