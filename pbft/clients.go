@@ -279,7 +279,7 @@ func (t *ClientTable) Clone() *ClientTable {
 	c.held = slices.Clone(t.held)
 	c.current = maps.Clone(t.current)
 	c.sessions = make(map[uint64]*session, len(t.sessions))
-	for id, s := range t.sessions {
+	for id, s := range t.sessions { // any order
 		row := *s
 		row.done = slices.Clone(s.done)
 		c.sessions[id] = &row

@@ -168,11 +168,7 @@ func (r *Replica) learnStable(c *message.CheckpointCertificate) {
 		return
 	}
 	if !r.learnDecided(c.Ref()) {
-		other := r.high
-		if r.committed != nil {
-			other = r.committed
-		}
-		r.alarm(&message.Alarm{FirstCheckpoint: c, Second: other}, c.Seq)
+		r.alarm(r.conflictAt(c), c.Seq)
 		return
 	}
 	if own := r.own[c.Seq]; own != nil && own.Root != c.Root {
@@ -186,6 +182,14 @@ func (r *Replica) learnStable(c *message.CheckpointCertificate) {
 	r.rotate(c)
 }
 
+// conflictAt pairs a checkpoint certificate with what this replica holds for the other chain.
+func (r *Replica) conflictAt(c *message.CheckpointCertificate) *message.Alarm {
+	if r.committed != nil {
+		return &message.Alarm{FirstCheckpoint: c, Second: r.committed}
+	}
+	return &message.Alarm{FirstCheckpoint: c, Second: r.high}
+}
+
 // diverged stops this replica's voting: its state is not what a quorum certified.
 func (r *Replica) diverged(c *message.CheckpointCertificate) {
 	r.halt("DIVERGED: the state after batch " + c.Digest.Short() +
@@ -194,18 +198,18 @@ func (r *Replica) diverged(c *message.CheckpointCertificate) {
 
 // forgetBelow drops the votes that a stable checkpoint makes pointless.
 func (r *Replica) forgetBelow(seq uint64) {
-	for key := range r.slots { // any order, here and below: each is judged alone
+	for key := range r.slots { // any order: each is judged alone, here and below
 		reopening := key.view == r.view && key.seq == r.base.Seq && !r.settled()
 		if key.seq <= seq && key.view <= r.view && !reopening {
 			delete(r.slots, key)
 		}
 	}
-	for s := range r.checkpoints {
+	for s := range r.checkpoints { // any order
 		if s <= seq {
 			delete(r.checkpoints, s)
 		}
 	}
-	for s := range r.own {
+	for s := range r.own { // any order
 		if s <= seq {
 			delete(r.own, s)
 		}

@@ -459,8 +459,12 @@ func (r *Replica) onProof(from int, m *message.Proof) {
 	if m.Checkpoint != nil {
 		r.learnStable(m.Checkpoint)
 	}
-	if c := m.Commit; c != nil && (r.committed == nil || r.committed.Rank().Less(c.Rank())) {
-		r.learnCommitted(c)
+	if c := m.Commit; c != nil {
+		if r.committed == nil || r.committed.Rank().Less(c.Rank()) {
+			r.learnCommitted(c)
+		} else if !r.learnDecided(c.Ref()) {
+			r.alarm(r.conflict(c), c.Seq)
+		}
 	}
 	if m.NewView != nil {
 		r.onNewView(from, m.NewView)
@@ -469,6 +473,14 @@ func (r *Replica) onProof(from int, m *message.Proof) {
 
 // onDecided takes in a certified run of batches that starts right after the executed one.
 func (r *Replica) onDecided(from int, m *message.Decided) {
+	if r.forked(m.Headers) {
+		if m.Proof.Commit != nil {
+			r.alarm(r.conflict(m.Proof.Commit), m.Headers[0].Seq)
+		} else {
+			r.alarm(r.conflictAt(m.Proof.Checkpoint), m.Headers[0].Seq)
+		}
+		return
+	}
 	if m.Headers[0].Seq != r.executed.Seq+1 || m.Headers[0].Parent != r.executed.Digest {
 		r.drop(from, DropDecidedUnwanted)
 		return
@@ -488,6 +500,20 @@ func (r *Replica) onDecided(from int, m *message.Decided) {
 		r.decidedAt = r.now // more may follow at once
 		r.fetchDecided()
 	}
+}
+
+// forked reports whether a certified run of headers leaves the chain that was executed here.
+func (r *Replica) forked(headers []message.Header) bool {
+	for i := range headers {
+		h := &headers[i]
+		if d, known := r.history[h.Seq-1]; known && h.Seq-1 <= r.executed.Seq && d != h.Parent {
+			return true
+		}
+		if h.Seq > r.executed.Seq {
+			return false
+		}
+	}
+	return false
 }
 
 // runDecided executes a batch that is certified through a later one whose way here is not known

@@ -127,6 +127,9 @@ func (net *Network) execute(i int, e pbft.Execute) {
 func (net *Network) apply(i int, b *message.Batch, verdicts []pbft.Verdict) {
 	node := net.Nodes[i]
 	net.blame(i, net.ledger.executed(i, b))
+	if last := uint64(len(node.Log)); b.Header.Seq != last+1 {
+		net.blame(i, fmt.Sprintf("replica %d executes batch %d after %d", i, b.Header.Seq, last))
+	}
 	node.Log = append(node.Log, b)
 	for _, v := range verdicts {
 		bundle := b.Bundles[v.Bundle]
