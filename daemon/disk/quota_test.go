@@ -72,6 +72,9 @@ func TestQuotaKeepsItsAccounts(t *testing.T) {
 		if _, err := f.WriteAt(make([]byte, 100), 0); err != nil {
 			t.Fatalf("there was room: %v", err)
 		}
+		if _, err := f.WriteAt([]byte{1}, 0); err != nil {
+			t.Fatalf("writing over what is there: %v", err)
+		}
 		if _, err := f.WriteAt([]byte{1}, 100); !errors.Is(err, disk.ErrFull) {
 			t.Fatalf("there was room for one byte more: %v", err)
 		}
