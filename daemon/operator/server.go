@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,9 +51,10 @@ type Conditions struct {
 
 // Server is the endpoint.
 type Server struct {
-	http *http.Server
-	addr string
-	done chan error
+	http  *http.Server
+	addr  string
+	done  chan error
+	conns sync.WaitGroup
 }
 
 const (
@@ -68,15 +70,20 @@ func Start(addr string, node Node, log logrus.FieldLogger) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("operator endpoint: %w", err)
 	}
-	s := &Server{
-		addr: l.Addr().String(), done: make(chan error, 1),
-		http: &http.Server{
-			Handler: loopbackOnly(routes(node)), ReadHeaderTimeout: headerTime,
-			ErrorLog: nil,
+	s := &Server{addr: l.Addr().String(), done: make(chan error, 1)}
+	s.http = &http.Server{
+		Handler: loopbackOnly(routes(node)), ReadHeaderTimeout: headerTime,
+		ErrorLog: logWriter{log}.logger(),
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				s.conns.Add(1)
+			case http.StateClosed, http.StateHijacked:
+				s.conns.Done()
+			default:
+			}
 		},
 	}
-	w := logWriter{log}
-	s.http.ErrorLog = w.logger()
 	go func() { s.done <- s.http.Serve(l) }()
 	return s, nil
 }
@@ -90,6 +97,7 @@ func (s *Server) Close() error {
 	if served := <-s.done; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}
+	s.conns.Wait()
 	return err
 }
 
