@@ -75,6 +75,9 @@ func TestQuotaKeepsItsAccounts(t *testing.T) {
 		if _, err := f.WriteAt([]byte{1}, 0); err != nil {
 			t.Fatalf("writing over what is there: %v", err)
 		}
+		if err := q.WriteAtomic("g", []byte{1}); !errors.Is(err, disk.ErrFull) {
+			t.Fatalf("writing over what is there made room: %v", err)
+		}
 		if _, err := f.WriteAt([]byte{1}, 100); !errors.Is(err, disk.ErrFull) {
 			t.Fatalf("there was room for one byte more: %v", err)
 		}
