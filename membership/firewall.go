@@ -203,8 +203,11 @@ func (f *firewall) judgePing(v *verdict, m pingMessage, now time.Time) refusal {
 // judgeAck believes an answer only from the one who was asked, and only to this run of ours:
 // otherwise liars could keep a dead member alive.
 func (f *firewall) judgeAck(v *verdict, m ackMessage) refusal {
+	if v.header.recipientRun != f.run() {
+		return refusedForeignAck
+	}
 	ours, first := f.pings.answer(m.number, v.header.sender)
-	if !ours || v.header.recipientRun != f.run() {
+	if !ours {
 		return refusedForeignAck
 	}
 	if first {
