@@ -55,8 +55,8 @@ func openWriters(
 	return writers, stop, nil
 }
 
-// connections is how many the clients share: for etcd about one for ten clients, as its own benchmark
-// is used; for order one for each node.
+// connections is how many the clients share: for etcd about one for ten clients, as its own
+// benchmark is used; for order one for each node.
 func connections(c *cli.Context, endpoints int) int {
 	if n := c.Int(flagConnections); n > 0 {
 		return n
@@ -83,8 +83,9 @@ func openShared(via, endpoint string) (load.Writer, func() error, error) {
 	return etcdWriter{pb.NewKVClient(conn)}, conn.Close, nil
 }
 
-// openSigned makes clients with keys of their own. They follow from the user's key, so that the next
-// bench takes the sessions of this one over instead of using up the members' room for sessions.
+// openSigned makes clients with keys of their own. They follow from the user's key, so that the
+// next bench takes the sessions of this one over instead of using up the members' room for
+// sessions.
 func openSigned(
 	c *cli.Context, target *benchTarget, count int,
 ) (writers []load.Writer, closers []func() error, err error) {

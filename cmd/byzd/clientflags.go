@@ -139,8 +139,8 @@ func endpointsOf(home string) ([]string, error) {
 	return []string{addresses.Client}, nil
 }
 
-// testnetEndpoints lists the running nodes' endpoints, those of nodes that were not told to lie first:
-// there is no reason to ask a liar first, and no need to keep it out.
+// testnetEndpoints lists the running nodes' endpoints, those of nodes that were not told to lie
+// first: there is no reason to ask a liar first, and no need to keep it out.
 func testnetEndpoints(home string, state *testnet.State) ([]string, error) {
 	honest, others := sortNodes(state)
 	var endpoints []string

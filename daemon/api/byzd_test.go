@@ -62,6 +62,19 @@ func TestHealthAndReflection(t *testing.T) {
 	if status.Code(err) != codes.NotFound {
 		t.Errorf("health of a service that is not there: %v", err)
 	}
+	for service, want := range map[string]healthpb.HealthCheckResponse_ServingStatus{
+		"byzd.v1.Byzd":       healthpb.HealthCheckResponse_SERVING,
+		"etcdserverpb.Watch": healthpb.HealthCheckResponse_SERVICE_UNKNOWN,
+	} {
+		watched, failed := checks.Watch(ctx, &healthpb.HealthCheckRequest{Service: service})
+		if failed != nil {
+			t.Fatal(failed)
+		}
+		got, failed := watched.Recv()
+		if failed != nil || got.GetStatus() != want {
+			t.Errorf("watched health of %q: %v, %v", service, got, failed)
+		}
+	}
 	stream, err := reflectpb.NewServerReflectionClient(conn).ServerReflectionInfo(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +92,8 @@ func TestHealthAndReflection(t *testing.T) {
 	}
 }
 
-// Many operations travel in few frames, each finds its result by its tag, and a bad one fails alone.
+// Many operations travel in few frames, each finds its result by its tag, and a bad one fails
+// alone.
 func TestOrder(t *testing.T) {
 	c := apitest.Start(t, "order", 4)
 	stream, err := byzdpb.NewByzdClient(dial(t, c.Endpoints[3])).Order(within(t))

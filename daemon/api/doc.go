@@ -3,23 +3,26 @@
 //
 // # Etcd
 //
-// Range, Put, DeleteRange and Txn become operations of the store and are ordered like all others, so
-// reads are linearizable too; etcd's clients, etcdctl among them, work unchanged as far as these
-// reach. Whatever else they may ask is refused as Unimplemented with its name, field by field, never
-// ignored. Errors are etcd's where etcd has one. This node answers: whoever believes it trusts it.
+// Range, Put, DeleteRange and Txn become operations of the store and are ordered like all others,
+// so reads are linearizable too; etcd's clients, etcdctl among them, work unchanged as far as these
+// reach. Whatever else they may ask is refused as Unimplemented with its name, field by field,
+// never ignored. Errors are etcd's where etcd has one. This node answers: whoever believes it
+// trusts it.
 //
 // # byzd.v1.Byzd
 //
-// A Session carries a client's signed requests in, and out of it this member's signed replies to that
-// client, whichever member the requests were handed to. So a client that listens at several members
-// can count their signatures. Order carries plain operations, many in a frame, for clients that trust
-// this node and have much to do: nothing is done per operation that could be done per frame.
+// A Session carries a client's signed requests in, and out of it this member's signed replies to
+// that client, whichever member the requests were handed to. So a client that listens at several
+// members can count their signatures. Order carries plain operations, many in a frame, for clients
+// that trust this node and have much to do: nothing is done per operation that could be done per
+// frame.
 //
 // # What a client can cost
 //
 // Connections, streams, frames and what waits on a stream are bounded. Nothing here waits for a
-// client: what a slow reader leaves unread waits up to a bound, then its stream ends. Signatures are
-// checked by at most as many goroutines as there are processors, before the node sees a request.
+// client: what a slow reader leaves unread waits up to a bound, then its stream ends. Signatures
+// are checked by at most as many goroutines as there are processors, before the node sees a
+// request.
 //
 // A use in one breath:
 //

@@ -54,7 +54,7 @@ func encodeError(err error) error {
 
 // codeError turns the code of a result into etcd's words, or nil.
 func codeError(r *kv.Result) error {
-	switch r.Code { //nolint:exhaustive // etcd has no words for the others
+	switch r.Code {
 	case kv.CodeOK:
 		return nil
 	case kv.CodeEmptyKey:

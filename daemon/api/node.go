@@ -35,8 +35,8 @@ type Node interface {
 	Ready() error
 }
 
-// Orders are plain operations that came together: one frame of a client. The owner of the node takes
-// them with one hand-over, whatever their number.
+// Orders are plain operations that came together: one frame of a client. The owner of the node
+// takes them with one hand-over, whatever their number.
 type Orders struct {
 	// Client tells clients apart; it stands for whoever is at the other end of a connection.
 	Client string

@@ -96,7 +96,8 @@ func (c *Client) register(ctx context.Context, nonce uint64) (uint64, error) {
 	}
 }
 
-// exchange signs a request, sends it until f+1 members have answered alike, and returns that answer.
+// exchange signs a request, sends it until f+1 members have answered alike, and returns that
+// answer.
 func (c *Client) exchange(
 	ctx context.Context, req *message.ClientRequest, write bool,
 ) (*message.Reply, error) {

@@ -232,7 +232,7 @@ func (c *Client) Do(ctx context.Context, op kv.Op) (kv.Result, error) {
 
 // reasonOf says why members agree that a request does not run, which is not that it has not run.
 func reasonOf(outcome pbft.Outcome) string {
-	switch outcome { //nolint:exhaustive // the others make no sense here
+	switch outcome {
 	case pbft.NoSession:
 		return "the session ended, perhaps because another computer uses the same key"
 	case pbft.Stale, pbft.OutOfRange, pbft.Malformed:

@@ -91,7 +91,7 @@ func (l *ledger) take(ctx context.Context) (taken, error) {
 			return t, err
 		}
 		if err := sleep(ctx, windowPause); err != nil {
-			return taken{}, fmt.Errorf("%d operations of this key are under way, more have to wait: %w",
+			return taken{}, fmt.Errorf("%d operations of this key are under way, others wait: %w",
 				pbft.ClientWindow, err)
 		}
 	}

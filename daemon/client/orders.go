@@ -56,8 +56,8 @@ type answer struct {
 	err    error
 }
 
-// OpenOrders prepares a pipeline to one client endpoint. It connects, and connects again when it must,
-// for as long as it is open.
+// OpenOrders prepares a pipeline to one client endpoint. It connects, and connects again when it
+// must, for as long as it is open.
 func OpenOrders(endpoint string) (*Orders, error) {
 	conn, err := Dial(endpoint)
 	if err != nil {
@@ -87,8 +87,8 @@ func (o *Orders) Close() error {
 }
 
 // Do hands one operation, as kv encodes it, to the node and returns the result, encoded likewise.
-// Errors: [ErrBusy], [ErrNotReady] and [ErrRefused] say that nothing was done, [ErrUnknown] that it is
-// not known; it wraps the context's error if that is why.
+// Errors: [ErrBusy], [ErrNotReady] and [ErrRefused] say that nothing was done, [ErrUnknown] that it
+// is not known; it wraps the context's error if that is why.
 func (o *Orders) Do(ctx context.Context, op []byte) ([]byte, error) {
 	w := &ordered{op: op, answer: make(chan answer, 1)}
 	o.mu.Lock()

@@ -12,8 +12,8 @@ import (
 // Go has.
 const ticksPerSecond = 100
 
-// CPUTime returns the processor time, of user and system, that a process has used since it began. Its
-// resolution is 10 ms.
+// CPUTime returns the processor time, of user and system, that a process has used since it began.
+// Its resolution is 10 ms.
 func CPUTime(pid int) (time.Duration, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -22,8 +22,8 @@ func CPUTime(pid int) (time.Duration, error) {
 	return parseStat(data)
 }
 
-// parseStat reads the fields utime and stime, which are the 12th and 13th behind the command's name;
-// that may contain anything, but ends with the last parenthesis.
+// parseStat reads the fields utime and stime, which are the 12th and 13th behind the command's
+// name; that may contain anything, but ends with the last parenthesis.
 func parseStat(data []byte) (time.Duration, error) {
 	end := bytes.LastIndexByte(data, ')')
 	fields := bytes.Fields(data[end+1:])

@@ -12,15 +12,15 @@ const (
 	subBuckets = 1 << subBits
 )
 
-// histogram counts durations of nanoseconds to centuries in logarithmic buckets. It may be used from
-// any goroutine.
+// histogram counts durations of nanoseconds to centuries in logarithmic buckets. It may be used
+// from any goroutine.
 type histogram struct {
 	buckets [(64 - subBits) * subBuckets]atomic.Uint64
 	longest atomic.Int64
 }
 
-// bucketOf returns the bucket of a duration: those below subBuckets nanoseconds have their own, then
-// each power of two has subBuckets of them.
+// bucketOf returns the bucket of a duration: those below subBuckets nanoseconds have their own,
+// then each power of two has subBuckets of them.
 func bucketOf(d time.Duration) int {
 	n := uint64(max(0, d))
 	if n < subBuckets {
@@ -57,8 +57,8 @@ func (h *histogram) count() uint64 {
 	return sum
 }
 
-// quantile returns a duration that a share q of all do not exceed, to the resolution; 0 if there are
-// none.
+// quantile returns a duration that a share q of all do not exceed, to the resolution; 0 if there
+// are none.
 func (h *histogram) quantile(q float64) time.Duration {
 	total := h.count()
 	if total == 0 {
