@@ -263,7 +263,8 @@ func (t *ClientTable) Encode() []byte {
 		s := t.sessions[id]
 		out = binary.BigEndian.AppendUint64(out, id)
 		out = append(out, s.owner[:]...)
-		for _, v := range []uint64{uint64(s.member), s.nonce, s.low, s.used} { //nolint:gosec // small
+		member := uint64(s.member) //nolint:gosec // small
+		for _, v := range []uint64{member, s.nonce, s.low, s.used} {
 			out = binary.BigEndian.AppendUint64(out, v)
 		}
 		for _, word := range s.done {

@@ -12,8 +12,8 @@ import (
 	"byzd/pbft/message"
 )
 
-// Every field of a replica, at any depth down to what is immutable, is the clone's own and shows in the
-// fingerprint: changing it in a clone changes the clone's fingerprint and not the original's.
+// Every field of a replica, at any depth down to what is immutable, is the clone's own and shows in
+// the fingerprint: changing it in a clone changes the clone's fingerprint and not the original's.
 func TestCloneAndFingerprintCoverEveryField(t *testing.T) {
 	fields, tried := map[string]bool{}, map[string]int{}
 	for _, r := range sampleReplicas(t) {
@@ -78,8 +78,8 @@ func TestDeterminism(t *testing.T) {
 	}
 }
 
-// effectsOf lists the effects of a walk in words and bytes. With clones each replica is replaced by its
-// clone again and again.
+// effectsOf lists the effects of a walk in words and bytes. With clones each replica is replaced by
+// its clone again and again.
 func effectsOf(seed uint64, clones bool) []string {
 	var list []string
 	w := newWalk(seed)
@@ -117,7 +117,7 @@ func describe(e pbft.Effect) string {
 }
 
 // constant lists what never changes, or is derived from what the fingerprint covers.
-var constant = map[string]bool{ //nolint:gochecknoglobals // a test's table
+var constant = map[string]bool{
 	"Replica.cfg":             true, // both replicas have it
 	"Replica.out":             true, // empty between steps
 	"Replica.monitor.tau0":    true,
@@ -144,7 +144,7 @@ func (w *walker) walk(path string, v reflect.Value) {
 	if w.done != "" || constant[withoutIndexes(path)] {
 		return
 	}
-	v = reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Elem() //nolint:gosec // unexported fields
+	v = reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Elem()
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {

@@ -64,8 +64,8 @@ func (r *Replica) onFenceAnswer(from int, m *message.FenceAnswer) {
 	}
 	for i := range m.Stmts {
 		if m.Stmts[i].Voter == r.self && m.Stmts[i].NewView > r.target {
-			r.halt(fmt.Sprintf("AMNESIA: replica %d holds a VIEW-CHANGE of this replica to view %d "+
-				"that its journal does not know", from, m.Stmts[i].NewView))
+			r.halt(fmt.Sprintf("AMNESIA: replica %d holds a VIEW-CHANGE of this replica to view "+
+				"%d that its journal does not know", from, m.Stmts[i].NewView))
 			return
 		}
 	}
@@ -97,7 +97,7 @@ func (r *Replica) resume() {
 		r.send(All, c)
 	}
 	if r.ownNewView != nil && r.ownNewView.View >= r.target {
-		r.send(All, r.ownNewView) // it enters the view when this comes back, if it was not in it yet
+		r.send(All, r.ownNewView) // when it comes back the view is entered, if it was not
 	}
 	if r.target > r.view && r.change != nil {
 		r.monitor.leave(r.now)

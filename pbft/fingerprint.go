@@ -10,8 +10,8 @@ import (
 	"byzd/pbft/message"
 )
 
-// Fingerprint is a digest of everything that decides what the replica does next. Two replicas of one
-// configuration and one fingerprint answer the same inputs alike, byte for byte.
+// Fingerprint is a digest of everything that decides what the replica does next. Two replicas of
+// one configuration and one fingerprint answer the same inputs alike, byte for byte.
 func (r *Replica) Fingerprint() crypto.Digest {
 	var p printer
 	p.put("self %d now %d %d view %d target %d open %t frozen %t halted %q rr %d\n",
@@ -141,8 +141,8 @@ func (r *Replica) printCheckpoints(p *printer) {
 func (p *pool) print(out *printer) {
 	for g := range p.queues {
 		q := &p.queues[g]
-		out.put("queue %d bytes %d head %d since %d told %d deficit %d order %v", g, q.bytes, q.head,
-			q.since, q.told, q.deficit, q.order)
+		out.put("queue %d bytes %d head %d since %d told %d deficit %d order %v", g, q.bytes,
+			q.head, q.since, q.told, q.deficit, q.order)
 		for _, seq := range slices.Sorted(maps.Keys(q.bundles)) {
 			out.put(" %d %v", seq, q.bundles[seq].ID())
 		}

@@ -19,6 +19,7 @@ type Fold struct {
 // Add folds one record in.
 func (f *Fold) Add(rec *message.Record) {
 	switch rec.Type {
+	case message.RecordBatch: // the caller's
 	case message.RecordVote:
 		f.addVote(rec.Vote)
 	case message.RecordHigh:
@@ -69,8 +70,8 @@ func (f *Fold) addStable(c *message.CheckpointCertificate) {
 	}
 }
 
-// addCheckpoint keeps the newest of each sequence number; the state after a batch is always the same,
-// so a second one only repeats the first.
+// addCheckpoint keeps the newest of each sequence number; the state after a batch is always the
+// same, so a second one only repeats the first.
 func (f *Fold) addCheckpoint(c *message.Checkpoint) {
 	f.Checkpoints = slices.DeleteFunc(f.Checkpoints, func(old *message.Checkpoint) bool {
 		return old.Seq == c.Seq || f.Stable != nil && old.Seq <= f.Stable.Seq

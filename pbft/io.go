@@ -8,8 +8,8 @@ import (
 // Input is what a replica is told. The set is closed.
 type Input interface{ input() }
 
-// Tick tells what the clock says, in milliseconds. Timers go by the differences: a clock that is set
-// back, or forward, ends no view.
+// Tick tells what the clock says, in milliseconds. Timers go by the differences: a clock that is
+// set back, or forward, ends no view.
 type Tick struct{ Now int64 }
 
 // Received is a verified message: from a peer, or one of this replica's own statements, which the

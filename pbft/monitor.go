@@ -116,8 +116,9 @@ func (m *monitor) decay(now int64) {
 	m.halvedAt, m.commits = now, false
 }
 
-// served halves tau when an open view has lasted until its planned end: with a short rotation no view
-// lasts for ten seconds, and a single bad primary among the n would let tau grow at each round.
+// served halves tau when an open view has lasted until its planned end: with a short rotation no
+// view lasts for ten seconds, and a single bad primary among the n would let tau grow at each
+// round.
 func (m *monitor) served() {
 	if m.openedAt >= 0 && m.complaint == 0 {
 		m.tau = max(m.tau0, m.tau/2)
@@ -147,8 +148,8 @@ func (m *monitor) heldByClock(now int64) {
 // slowProposals is how many lagging proposals in a row are too many (rule R10).
 const slowProposals = 16
 
-// maxLeap is how far one tick moves the timers at most. Who was stopped for longer has not waited in
-// vain: what others said meanwhile is still to be read.
+// maxLeap is how far one tick moves the timers at most. Who was stopped for longer has not waited
+// in vain: what others said meanwhile is still to be read.
 const maxLeap = 1000
 
 func (r *Replica) onTick(wall int64) {
@@ -237,7 +238,8 @@ func (r *Replica) tickComplaint() {
 	if reason == 0 {
 		return
 	}
-	if r.depose(); r.target > r.view || r.now < m.refreshAt && !proven {
+	r.depose()
+	if r.target > r.view || r.now < m.refreshAt && !proven {
 		return
 	}
 	m.refreshAt = r.now + min(m.tau/2, maxResend)
@@ -264,9 +266,9 @@ func (r *Replica) onComplain(from int, c *message.Complain) {
 	r.depose()
 }
 
-// depose starts a view change when f+1 replicas complain: one of them is correct. Who has given this
-// view up altogether does not complain any more. A replica that complains itself counts those too:
-// else a few that left early, and the few that are left, could wait for each other for ever.
+// depose starts a view change when f+1 replicas complain: one of them is correct. Who has given
+// this view up altogether does not complain any more. A replica that complains itself counts those
+// too: else a few that left early, and the few that are left, could wait for each other for ever.
 func (r *Replica) depose() {
 	alive := func(i int) bool {
 		c := &r.monitor.live[i]
@@ -314,8 +316,8 @@ func (r *Replica) grievance() message.Reason {
 	return 0
 }
 
-// starved reports whether the head of some gateway's queue has waited for longer than tau (rule R9).
-// A replica that knows it is behind first catches up, for at most another tau (rule R8).
+// starved reports whether the head of some gateway's queue has waited for longer than tau (rule
+// R9). A replica that knows it is behind first catches up, for at most another tau (rule R8).
 func (r *Replica) starved() bool {
 	m := &r.monitor
 	oldest := false

@@ -77,8 +77,8 @@ func (r *Replica) sinceExecuted() (tail, map[message.RequestKey]bool) {
 func (r *Replica) vote(ref message.Ref, m message.Message) {
 	if e := r.entries[ref.Digest]; r.prepared != (message.Ref{}) &&
 		(e == nil || e.header.Parent != r.tip.Digest || e.header.Seq != r.tip.Seq+1) {
-		panic(fmt.Sprintf("pbft: PREPARE of batch %d in view %d does not extend the tip %d (rule R6)",
-			ref.Seq, r.view, r.tip.Seq))
+		panic(fmt.Sprintf("pbft: PREPARE of batch %d in view %d does not extend the tip %d",
+			ref.Seq, r.view, r.tip.Seq)) // rule R6
 	}
 	r.makeDurable(ref)
 	r.markVoted(ref)
@@ -209,7 +209,8 @@ type slotKey struct {
 
 func (k slotKey) compare(other slotKey) int {
 	return cmp.Or(
-		cmp.Compare(k.kind, other.kind), cmp.Compare(k.view, other.view), cmp.Compare(k.seq, other.seq))
+		cmp.Compare(k.kind, other.kind), cmp.Compare(k.view, other.view),
+		cmp.Compare(k.seq, other.seq))
 }
 
 // slot counts the votes of one place.
@@ -284,8 +285,8 @@ func (r *Replica) onVote(from int, v *message.Vote) {
 }
 
 // onEcho looks at a vote that comes back: this replica's own from somebody else, or somebody else's
-// that it passed on itself. Only its own hand gives it its own votes; but while it does not know yet
-// what it has said before, an unknown one tells it that its disk forgot (rule R14).
+// that it passed on itself. Only its own hand gives it its own votes; but while it does not know
+// yet what it has said before, an unknown one tells it that its disk forgot (rule R14).
 func (r *Replica) onEcho(from int, v *message.Vote) {
 	if from == r.self {
 		return

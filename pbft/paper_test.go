@@ -10,8 +10,8 @@ import (
 	"byzd/pbft/pbfttest"
 )
 
-// The rules of Castro and Liskov, "Practical Byzantine Fault Tolerance" (OSDI 1999), one test each, in
-// the form that DIVERGENCE.md gives them. Each was seen to fail with its rule removed.
+// The rules of Castro and Liskov, "Practical Byzantine Fault Tolerance" (OSDI 1999), one test each,
+// in the form that DIVERGENCE.md gives them. Each was seen to fail with its rule removed.
 
 // bench is a network of four whose every message is looked at before it is let go.
 type bench struct {
@@ -53,8 +53,8 @@ func (b *bench) proposal(
 ) *message.PrePrepare {
 	h := message.Header{
 		Cluster: b.Config.Cluster, Epoch: b.Config.Epoch, PropView: view, Seq: seq,
-		Parent: parent.Digest, TimeMS: b.Now, Requests: uint32(len(bundle.Items)), //nolint:gosec // few
-		Bytes: uint32(bundle.Size()), //nolint:gosec // small
+		Parent: parent.Digest, TimeMS: b.Now, Requests: uint32(len(bundle.Items)),
+		Bytes: uint32(bundle.Size()),
 	}
 	batch := message.Batch{Header: h, Bundles: []*message.Bundle{bundle}}
 	h.Root = message.BatchRoot(batch.IDs())
@@ -142,7 +142,8 @@ func TestPaperPrePrepareOfItsView(t *testing.T) {
 	b.want(len(b.votes(2, crypto.KindPrepare)), 0, "PREPAREs in view 0")
 }
 
-// OSDI'99 §4.2: it has not accepted a pre-prepare for view v and sequence number n with another digest.
+// OSDI'99 §4.2: it has not accepted a pre-prepare for view v and sequence number n with another
+// digest.
 func TestPaperSecondPrePrepare(t *testing.T) {
 	b := newBench(t)
 	b.Traitors[0] = true
@@ -173,7 +174,8 @@ func TestPaperVoteWatermarks(t *testing.T) {
 	b.want(b.Nodes[1].Drops[pbft.DropVoteWindow], 2, "votes dropped")
 }
 
-// OSDI'99 §4.2: the digest is that of the request. Here: the body is there and is what the header says.
+// OSDI'99 §4.2: the digest is that of the request. Here: the body is there and is what the header
+// says.
 func TestPaperBodyBeforePrepare(t *testing.T) {
 	b := newBench(t)
 	b.hold()
@@ -192,7 +194,8 @@ func TestPaperBodyBeforePrepare(t *testing.T) {
 	b.want(len(b.votes(1, crypto.KindPrepare)), 1, "PREPAREs of a false header")
 }
 
-// OSDI'99 §4.2: prepared(m, v, n, i) needs the pre-prepare and 2f PREPAREs of other backups: a quorum.
+// OSDI'99 §4.2: prepared(m, v, n, i) needs the pre-prepare and 2f PREPAREs of other backups: a
+// quorum.
 func TestPaperPreparedNeedsQuorum(t *testing.T) {
 	b := newBench(t)
 	b.hold()
@@ -237,8 +240,8 @@ func TestPaperExecutionInOrder(t *testing.T) {
 	b.want(len(b.Nodes[1].Log), 2, "batches executed")
 }
 
-// OSDI'99 §4.3: a checkpoint is stable with 2f+1 CHECKPOINTs; then the low watermark moves, and what is
-// below is discarded.
+// OSDI'99 §4.3: a checkpoint is stable with 2f+1 CHECKPOINTs; then the low watermark moves, and
+// what is below is discarded.
 func TestPaperStableCheckpoint(t *testing.T) {
 	b := newBench(t)
 	b.Pass = func(e pbfttest.Envelope) bool {
@@ -260,9 +263,9 @@ func TestPaperStableCheckpoint(t *testing.T) {
 		return nil
 	}
 	b.hand(0, 1, point(0))
-	b.want(int(b.Nodes[1].Replica.State().Stable), 0, "low watermark with two CHECKPOINTs") //nolint:gosec // small
+	b.want(int(b.Nodes[1].Replica.State().Stable), 0, "low watermark with two CHECKPOINTs")
 	b.hand(2, 1, point(2))
-	b.want(int(b.Nodes[1].Replica.State().Stable), 8, "low watermark with three") //nolint:gosec // small
+	b.want(int(b.Nodes[1].Replica.State().Stable), 8, "low watermark with three")
 	b.hand(2, 1, b.vote(crypto.KindPrepare, 2, 0, message.Ref{Seq: 8, Digest: last.Digest()}))
 	b.dropped(1, pbft.DropVoteWindow)
 }
@@ -284,8 +287,8 @@ func TestPaperPrimaryStaysInWindow(t *testing.T) {
 	}
 }
 
-// OSDI'99 §4.4: a backup whose request waits for too long starts to move to the next view (here by way
-// of f+1 complaints).
+// OSDI'99 §4.4: a backup whose request waits for too long starts to move to the next view (here by
+// way of f+1 complaints).
 func TestPaperTimerStartsViewChange(t *testing.T) {
 	b := newBench(t)
 	b.Pass = func(e pbfttest.Envelope) bool { return e.From != 0 }
@@ -323,7 +326,7 @@ func TestPaperLoneComplaint(t *testing.T) {
 	b.Pass = func(e pbfttest.Envelope) bool { return e.From != 0 || e.To != 1 }
 	b.RunFor(8000)
 	for i := range b.Nodes {
-		b.want(int(b.target(i)), 0, fmt.Sprintf("target of replica %d", i)) //nolint:gosec // small
+		b.want(int(b.target(i)), 0, fmt.Sprintf("target of replica %d", i))
 	}
 	if b.Nodes[1].Replica.State().Complaint == "" {
 		t.Error("replica 1, which hears nothing of the primary, does not complain")
@@ -336,13 +339,13 @@ func TestPaperJoin(t *testing.T) {
 	b := newBench(t)
 	b.hold()
 	b.hand(2, 1, b.change(2, 7))
-	b.want(int(b.target(1)), 0, "target with one VIEW-CHANGE") //nolint:gosec // small
+	b.want(int(b.target(1)), 0, "target with one VIEW-CHANGE")
 	b.hand(3, 1, b.change(3, 5))
-	b.want(int(b.target(1)), 5, "target with two") //nolint:gosec // small
+	b.want(int(b.target(1)), 5, "target with two")
 }
 
-// OSDI'99 §4.4: after its VIEW-CHANGE a replica accepts no PRE-PREPARE, PREPARE or COMMIT in the view
-// that it left.
+// OSDI'99 §4.4: after its VIEW-CHANGE a replica accepts no PRE-PREPARE, PREPARE or COMMIT in the
+// view that it left.
 func TestPaperNoVoteAfterViewChange(t *testing.T) {
 	b := newBench(t)
 	b.hold()
@@ -358,19 +361,19 @@ func TestPaperNoVoteAfterViewChange(t *testing.T) {
 	b.want(len(b.votes(1, crypto.KindCommit)), 0, "COMMITs")
 }
 
-// OSDI'99 §4.4, liveness: the timer of the next view starts with 2f+1 VIEW-CHANGEs for it, so that views
-// cannot run away while replicas cannot talk.
+// OSDI'99 §4.4, liveness: the timer of the next view starts with 2f+1 VIEW-CHANGEs for it, so that
+// views cannot run away while replicas cannot talk.
 func TestPaperTimerNeedsQuorum(t *testing.T) {
 	b := newBench(t)
 	b.hold()
 	b.Nodes[0].NoSync = true // its own does not count yet: two of three
 	b.hand(2, 0, b.change(2, 1))
 	b.hand(3, 0, b.change(3, 1))
-	b.want(int(b.target(0)), 1, "target") //nolint:gosec // small
+	b.want(int(b.target(0)), 1, "target")
 	for range 10_000 {
 		b.Tick(10)
 	}
-	b.want(int(b.target(0)), 1, "target after a long time") //nolint:gosec // small
+	b.want(int(b.target(0)), 1, "target after a long time")
 }
 
 // OSDI'99 §4.4, liveness: the time that a view gets doubles each time.
@@ -419,8 +422,8 @@ func TestPaperNewViewNeedsQuorum(t *testing.T) {
 	b.want(news(), 1, "NEW-VIEWs with three")
 }
 
-// OSDI'99 §4.4: what is prepared anywhere in a quorum of VIEW-CHANGEs is proposed again, the highest view
-// first, and a replica remembers what it has prepared through any number of views.
+// OSDI'99 §4.4: what is prepared anywhere in a quorum of VIEW-CHANGEs is proposed again, the
+// highest view first, and a replica remembers what it has prepared through any number of views.
 func TestPaperNewViewKeepsPrepared(t *testing.T) {
 	b := newBench(t)
 	b.Pass = func(e pbfttest.Envelope) bool { // everything is prepared, nothing committed
@@ -446,8 +449,8 @@ func TestPaperNewViewKeepsPrepared(t *testing.T) {
 	sameOrder(t, b.Network, 1)
 }
 
-// OSDI'99 §4.4: a backup accepts a NEW-VIEW only if it is of the view's primary, with 2f+1 VIEW-CHANGEs
-// of distinct replicas for that view, and its base is what follows from them.
+// OSDI'99 §4.4: a backup accepts a NEW-VIEW only if it is of the view's primary, with 2f+1
+// VIEW-CHANGEs of distinct replicas for that view, and its base is what follows from them.
 func TestPaperNewViewChecked(t *testing.T) {
 	b := newBench(t)
 	good := func() *message.NewView {
@@ -478,7 +481,7 @@ func TestPaperNewViewChecked(t *testing.T) {
 	m := good()
 	b.Nodes[1].Sealer.Seal(m)
 	b.hand(1, 2, m)
-	b.want(int(b.Nodes[2].Replica.State().View), 1, "view after a good one") //nolint:gosec // small
+	b.want(int(b.Nodes[2].Replica.State().View), 1, "view after a good one")
 }
 
 func forged(c *message.Certificate) *message.Certificate {
@@ -519,10 +522,10 @@ func TestPaperNewViewOnce(t *testing.T) {
 	}
 	b.hand(3, 2, b.change(3, 4))
 	b.hand(0, 2, b.change(0, 4))
-	b.want(int(b.target(2)), 4, "target") //nolint:gosec // small
+	b.want(int(b.target(2)), 4, "target")
 	b.hand(3, 2, begin(3, 0, 1, 3))
 	b.dropped(2, pbft.DropNewViewOld)
-	b.want(int(b.Nodes[2].Replica.State().View), 1, "view") //nolint:gosec // small
+	b.want(int(b.Nodes[2].Replica.State().View), 1, "view")
 }
 
 // OSDI'99 §4.4: a replica that missed a view change is told of it, whoever has the NEW-VIEW.

@@ -141,50 +141,6 @@ const (
 	maxDeficit = 8 << 20
 )
 
-// choose picks bundles for a batch by deficit round robin over the gateways, each in the order of
-// its numbers. The head of every queue comes first. Places in taken are on the chain already.
-func (p *pool) choose(
-	params message.Params, first int, taken map[message.RequestKey]bool,
-) []*message.Bundle {
-	n := len(p.queues)
-	waiting := make([][]*message.Bundle, n)
-	for g := range p.queues {
-		for _, seq := range p.queues[g].order {
-			if b := p.queues[g].bundles[seq]; !taken[b.Key()] {
-				waiting[g] = append(waiting[g], b)
-			}
-		}
-	}
-	c := choice{params: params}
-	for k := range n { // the heads first: their ages are what a primary is judged by
-		if g := (first + k) % n; len(waiting[g]) > 0 && c.take(waiting[g][0]) {
-			p.queues[g].deficit -= waiting[g][0].Size()
-			waiting[g] = waiting[g][1:]
-		}
-	}
-	for progress := true; progress; {
-		progress = false
-		for k := range n {
-			g := (first + k) % n
-			q := &p.queues[g]
-			q.deficit = min(q.deficit+drrQuantum, maxDeficit)
-			for len(waiting[g]) > 0 && q.deficit > 0 {
-				if !c.take(waiting[g][0]) {
-					return c.bundles
-				}
-				q.deficit -= waiting[g][0].Size()
-				waiting[g] = waiting[g][1:]
-			}
-			if len(waiting[g]) == 0 {
-				q.deficit = 0
-			} else {
-				progress = true // a bundle larger than the quantum waits for its round
-			}
-		}
-	}
-	return c.bundles
-}
-
 // choice is a batch being filled.
 type choice struct {
 	params         message.Params
@@ -192,10 +148,70 @@ type choice struct {
 	requests, size int
 }
 
+// choose picks bundles for a batch by deficit round robin over the gateways, each in the order of
+// its numbers. The head of every queue comes first. Places in taken are on the chain already.
+func (p *pool) choose(
+	params message.Params, first int, taken map[message.RequestKey]bool,
+) []*message.Bundle {
+	n := len(p.queues)
+	waiting := p.without(taken)
+	c := choice{params: params}
+	for k := range n { // the heads first: their ages are what a primary is judged by
+		if g := (first + k) % n; len(waiting[g]) > 0 && c.take(waiting[g][0]) {
+			p.queues[g].deficit -= waiting[g][0].Size()
+			waiting[g] = waiting[g][1:]
+		}
+	}
+	for more := true; more; {
+		more = false
+		for k := range n {
+			g := (first + k) % n
+			left, full := c.fill(&p.queues[g], waiting[g])
+			if full {
+				return c.bundles
+			}
+			waiting[g] = left
+			more = more || len(left) > 0 // what is larger than the quantum waits for its round
+		}
+	}
+	return c.bundles
+}
+
+// without lists what waits in each queue, but for places that are taken.
+func (p *pool) without(taken map[message.RequestKey]bool) [][]*message.Bundle {
+	waiting := make([][]*message.Bundle, len(p.queues))
+	for g := range p.queues {
+		for _, seq := range p.queues[g].order {
+			if b := p.queues[g].bundles[seq]; !taken[b.Key()] {
+				waiting[g] = append(waiting[g], b)
+			}
+		}
+	}
+	return waiting
+}
+
+// fill takes one queue's share of a round. It returns what is left of the queue, and whether the
+// batch is full.
+func (c *choice) fill(q *queue, waiting []*message.Bundle) (left []*message.Bundle, full bool) {
+	q.deficit = min(q.deficit+drrQuantum, maxDeficit)
+	for len(waiting) > 0 && q.deficit > 0 {
+		if !c.take(waiting[0]) {
+			return waiting, true
+		}
+		q.deficit -= waiting[0].Size()
+		waiting = waiting[1:]
+	}
+	if len(waiting) == 0 {
+		q.deficit = 0
+	}
+	return waiting, false
+}
+
 // take adds a bundle if it still fits; the first always does.
 func (c *choice) take(b *message.Bundle) bool {
 	requests, size := c.requests+len(b.Items), c.size+b.Size()
-	if len(c.bundles) > 0 && (requests > c.params.MaxBatchRequests || size > c.params.MaxBatchBytes) {
+	full := requests > c.params.MaxBatchRequests || size > c.params.MaxBatchBytes
+	if full && len(c.bundles) > 0 {
 		return false
 	}
 	c.bundles, c.requests, c.size = append(c.bundles, b), requests, size

@@ -18,8 +18,8 @@ import (
 )
 
 // The core is a function of its inputs: no clock, no I/O, no goroutine, no randomness, no log, no
-// floating point, and no order of a map in what it does. A loop over a map says in a comment why its
-// order does not matter ("any order"), or that it is sorted ("sorted below").
+// floating point, and no order of a map in what it does. A loop over a map says in a comment why
+// its order does not matter ("any order"), or that it is sorted ("sorted below").
 func TestCoreIsPure(t *testing.T) {
 	exports := exportData(t)
 	for dir, allowed := range map[string][]string{
@@ -157,7 +157,7 @@ func (p *core) call(n *ast.CallExpr) {
 	}
 }
 
-func (p *core) callee(n *ast.CallExpr) string {
+func (*core) callee(n *ast.CallExpr) string {
 	switch f := n.Fun.(type) {
 	case *ast.SelectorExpr:
 		if pkg, is := f.X.(*ast.Ident); is {

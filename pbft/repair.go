@@ -181,7 +181,7 @@ func (r *Replica) wants(ref message.Ref) bool {
 		s.votes[r.Primary()] != nil && s.votes[r.Primary()].Digest == ref.Digest)
 }
 
-func (r *Replica) support(s *slot, d crypto.Digest) int {
+func (*Replica) support(s *slot, d crypto.Digest) int {
 	count := 0
 	for _, v := range s.votes {
 		if v != nil && v.Digest == d {
@@ -299,7 +299,8 @@ func (r *Replica) vouched(s *slot) *message.Vote {
 	return s.votes[r.Primary()]
 }
 
-// fetchBundles asks for the bundles of known batches, first from the proposer, then from the others.
+// fetchBundles asks for the bundles of known batches, first from the proposer, then from the
+// others.
 func (r *Replica) fetchBundles() {
 	for _, e := range r.incomplete {
 		if e.missing == 0 || r.entries[e.ref.Digest] != e || r.now < e.asked+askAfter ||

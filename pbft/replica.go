@@ -8,9 +8,9 @@ import (
 	"byzd/pbft/quorum"
 )
 
-// Replica is one replica's protocol state. It belongs to one owner, who feeds it with [Replica.Step]
-// and does what the effects say. It never looks at a clock, a file or a map's order: the same
-// inputs give the same effects, byte for byte.
+// Replica is one replica's protocol state. It belongs to one owner, who feeds it with
+// [Replica.Step] and does what the effects say. It never looks at a clock, a file or a map's order:
+// the same inputs give the same effects, byte for byte.
 type Replica struct {
 	cfg  *message.Config
 	self int

@@ -54,8 +54,9 @@ func (r *Replica) restore(st Restored) {
 	r.collect()
 }
 
-// restoreBatches makes entries of the bodies, and history of those that are executed. In which views
-// a body was PREPAREd is not known any more, so it counts as if it were in the last (rule R2).
+// restoreBatches makes entries of the bodies, and history of those that are executed. In which
+// views a body was PREPAREd is not known any more, so it counts as if it were in the last (rule
+// R2).
 func (r *Replica) restoreBatches(batches []*message.Batch, view uint64) {
 	for _, b := range batches {
 		e := r.learnBatch(b)

@@ -27,7 +27,7 @@ type State struct {
 	Tau          int64        // the view timeout, in milliseconds
 	Convicted    quorum.Set
 	Pending      int            // operations that are known and not executed
-	OldestMS     int64          // the age of the oldest of them that is the head of its gateway's queue
+	OldestMS     int64          // the age of the oldest of them that heads its gateway's queue
 	LastVotes    []message.Rank // of each replica, the highest vote that was heard
 	HeardMS      []int64        // since when nothing was heard of each replica
 }

@@ -121,7 +121,8 @@ func (r *Replica) crossCertified(view uint64, ref message.Ref) {
 	}
 }
 
-// Passing on is limited for each author, so that a liar that votes at random costs its peers little.
+// Passing on is limited for each author, so that a liar that votes at random costs its peers
+// little.
 const (
 	passEvery = 50             // milliseconds between two statements of one author, in the long run
 	passBurst = 16 * passEvery // as many at once
@@ -146,8 +147,8 @@ func (r *Replica) passOn(v *message.Vote) {
 // keptNewViews bounds the NEW-VIEWs that are remembered for comparison.
 const keptNewViews = 8
 
-// crossNewView compares a NEW-VIEW with the others of its view (E3), and what it cites with what its
-// authors told this replica (E5, E10).
+// crossNewView compares a NEW-VIEW with the others of its view (E3), and what it cites with what
+// its authors told this replica (E5, E10).
 func (r *Replica) crossNewView(m *message.NewView) {
 	for i := range m.Stmts {
 		r.crossChange(&m.Stmts[i])

@@ -38,8 +38,8 @@ func (r *Replica) startViewChange(x uint64, backoff bool) {
 	r.send(All, r.change)
 }
 
-// forgetViews drops the votes of views that are of no interest any more, so that what is buffered of
-// views to come stays bounded however often the target moves (rule R18).
+// forgetViews drops the votes of views that are of no interest any more, so that what is buffered
+// of views to come stays bounded however often the target moves (rule R18).
 func (r *Replica) forgetViews() {
 	clear(r.ahead)
 	for key, s := range r.slots { // any order: each is judged alone
@@ -164,8 +164,8 @@ func (r *Replica) makeNewView(supporters []*message.ViewChange) {
 	r.send(All, m)
 }
 
-// chooseChanges picks a quorum of VIEW-CHANGEs and the one of them whose certificate is the base: the
-// highest that reaches the checkpoints of q−1 others which rank no higher.
+// chooseChanges picks a quorum of VIEW-CHANGEs and the one of them whose certificate is the base:
+// the highest that reaches the checkpoints of q−1 others which rank no higher.
 func (r *Replica) chooseChanges(
 	supporters []*message.ViewChange,
 ) (best *message.ViewChange, chosen []*message.ViewChange) {

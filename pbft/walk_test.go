@@ -16,16 +16,16 @@ var (
 	walkSeed  = flag.Uint64("walk-seed", 0, "the one seed to replay; 0 takes them all")
 )
 
-// TestRandomWalks takes seeded walks through everything that a network, disks and one traitor of four
-// may do (two of seven), holds honest replicas to account for every signature and every batch, and at last heals
-// everything and waits until all that was submitted is executed.
+// TestRandomWalks takes seeded walks through everything that a network, disks and one traitor of
+// four may do (two of seven), holds honest replicas to account for every signature and every batch,
+// and at last heals everything and waits until all that was submitted is executed.
 func TestRandomWalks(t *testing.T) {
 	if *walkSeed != 0 {
 		newWalk(*walkSeed).run(t)
 		return
 	}
 	slowest := int64(0)
-	for seed := uint64(1); seed <= uint64(*walkSeeds) && !t.Failed(); seed++ { //nolint:gosec // positive
+	for seed := uint64(1); seed <= uint64(*walkSeeds) && !t.Failed(); seed++ {
 		w := newWalk(seed)
 		w.run(t)
 		slowest = max(slowest, w.healed)
@@ -57,7 +57,7 @@ const (
 
 func newWalk(seed uint64) *walk {
 	w := &walk{
-		seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), n: 4, //nolint:gosec // a test's seed
+		seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), n: 4,
 		lies: map[int]int{}, twins: map[crypto.Digest]message.Header{},
 	}
 	if seed%5 == 0 {
@@ -66,7 +66,7 @@ func newWalk(seed uint64) *walk {
 	w.cut = make([]int, w.n)
 	p := params()
 	p.CheckpointEvery, p.Window = 4, 16
-	p.InFlight = 1 + int(seed%4) //nolint:gosec // small
+	p.InFlight = 1 + int(seed%4)
 	if seed%3 == 0 {
 		p.RotateEvery = 8
 	}

@@ -119,8 +119,10 @@ func (s *Script) items(a *arguments, ops []string) []message.Item {
 			continue
 		}
 		r := &message.ClientRequest{
-			Session: uint64(session), Seq: uint64(seq + int64(k)), //nolint:gosec // a script's numbers
-			Ack: uint64(ack), Op: []byte(op), //nolint:gosec // a script's number
+			Session: uint64(session),        //nolint:gosec // a script's number
+			Seq:     uint64(seq + int64(k)), //nolint:gosec // a script's number
+			Ack:     uint64(ack),            //nolint:gosec // a script's number
+			Op:      []byte(op),
 		}
 		key := crypto.NewNetworkKey(crypto.DeriveSeed([32]byte{}, "client "+client))
 		message.SealClientRequest(s.net.Config.RequestDomain(), key, r)

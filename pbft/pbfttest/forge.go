@@ -17,10 +17,10 @@ import (
 //	forge new-view from=1 to=(2) view=1 votes=(0,1,3) [bare]
 //	forge status from=0 to=(1) executed=1000
 //
-// Batches are named as in the trace. after is the parent, the epoch's base if it is left out. time is
-// added to the network's clock. The bundles of a pre-prepare go to the same nodes, or to bodies. The
-// certificate behind high is made of signatures that went over the network and the traitor's own. A
-// bare NEW-VIEW carries no PREPARE of the base. What is forged passes block, but not hold.
+// Batches are named as in the trace. after is the parent, the epoch's base if it is left out. time
+// is added to the network's clock. The bundles of a pre-prepare go to the same nodes, or to bodies.
+// The certificate behind high is made of signatures that went over the network and the traitor's
+// own. A bare NEW-VIEW carries no PREPARE of the base. What is forged passes block, but not hold.
 func (s *Script) forge(a *arguments) string {
 	n := len(s.net.Nodes)
 	what, from, to := a.first(), a.node("from", n), a.nodes("to", n)
@@ -121,9 +121,9 @@ func (s *Script) forgeVote(a *arguments, what string, view uint64) message.Messa
 		kind = crypto.KindCommit
 	}
 	if name := a.text("digest", ""); name != "" { // of a batch that does not exist
+		seq := uint64(a.number("seq", 1)) //nolint:gosec // a script's number
 		return &message.Vote{
-			Kind: kind, View: view, Seq: uint64(a.number("seq", 1)), //nolint:gosec // a script's number
-			Digest: crypto.Hash("pbfttest/digest", []byte(name)),
+			Kind: kind, View: view, Seq: seq, Digest: crypto.Hash("pbfttest/digest", []byte(name)),
 		}
 	}
 	h := s.batch(a, "batch").Header
@@ -180,7 +180,9 @@ func (s *Script) forgeChange(a *arguments, from int, view uint64) message.Messag
 }
 
 func (s *Script) forgeNewView(a *arguments, view uint64) message.Message {
-	m := &message.NewView{View: view, Stable: s.net.Config.BaseCheckpoint(), HoldsChain: !a.has("bare")}
+	m := &message.NewView{
+		View: view, Stable: s.net.Config.BaseCheckpoint(), HoldsChain: !a.has("bare"),
+	}
 	for _, i := range a.nodes("votes", len(s.net.Nodes)) {
 		c := s.seen[[2]uint64{uint64(i), view}] //nolint:gosec // small
 		if c == nil {

@@ -69,7 +69,8 @@ func Config(n int, scheme string, params message.Params) (*message.Config, []cry
 		}
 		signers[i] = signer
 		members[i] = message.Member{
-			Name: fmt.Sprintf("r%d", i), Node: crypto.NewNetworkKey(seed).ID(), Key: signer.Public(),
+			Name: fmt.Sprintf("r%d", i), Node: crypto.NewNetworkKey(seed).ID(),
+			Key: signer.Public(),
 		}
 	}
 	cfg, err := message.NewConfig(crypto.Hash("pbfttest", []byte(scheme)), s, members, params)
@@ -88,12 +89,15 @@ func New(n int, params message.Params) *Network {
 func NewWithScheme(n int, scheme string, params message.Params) *Network {
 	cfg, signers := Config(n, scheme, params)
 	cfg.Scheme = newMemo(cfg.Scheme)
-	net := &Network{Config: cfg, Now: 1_000_000, Traitors: map[int]bool{}, Skew: map[int]int64{}, ledger: newLedger()}
+	net := &Network{
+		Config: cfg, Now: 1_000_000, Traitors: map[int]bool{}, Skew: map[int]int64{},
+		ledger: newLedger(),
+	}
 	for i := range n {
 		net.Nodes = append(net.Nodes, &Node{
 			Replica: pbft.New(cfg, i, pbft.Restored{}),
 			Sealer:  message.Sealer{Config: cfg, Self: i, Signer: signers[i]},
-			Drops:   map[pbft.Drop]int{}, done: map[message.RequestKey]bool{},
+			Drops:   make(map[pbft.Drop]int), done: map[message.RequestKey]bool{},
 		})
 	}
 	net.Tick(1)

@@ -170,7 +170,8 @@ func (net *Network) serve(i int, e pbft.Serve) {
 		default:
 			continue
 		}
-		if ref.Seq <= top || ref.Seq > uint64(len(node.Log)) || ref.Seq > e.After+message.MaxDecided {
+		if most := e.After + message.MaxDecided; ref.Seq <= top || ref.Seq > most ||
+			ref.Seq > uint64(len(node.Log)) {
 			continue
 		}
 		top, proof = ref.Seq, message.Proof{Commit: rec.Cert, Checkpoint: rec.Stable}
@@ -238,7 +239,8 @@ func (net *Network) Bundle(i int, ops ...string) *message.Bundle {
 
 func (net *Network) bundle(i int, items []message.Item) *message.Bundle {
 	node := net.Nodes[i]
-	b := &message.Bundle{Session: uint64(i), Seq: node.nextSeq, Items: items} //nolint:gosec // small
+	session := uint64(i) //nolint:gosec // small
+	b := &message.Bundle{Session: session, Seq: node.nextSeq, Items: items}
 	if node.nextSeq > 500 {
 		b.Ack = node.nextSeq - 500
 	}

@@ -32,7 +32,7 @@ func (s *Script) show(a *arguments) string {
 	return ""
 }
 
-func (s *Script) status(node *Node) string {
+func (*Script) status(node *Node) string {
 	st := node.Replica.State()
 	line := fmt.Sprintf("view %d, executed %d, stable %d, tip %d", st.View, st.Executed, st.Stable,
 		st.Tip)
@@ -60,7 +60,7 @@ func (s *Script) log(node *Node) string {
 	return "has executed " + strings.Join(names, " ")
 }
 
-func (s *Script) proofs(node *Node) string {
+func (*Script) proofs(node *Node) string {
 	if len(node.Proofs) == 0 {
 		return "has no proof"
 	}
@@ -71,7 +71,7 @@ func (s *Script) proofs(node *Node) string {
 	return "has proofs against " + strings.Join(list, ", ")
 }
 
-func (s *Script) drops(node *Node) string {
+func (*Script) drops(node *Node) string {
 	byName := map[string]int{}
 	for why, n := range node.Drops {
 		byName[string(why)] = n
@@ -105,6 +105,6 @@ func (s *Script) records(node *Node) string {
 	return "has on disk: " + strings.Join(list, ", ")
 }
 
-func (s *Script) tau(node *Node) string {
+func (*Script) tau(node *Node) string {
 	return fmt.Sprintf("view timeout %d ms", node.Replica.State().Tau)
 }
