@@ -280,6 +280,125 @@ func TestStatementsOutliveTheirPlaces(t *testing.T) {
 	}
 }
 
+// DESIGN §5 point 11: a replica that catches up over a batch in whose place the primary told it of
+// another one passes that on, though it never saw a vote for the batch.
+func TestExecutedBatchIsComparedWithWhatWasTold(t *testing.T) {
+	b := newBench(t)
+	b.Traitors[0] = true
+	b.hold()
+	bundle := b.Bundle(0, "told")
+	said := b.proposal(0, 1, b.Config.Base, bundle)
+	b.told(1, said, bundle)
+	one, two := b.Bundle(0, "done"), b.Bundle(0, "done too")
+	first := b.proposal(0, 1, b.Config.Base, one)
+	second := b.proposal(0, 2, refOf(first), two)
+	clear(b.sent)
+	b.hand(2, 1, &message.Decided{
+		Proof:   message.Proof{Commit: b.certificate(refOf(second))},
+		Headers: []message.Header{first.Header, second.Header},
+		Bodies: []*message.Batch{
+			{Header: first.Header, Bundles: []*message.Bundle{one}},
+			{Header: second.Header, Bundles: []*message.Bundle{two}},
+		},
+	})
+	b.want(len(b.Nodes[1].Log), 2, "batches executed")
+	for _, m := range b.sent[1] {
+		if v, is := m.(*message.Vote); is && v.Voter == 0 && v.Ref() == refOf(said) {
+			return
+		}
+	}
+	t.Error("the primary's word was not passed on")
+}
+
+// R16: a VIEW-CHANGE whose checkpoint lies beyond every base that could be chosen is left out; with
+// only a quorum in hand, the new primary waits.
+func TestRacedCheckpointIsLeftOut(t *testing.T) {
+	b := newBench(t)
+	b.hold()
+	raced := b.change(3, 1)
+	raced.Stable = b.checkpoint(8)
+	raced.Stmt.Stable, raced.Stmt.Root = raced.Stable.Ref(), raced.Stable.Root
+	b.Nodes[3].Sealer.Seal(raced)
+	b.Nodes[1].NoSync = true // its own VIEW-CHANGE, which knows of no checkpoint, comes last
+	b.hand(2, 1, b.change(2, 1))
+	b.hand(0, 1, b.change(0, 1))
+	b.hand(3, 1, raced)
+	made := func() (last *message.NewView, count int) {
+		for _, m := range b.sent[1] {
+			if nv, is := m.(*message.NewView); is {
+				last = nv
+				count++
+			}
+		}
+		return last, count
+	}
+	_, count := made()
+	b.want(count, 0, "NEW-VIEWs with the raced one among three")
+	b.Nodes[1].NoSync = false
+	b.Sync(1)
+	b.settle()
+	nv, count := made()
+	if b.want(count, 1, "NEW-VIEWs with three others"); count != 1 {
+		return
+	}
+	for i := range nv.Stmts {
+		if nv.Stmts[i].Voter == 3 {
+			t.Error("the raced VIEW-CHANGE is among them")
+		}
+	}
+	if b.Nodes[1].Halted != "" {
+		t.Error("nobody is to blame, and yet: " + b.Nodes[1].Halted)
+	}
+}
+
+// checkpoint is a genuine certificate of three replicas that have come further.
+func (b *bench) checkpoint(seq uint64) *message.CheckpointCertificate {
+	c := &message.CheckpointCertificate{
+		Seq: seq, Digest: crypto.Hash("batch"), Root: crypto.Hash("root"),
+	}
+	var sigs [][]byte
+	for _, voter := range []int{0, 2, 3} {
+		point := &message.Checkpoint{Seq: c.Seq, Digest: c.Digest, Root: c.Root}
+		b.Nodes[voter].Sealer.Seal(point)
+		c.Signers = c.Signers.Add(voter)
+		sigs = append(sigs, point.Sig)
+	}
+	aggregate, err := b.Config.Scheme.Aggregate(sigs)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	c.Aggregate = aggregate
+	return c
+}
+
+// R8: a replica that holds certificates above what it has executed first catches up, but for one more
+// timeout only; then it complains of what waits.
+func TestLagSuppressesNoComplaint(t *testing.T) {
+	b := newBench(t)
+	b.Pass = func(e pbfttest.Envelope) bool {
+		switch e.Msg.(type) {
+		case *message.PrePrepare, *message.BatchReply, *message.Decided, *message.Submission:
+			return e.To != 1
+		}
+		return true
+	}
+	b.Submit(1, "x")
+	b.RunFor(params().ViewTimeout * 3 / 2)
+	st := b.Nodes[1].Replica.State()
+	if st.High.Seq == 0 || st.Executed != 0 {
+		t.Fatalf("it is not behind: %+v", st)
+	}
+	complains := func() bool {
+		return b.Nodes[1].Replica.State().Complaint == message.ReasonRequestAge.String()
+	}
+	if complains() {
+		t.Error("it complains before it had time to catch up")
+	}
+	if !b.RunUntil(params().ViewTimeout*2, complains) {
+		t.Errorf("it does not complain: %+v", b.Nodes[1].Replica.State())
+	}
+}
+
 // R18: what is kept of views to come, and of CHECKPOINTs, is bounded for each voter.
 func TestBoundsPerVoter(t *testing.T) {
 	p := params()
