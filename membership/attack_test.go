@@ -345,7 +345,7 @@ func TestAttack_HarmsNobody(t *testing.T) {
 			inEther(t, 5, func(c *cluster) {
 				b := newBesieged(c)
 				b.suffer(k, 3)
-				holds(c.t, 20*time.Second, b.intact)
+				holds(c.t, 15*time.Second, b.intact)
 			})
 		})
 	}
@@ -359,7 +359,7 @@ func TestAttack_TogetherHarmNobody(t *testing.T) {
 			b.suffer(k, 1)
 			holds(c.t, 3*time.Second, b.intact) // What the attacker may say in a while grows again.
 		}
-		holds(c.t, 20*time.Second, b.intact)
+		holds(c.t, 15*time.Second, b.intact)
 		for _, i := range b.correct {
 			c.t.Logf("node %d:%s", i, counted(c.nodes[i]))
 		}

@@ -213,7 +213,7 @@ func holds(t *testing.T, during time.Duration, condition func() error) {
 	t.Helper()
 	end := time.NewTimer(during)
 	defer end.Stop()
-	ticker := time.NewTicker(5 * time.Millisecond)
+	ticker := time.NewTicker(50 * time.Millisecond) // Opinions are asked for every 200 ms.
 	defer ticker.Stop()
 	for {
 		if err := condition(); err != nil {

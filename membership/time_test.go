@@ -55,7 +55,7 @@ func TestTime_PartitionOutlastsEverySuspicion(t *testing.T) {
 		wait(c.t, 20*time.Second, "start", c.sees(all, all, Alive))
 		sides := []netip.AddrPort{c.nodes[0].transport.sockets.addr, c.nodes[1].transport.sockets.addr}
 		c.ether.divide(1, sides...)
-		elapse(3 * time.Minute)
+		elapse(2 * time.Minute)
 		for _, check := range []func() error{
 			c.sees(few, many, Dead), c.sees(many, few, Dead), c.sees(few, few, Alive),
 			c.sees(many, many, Alive),
@@ -79,7 +79,7 @@ func TestTime_ContactDies(t *testing.T) {
 		contact := c.nodes[0].Addr()
 		c.kill(0)
 		wait(c.t, noticed, "the contact is missed", c.sees(rest, []int{0}, Dead))
-		elapse(2 * time.Minute)
+		elapse(time.Minute)
 		if err := c.sees(rest, rest, Alive)(); err != nil {
 			c.t.Error(err)
 		}
@@ -135,7 +135,7 @@ func TestTime_PatienceSuspectsNobody(t *testing.T) {
 		all := upTo(4)
 		c.startAll(all...)
 		wait(c.t, 20*time.Second, "start", c.sees(all, all, Alive))
-		holds(c.t, time.Minute, c.sees(all, all, Alive))
+		holds(c.t, 30*time.Second, c.sees(all, all, Alive))
 	})
 }
 
@@ -173,7 +173,7 @@ func TestTime_ClockWasSetBack(t *testing.T) {
 		if g.Counters()["self_conflict"] == 0 || c.nodes[0].Counters()["record_old"] == 0 {
 			c.t.Errorf("not counted:%s /%s", counted(g), counted(c.nodes[0]))
 		}
-		holds(c.t, time.Minute, c.sees(all, all, Alive))
+		holds(c.t, 30*time.Second, c.sees(all, all, Alive))
 		c.kill(2)
 		for _, want := range []string{"its clock was set back", "started anew"} {
 			if !strings.Contains(said.String(), want) {
@@ -195,14 +195,14 @@ func TestTime_TwoProcessesWithOneKey(t *testing.T) {
 		wait(c.t, 20*time.Second, "start", c.sees(all, all, Alive))
 		first := c.nodes[3]
 		second := c.start(3, c.nodes[0].Addr())
-		elapse(time.Minute)
+		elapse(40 * time.Second)
 		runs := func(g *Gossip) int {
 			g.transport.mu.Lock()
 			defer g.transport.mu.Unlock()
 			return g.transport.runs
 		}
 		before := runs(first) + runs(second)
-		elapse(time.Minute)
+		elapse(20 * time.Second)
 		if after := runs(first) + runs(second); before == 0 || after != before || after > 2*runsMax {
 			c.t.Errorf("%d and then %d new runs", before, after)
 		}
@@ -286,7 +286,7 @@ func TestRelay_BringsPingAndAnswer(t *testing.T) {
 			}
 			return nil
 		})
-		holds(c.t, 3*time.Minute, func() error {
+		holds(c.t, time.Minute, func() error {
 			for _, o := range all {
 				for s, v := range c.nodes[o].View() {
 					if v.State == Dead {
