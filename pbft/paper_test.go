@@ -13,7 +13,7 @@ import (
 // The rules of Castro and Liskov, "Practical Byzantine Fault Tolerance" (OSDI 1999), one test each,
 // in the form that DIVERGENCE.md gives them. Each was seen to fail with its rule removed.
 
-// bench is a network of four whose every message is looked at before it is let go.
+// bench is a network, of four if nothing else is said, whose every message is looked at before it is let go.
 type bench struct {
 	*pbfttest.Network
 	t    *testing.T
@@ -22,7 +22,12 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{Network: pbfttest.New(4, params()), t: t, sent: map[int][]message.Message{}}
+	return newBenchOf(t, 4)
+}
+
+func newBenchOf(t *testing.T, n int) *bench {
+	t.Helper()
+	b := &bench{Network: pbfttest.New(n, params()), t: t, sent: map[int][]message.Message{}}
 	b.Watch = func(i int, e pbft.Effect) {
 		if s, is := e.(pbft.Send); is {
 			b.sent[i] = append(b.sent[i], s.Msg)

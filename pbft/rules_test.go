@@ -399,6 +399,59 @@ func TestLagSuppressesNoComplaint(t *testing.T) {
 	}
 }
 
+// A next primary that is proven a liar is not waited for: the view after it begins at once.
+func TestProvenLiarIsNotWaitedFor(t *testing.T) {
+	b := newBenchOf(t, 7)
+	b.Traitors[1] = true
+	for i := range b.Nodes { // everybody has the proof
+		for _, what := range []string{"this", "that"} {
+			ref := message.Ref{Seq: 1, Digest: crypto.Hash(what)}
+			b.hand((i+1)%7, i, b.vote(crypto.KindPrepare, 1, 0, ref))
+		}
+	}
+	b.Crash(0)
+	b.Crash(1)
+	b.Submit(2, "a")
+	if !b.RunUntil(5000, func() bool { return b.target(3) >= 1 }) {
+		t.Fatal("no view change")
+	}
+	start := b.Now
+	b.RunUntil(20_000, func() bool { return b.Nodes[3].Replica.State().View == 2 })
+	if waited := b.Now - start; waited > 500 {
+		t.Errorf("view 2 began after %d ms", waited)
+	}
+}
+
+// Whatever the timeout has grown to, a next primary to which the connection is lost, and which gossip
+// believes dead too, is waited for no longer than the shortest timeout.
+func TestLostPrimaryIsNotWaitedFor(t *testing.T) {
+	b := newBench(t)
+	b.Pass = func(e pbfttest.Envelope) bool { // views fail until the timeout is at its highest
+		switch e.Msg.(type) {
+		case *message.NewView, *message.Proof, *message.PrePrepare:
+			return false
+		}
+		return true
+	}
+	b.Submit(1, "a")
+	grown := func() bool {
+		return b.Nodes[2].Replica.State().Tau == params().MaxViewTimeout && b.target(2)%4 == 0
+	}
+	if !b.RunUntil(400_000, grown) {
+		t.Fatalf("the timeout grew to %d ms only", b.Nodes[2].Replica.State().Tau)
+	}
+	b.Crash(0) // which all wait for
+	for _, i := range []int{1, 2, 3} {
+		b.Step(i, pbft.Hint{Peer: 0})
+	}
+	b.Pass = nil
+	start := b.Now
+	b.RunUntil(60_000, func() bool { return len(b.Nodes[2].Applied) > 0 })
+	if waited := b.Now - start; waited > 5000 {
+		t.Errorf("work resumed after %d ms", waited)
+	}
+}
+
 // R18: what is kept of views to come, and of CHECKPOINTs, is bounded for each voter.
 func TestBoundsPerVoter(t *testing.T) {
 	p := params()
