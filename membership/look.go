@@ -27,38 +27,41 @@ type looking struct {
 	underWay  bool
 	next      time.Time // no look before
 	witnesses map[uint16]bool
+	silent    *announcement // what the subject had said last when a look found it silent, or nil
 }
 
 func newLookout(n int) *lookout { return &lookout{looks: make([]looking, n)} }
 
-// begin reports whether a look at the subject shall start now, and remembers the witness.
-func (o *lookout) begin(l look, now time.Time) bool {
+// begin reports whether a look at the subject shall start now, and remembers the witness. If one has
+// just found the subject silent since it said newest, the witness confirms that: our opinion, which
+// made the firewall ask for a look, is up to a gossip interval old.
+func (o *lookout) begin(l look, newest *announcement, now time.Time) (start, confirms bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	s := &o.looks[l.subject]
 	if o.ended {
-		return false
+		return false, false
 	}
 	if s.underWay {
 		s.witnesses[l.by] = true
-		return false
+		return false, false
 	}
 	if now.Before(s.next) {
-		return false
+		return false, s.silent != nil && s.silent == newest
 	}
 	*s = looking{
 		underWay: true, next: now.Add(lookPause), witnesses: map[uint16]bool{l.by: true},
 	}
 	o.tasks.Add(1)
-	return true
+	return true, false
 }
 
-// end closes a look and returns its witnesses.
-func (o *lookout) end(subject uint16) map[uint16]bool {
+// end closes a look and returns its witnesses. silent is what the subject said last, if it was.
+func (o *lookout) end(subject uint16, silent *announcement) map[uint16]bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	s := &o.looks[subject]
-	s.underWay = false
+	s.underWay, s.silent = false, silent
 	return s.witnesses
 }
 
@@ -71,8 +74,13 @@ func (o *lookout) wait() {
 
 // look follows up hearsay. It must not block: the goroutine that reads packets calls it.
 func (g *Gossip) look(l look) {
-	if g.lookout.begin(l, time.Now()) {
+	newest, version := g.transport.newest(l.subject)
+	start, confirms := g.lookout.begin(l, newest, time.Now())
+	if start {
 		go g.see(l.subject)
+	}
+	if confirms {
+		g.transport.inject(l.by, g.transport.suspicion(l.subject, version, l.by))
 	}
 }
 
@@ -82,13 +90,13 @@ func (g *Gossip) see(subject uint16) {
 	defer g.lookout.tasks.Done()
 	accused, version := g.transport.newest(subject)
 	alive := g.answers(subject)
-	witnesses := g.lookout.end(subject)
-	if alive || g.closed() {
+	newest, _ := g.transport.newest(subject)
+	if alive || newest != accused { // It has spoken meanwhile.
+		g.lookout.end(subject, nil)
 		return
 	}
-	newest, _ := g.transport.newest(subject)
-	if newest != accused {
-		// It has spoken meanwhile.
+	witnesses := g.lookout.end(subject, accused)
+	if g.closed() {
 		return
 	}
 	self := g.transport.self
