@@ -41,6 +41,7 @@ type walk struct {
 	n      int
 	lies   map[int]int                      // of each traitor
 	twins  map[crypto.Digest]message.Header // what a traitor shows to others in place of a batch
+	heard  []map[message.Rank]crypto.Digest // what each replica was told by equivocating primaries
 	cut    []int                            // the side of each replica; sides do not hear each other
 	healed int64
 }
@@ -63,7 +64,10 @@ func newWalk(seed uint64) *walk {
 	if seed%5 == 0 {
 		w.n = 7
 	}
-	w.cut = make([]int, w.n)
+	w.cut, w.heard = make([]int, w.n), make([]map[message.Rank]crypto.Digest, w.n)
+	for i := range w.heard {
+		w.heard[i] = map[message.Rank]crypto.Digest{}
+	}
 	p := params()
 	p.CheckpointEvery, p.Window = 4, 16
 	p.InFlight = 1 + int(seed%4)
@@ -139,6 +143,7 @@ func (w *walk) step(step int) {
 	case dice < 97 && !node.Down:
 		w.net.Crash(i, w.rng.IntN(1+len(node.Staged)))
 	case node.Down:
+		clear(w.heard[i]) // it forgets what it was told
 		w.net.Restart(i)
 	default:
 		w.net.Rebroadcast(i)
@@ -160,9 +165,47 @@ func (w *walk) deliver(count int) {
 			continue
 		}
 		if dice := w.rng.IntN(40); dice != 0 {
+			w.note(e)
 			w.net.Hand(e)
 			if dice == 1 {
 				w.net.Hand(e)
+			}
+		}
+	}
+}
+
+// note remembers what an honest replica is told by an equivocating primary of its view.
+func (w *walk) note(e pbfttest.Envelope) {
+	m, is := e.Msg.(*message.PrePrepare)
+	node := w.net.Nodes[e.To]
+	if !is || w.lies[e.From] != lieEquivocate || w.net.Traitors[e.To] || node.Down {
+		return
+	}
+	st := node.Replica.State()
+	at := message.Rank{View: m.View, Seq: m.Header.Seq}
+	if _, known := w.heard[e.To][at]; !known && st.View == m.View && m.Header.Seq > st.Stable {
+		w.heard[e.To][at] = m.Header.Digest()
+	}
+}
+
+// caught fails unless a primary that told two honest replicas different things is convicted by an
+// honest one, however the place and the view ended.
+func (w *walk) caught(t *testing.T) {
+	t.Helper()
+	convicted := map[int]bool{}
+	for i, node := range w.net.Nodes {
+		for _, e := range node.Proofs {
+			convicted[e.Culprit] = convicted[e.Culprit] || !w.net.Traitors[i]
+		}
+	}
+	for i := range w.heard {
+		for at, d := range w.heard[i] {
+			for k := range i {
+				liar := w.net.Config.Primary(at.View)
+				if other, told := w.heard[k][at]; told && other != d && !convicted[liar] {
+					t.Errorf("seed %d: %d told %d and %d different things at %v, and nobody has a proof",
+						w.seed, liar, i, k, at)
+				}
 			}
 		}
 	}
@@ -174,6 +217,7 @@ func (w *walk) heal(t *testing.T) {
 	clear(w.cut)
 	for i, node := range w.net.Nodes {
 		if node.Down {
+			clear(w.heard[i])
 			w.net.Restart(i)
 		}
 		node.NoSync = false
@@ -190,6 +234,8 @@ func (w *walk) heal(t *testing.T) {
 		w.net.RunFor(200)
 	}
 	w.healed = w.net.Now - start
+	w.net.RunFor(3000)
+	w.caught(t)
 	if !w.check(t) && !w.whole() {
 		for i, node := range w.net.Nodes {
 			t.Logf("replica %d: %+v\n%v", i, node.Replica.State(), node.Drops)
