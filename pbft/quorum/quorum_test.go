@@ -21,6 +21,16 @@ func TestSizesForEveryN(t *testing.T) {
 		if s.Quorum > n-s.F {
 			t.Errorf("n=%d: quorum %d cannot be reached without the liars", n, s.Quorum)
 		}
+		smallest := 1
+		for 2*smallest-n < s.F+1 {
+			smallest++
+		}
+		if s.Quorum != smallest {
+			t.Errorf("n=%d: quorum %d, %d would do", n, s.Quorum, smallest)
+		}
+		if n == 3*s.F+1 && s.Quorum != 2*s.F+1 {
+			t.Errorf("n=%d: quorum %d is not the paper's 2f+1", n, s.Quorum)
+		}
 		if s.Weak != s.F+1 || n-2*s.F < s.Weak {
 			t.Errorf("n=%d: weak quorum %d", n, s.Weak)
 		}
