@@ -51,16 +51,18 @@ func TestFalseSuspicions(t *testing.T) {
 		return c.suspects() > 0
 	})
 	t.Logf("%d puts were acknowledged meanwhile", puts)
-	if st := c.status(1); st.View != 0 {
-		t.Errorf("gossip's mistake changed the view to %d", st.View)
+	for i := range 4 {
+		if st := c.status(i); st.Events["complained"] == 0 && st.View != 0 {
+			t.Errorf("node %d is in view %d, and nobody complained", i, st.View)
+		}
 	}
 }
 
-// burn keeps every processor busy until the returned function is called.
+// burn keeps all processors but one busy until the returned function is called.
 func burn() (stop func()) {
 	var wg sync.WaitGroup
 	var done atomic.Bool
-	for range 2 * runtime.GOMAXPROCS(0) {
+	for range max(1, runtime.GOMAXPROCS(0)-1) {
 		wg.Go(func() {
 			for digest := (crypto.Digest{}); !done.Load(); {
 				digest = crypto.Hash("burn", digest[:])
