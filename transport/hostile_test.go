@@ -471,25 +471,45 @@ func TestHostile_StreamsAreBounded(t *testing.T) {
 	}
 }
 
+// TestHostile_LinkRate has a member whose connections come faster than a peer's that only redials.
 func TestHostile_LinkRate(t *testing.T) {
 	t.Parallel()
 	a := newAttack(t)
-	for range linkBurst + 20 {
-		if err := a.hand.Dial(t.Context(), a.to, []string{a.addr}); err != nil {
-			continue // Refused: that is what this is for.
+	door, ok := a.victim.(*mesh)
+	if !ok {
+		t.Fatalf("the victim is a %T", a.victim)
+	}
+	taken := 0
+	for door.Linked(&mute{peer: a.hello.from, ended: make(chan struct{})}) != nil {
+		if taken++; taken > 100*linkBurst {
+			t.Fatal("there is no bound")
 		}
-		select {
-		case l := <-a.door.links:
-			if err := l.Close(); err != nil {
-				t.Log(err)
-			}
-		default: // The connection of before was still there.
-		}
+	}
+	if taken < linkBurst {
+		t.Errorf("%d connections were taken at once, want at least %d", taken, linkBurst)
 	}
 	a.rises("link_rate")
 	if got := len(a.victim.Refusals()); got == 0 {
 		t.Error("no refusal was kept")
 	}
+}
+
+// mute is a link that a member has opened and over which nothing comes.
+type mute struct {
+	peer  crypto.NodeID
+	ended chan struct{}
+	once  sync.Once
+}
+
+var errMute = errors.New("nobody answers")
+
+func (m *mute) Peer() crypto.NodeID                        { return m.peer }
+func (*mute) Dialed() bool                                 { return false }
+func (*mute) Open(context.Context, string) (Stream, error) { return nil, errMute }
+
+func (m *mute) Close() error {
+	m.once.Do(func() { close(m.ended) })
+	return nil
 }
 
 // TestGater_DialsGivenAddressesOnly keeps addresses that peers announce by identify from being

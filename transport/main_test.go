@@ -3,6 +3,7 @@ package transport_test
 import (
 	"bufio"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -23,6 +24,11 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		return
+	}
+	// These tests wait for timeouts more than they compute, so more of them run than there are cores.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
 	}
 	goleak.VerifyTestMain(m)
 }
