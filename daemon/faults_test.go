@@ -18,7 +18,7 @@ import (
 )
 
 // until waits for a condition and logs how long that took.
-func until(t *testing.T, what string, done func() bool) {
+func until(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	began := time.Now()
 	ticker := time.NewTicker(20 * time.Millisecond)

@@ -31,7 +31,7 @@ func quiet() *logrus.Logger {
 
 // cluster is a set of nodes in this process, with everything real but the processes.
 type cluster struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	config  *message.Config
 	seeds   [][crypto.SeedSize]byte
@@ -47,7 +47,7 @@ type running struct {
 
 const patience = 100 * time.Second
 
-func newCluster(t *testing.T, n int, scheme string) *cluster {
+func newCluster(t testing.TB, n int, scheme string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, dir: t.TempDir()}
 	s, err := crypto.SchemeByName(scheme)
