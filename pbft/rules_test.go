@@ -605,3 +605,69 @@ func TestLeapingClock(t *testing.T) {
 		t.Errorf("the view ended: %+v", st)
 	}
 }
+
+// P5 of the design: after an outage of any kind heals, work resumes within a few seconds, whatever the
+// timers have grown to, and nobody restarts anything.
+func TestWorkResumesAfterHeal(t *testing.T) {
+	half := func(e pbfttest.Envelope) bool { return e.From/2 == e.To/2 }
+	for name, pass := range map[string]func(now int64) func(pbfttest.Envelope) bool{
+		"halves": func(int64) func(pbfttest.Envelope) bool { return half },
+		"everybody alone": func(int64) func(pbfttest.Envelope) bool {
+			return func(pbfttest.Envelope) bool { return false }
+		},
+		"the primary alone": func(int64) func(pbfttest.Envelope) bool {
+			return func(e pbfttest.Envelope) bool { return e.From != 0 && e.To != 0 }
+		},
+		"one way": func(int64) func(pbfttest.Envelope) bool {
+			return func(e pbfttest.Envelope) bool { return e.From < e.To }
+		},
+		"changing halves": func(now int64) func(pbfttest.Envelope) bool {
+			if now/700%2 == 0 {
+				return half
+			}
+			return func(e pbfttest.Envelope) bool { return e.From%2 == e.To%2 }
+		},
+		"now and then": func(now int64) func(pbfttest.Envelope) bool {
+			return func(pbfttest.Envelope) bool { return now/150%5 == 0 }
+		},
+	} {
+		for _, n := range []int{4, 7} {
+			t.Run(fmt.Sprint(name, " of ", n), func(t *testing.T) {
+				b := newBenchOf(t, n)
+				for start := b.Now; b.Now < start+60_000; {
+					b.Pass = pass(b.Now)
+					if b.Now%1000 == 1 {
+						b.Submit(int(b.Now/1000)%n, fmt.Sprint(b.Now))
+					}
+					b.RunFor(10)
+				}
+				b.Pass = nil
+				start := b.Now
+				whole := func() bool {
+					for i := range n {
+						for k := range n {
+							if b.Waiting(i, k) > 0 {
+								return false
+							}
+						}
+					}
+					return true
+				}
+				for b.Now < start+30_000 && !whole() {
+					for i := range n {
+						b.Rebroadcast(i)
+					}
+					b.RunFor(500)
+				}
+				took := b.Now - start
+				t.Logf("whole after %d ms, view %d", took, b.Nodes[1].Replica.State().View)
+				if took > 5000 {
+					t.Errorf("whole after %d ms: %+v", took, b.Nodes[1].Replica.State())
+				}
+				if len(b.Violations) > 0 {
+					t.Error(b.Violations)
+				}
+			})
+		}
+	}
+}
