@@ -26,7 +26,8 @@
 // too; it must not change who is a member, n, f, a quorum or the primary.
 //
 // A [Gossip] owns its goroutines and is safe for concurrent use. [Config.Events] is called from one
-// of them and must be cheap; [Gossip.View] asks nobody and may be called at any rate. A minimal use:
+// of them and must be cheap; [Gossip.View] asks nobody and may be called at any rate. A minimal
+// use:
 //
 //	g, err := membership.Start(membership.Config{
 //		Cluster: cluster, Key: key, Members: members, Bind: "0.0.0.0:7946",

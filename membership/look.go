@@ -32,9 +32,9 @@ type looking struct {
 
 func newLookout(n int) *lookout { return &lookout{looks: make([]looking, n)} }
 
-// begin reports whether a look at the subject shall start now, and remembers the witness. If one has
-// just found the subject silent since it said newest, the witness confirms that: our opinion, which
-// made the firewall ask for a look, is up to a gossip interval old.
+// begin reports whether a look at the subject shall start now, and remembers the witness. If one
+// has just found the subject silent since it said newest, the witness confirms that: our opinion,
+// which made the firewall ask for a look, is up to a gossip interval old.
 func (o *lookout) begin(l look, newest *announcement, now time.Time) (start, confirms bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
