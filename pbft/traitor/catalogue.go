@@ -266,7 +266,6 @@ func forgeries() []Behaviour {
 			Defence: "digests are computed, never believed",
 			Rises:   []string{"body_mismatch"},
 			Keys:    keysOf(), targets: anyNodes(), to: All, make: newWrongDigest,
-			spares:  true,
 			rewrite: rewritesVotes,
 		},
 	}
