@@ -345,7 +345,7 @@ func TestAttack_HarmsNobody(t *testing.T) {
 			inEther(t, 5, func(c *cluster) {
 				b := newBesieged(c)
 				b.suffer(k, 3)
-				holds(c.t, 15*time.Second, b.intact)
+				holds(c.t, 10*time.Second, b.intact)
 			})
 		})
 	}
