@@ -33,7 +33,7 @@ const queued = 1024
 func newInbound(cluster *message.Config, refusals *tally, closing <-chan struct{}) *inbound {
 	in := &inbound{
 		cluster: cluster, index: make(map[crypto.NodeID]int, len(cluster.Members)),
-		cache: newBundleCache(), votes: newVotes(),
+		cache: newBundleCache(), votes: newVotes(len(cluster.Members)),
 		tickets: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		queue:   make(chan message.Verified, queued), reach: newReach(len(cluster.Members)),
 		refusals: refusals, closing: closing,
@@ -60,17 +60,11 @@ func (in *inbound) Receive(id crypto.NodeID, _ transport.Class, _ uint64, frame 
 		in.refusals.add("malformed")
 		return
 	}
-	vote, isVote := m.(*message.Vote)
-	if isVote && epoch == in.cluster.Epoch {
-		in.votes.put(from, vote)
-	}
-	select {
-	case in.tickets <- struct{}{}:
-	case <-in.closing:
+	if vote, ok := m.(*message.Vote); ok && epoch == in.cluster.Epoch {
+		in.receiveVote(from, vote)
 		return
 	}
-	if isVote && epoch == in.cluster.Epoch {
-		in.checkVotes(vote)
+	if !in.ticket() {
 		return
 	}
 	v, err := message.Verify(in.cluster, in.cache, from, epoch, m)
@@ -85,21 +79,41 @@ func (in *inbound) Receive(id crypto.NodeID, _ transport.Class, _ uint64, frame 
 	in.hand(v)
 }
 
-// checkVotes checks all votes that wait for one statement, and gives the ticket back.
-func (in *inbound) checkVotes(vote *message.Vote) {
-	box := in.votes.take(vote)
-	if box == nil {
-		<-in.tickets
+// ticket waits for leave to check signatures; there is none when the node stops.
+func (in *inbound) ticket() bool {
+	select {
+	case in.tickets <- struct{}{}:
+		return true
+	case <-in.closing:
+		return false
+	}
+}
+
+// receiveVote leaves a vote to whoever checks votes for its statement, or checks it, with all those
+// that come in meanwhile.
+func (in *inbound) receiveVote(from int, vote *message.Vote) {
+	check, full := in.votes.put(from, vote)
+	if full {
+		in.refusals.add("vote_repeated")
+	}
+	if !check {
 		return
 	}
-	verified, good := message.VerifyVotes(in.cluster, in.cluster.Epoch, box.froms, box.votes)
-	<-in.tickets
-	for i, v := range verified {
-		if !good[i] {
-			in.refusals.add(string(message.RefusedSignature))
-			continue
+	for in.ticket() {
+		box := in.votes.take(vote)
+		if box == nil {
+			<-in.tickets
+			return
 		}
-		in.hand(v)
+		verified, good := message.VerifyVotes(in.cluster, in.cluster.Epoch, box.froms, box.votes)
+		<-in.tickets
+		for i, v := range verified {
+			if !good[i] {
+				in.refusals.add(string(message.RefusedSignature))
+				continue
+			}
+			in.hand(v)
+		}
 	}
 }
 

@@ -27,26 +27,41 @@ func TestBundleCache(t *testing.T) {
 	}
 }
 
-// Votes for one statement are taken together, once; votes for another wait for themselves.
-func TestVotesWaitTogether(t *testing.T) {
-	g := newVotes()
-	one := &message.Vote{Kind: crypto.KindPrepare, Seq: 1, Voter: 1}
-	two := &message.Vote{Kind: crypto.KindPrepare, Seq: 1, Voter: 2}
-	other := &message.Vote{Kind: crypto.KindCommit, Seq: 1, Voter: 1}
-	for i, v := range []*message.Vote{one, two, other} {
-		g.put(i, v)
+// Votes for one statement gather while somebody checks such votes, and only then; nobody can make
+// them pile up.
+func TestVotesGather(t *testing.T) {
+	g := newVotes(1)
+	vote := func(seq uint64, voter int) *message.Vote {
+		return &message.Vote{Kind: crypto.KindPrepare, Seq: seq, Voter: voter}
 	}
-	if box := g.take(two); box == nil || len(box.votes) != 2 || box.froms[1] != 1 {
+	if check, full := g.put(0, vote(1, 0)); !check || full {
+		t.Fatalf("the first vote: check %t, full %t", check, full)
+	}
+	if check, _ := g.put(1, vote(1, 1)); check {
+		t.Error("two check one statement at the same time")
+	}
+	if check, _ := g.put(1, vote(2, 1)); !check {
+		t.Error("another statement waits for this one")
+	}
+	if box := g.take(vote(1, 0)); box == nil || len(box.votes) != 2 || box.froms[1] != 1 {
 		t.Errorf("taken: %+v", box)
 	}
-	if box := g.take(one); box != nil {
-		t.Errorf("taken twice: %+v", box)
+	for range 4 {
+		if check, full := g.put(2, vote(1, 2)); check || full {
+			t.Errorf("while the first are checked: check %t, full %t", check, full)
+		}
 	}
-	if box := g.take(other); box == nil || len(box.votes) != 1 {
-		t.Errorf("the other statement: %+v", box)
+	if _, full := g.put(2, vote(1, 2)); !full {
+		t.Error("who repeats himself fills the memory")
 	}
-	if len(g.waiting) != 0 {
-		t.Errorf("%d statements stay for ever", len(g.waiting))
+	if box := g.take(vote(1, 0)); box == nil || len(box.votes) != 4 {
+		t.Errorf("taken next: %+v", box)
+	}
+	if box := g.take(vote(1, 0)); box != nil {
+		t.Errorf("taken at last: %+v", box)
+	}
+	if check, _ := g.put(0, vote(1, 0)); !check {
+		t.Error("nobody checks, and the vote waits for ever")
 	}
 }
 

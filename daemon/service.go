@@ -98,8 +98,8 @@ func (s *service) Deliver(req *message.ClientRequest) error {
 		if l == nil {
 			return // the client asks another member
 		}
-		if p := l.Reply(req.Session, req.Seq); p != nil {
-			s.reply(loop.Replied{Client: req.Client, Reply: p})
+		if p := l.Reply(req.Session, req.Seq); p != nil && p.Client == req.Client {
+			s.reply(p)
 			return
 		}
 		// A gateway that is too busy stays silent; the client asks again.
@@ -159,11 +159,11 @@ func (s *service) applied(a *loop.Applied) {
 }
 
 // reply hands a signed reply to those who listen for its client.
-func (s *service) reply(p loop.Replied) {
+func (s *service) reply(p *message.Reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.listeners[p.Client] {
-		l.sink(p.Reply)
+		l.sink(p)
 	}
 }
 
