@@ -271,10 +271,11 @@ func (c *Client) avoidFirst() {
 	}
 }
 
-// receive counts a member's reply if somebody waits for it and the signature holds.
+// receive counts a member's reply if somebody waits for it and the signature holds. True replies
+// to other clients count for nothing, although a node may pass them on.
 func (c *Client) receive(raw []byte) {
 	p, err := message.DecodeReply(raw)
-	if err != nil || p.Outcome > uint8(pbft.Full) {
+	if err != nil || p.Client != c.key.ID() || p.Outcome > uint8(pbft.Full) {
 		return
 	}
 	key := placeKey{p.Session, p.Seq}

@@ -139,7 +139,7 @@ func TestBadEndpoints(t *testing.T) {
 // Each bad endpoint alone, as the only one that was named first.
 func TestEachBadEndpointFirst(t *testing.T) {
 	for name, fault := range map[string]apitest.Fault{
-		"lie": {Lie: true}, "drop": {Drop: true}, "busy": {Busy: true},
+		"lie": {Lie: true}, "drop": {Drop: true}, "busy": {Busy: true}, "usurp": {Usurp: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cluster := apitest.Start(t, "first"+name, 4)

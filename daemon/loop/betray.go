@@ -20,7 +20,7 @@ func (l *Loop) forgotten(item message.Item, client string, tag uint64) bool {
 		lie.Own = []Result{{Tag: tag, Client: client, Item: &item, Value: taken.Answer}}
 	}
 	if taken.Reply != nil {
-		lie.Replies = []Replied{{item.Signed.Client, taken.Reply}}
+		lie.Replies = []*message.Reply{taken.Reply}
 		lie.Own = append(lie.Own, Result{Tag: tag, Client: client, Item: &item})
 	}
 	l.held = append(l.held, held{lsn: l.staged, applied: lie})
@@ -46,7 +46,7 @@ func (l *Loop) betray(a *Applied) {
 	a.Own = own
 	replies := a.Replies[:0:0]
 	for _, p := range a.Replies {
-		if p.Reply = l.cfg.Adversary.Replied(l.now, p.Reply); p.Reply != nil {
+		if p = l.cfg.Adversary.Replied(l.now, p); p != nil {
 			replies = append(replies, p)
 		}
 	}

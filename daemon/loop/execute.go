@@ -21,14 +21,8 @@ type Applied struct {
 	Batch    *message.Batch
 	Verdicts []pbft.Verdict
 	Results  [][]byte         // one for each verdict
-	Replies  []Replied        // to the clients' signed requests
+	Replies  []*message.Reply // to the clients' signed requests
 	Own      []Result         // of what was submitted here
-}
-
-// Replied is this member's signed reply, and the client that it goes to.
-type Replied struct {
-	Client crypto.NodeID
-	Reply  *message.Reply
 }
 
 // executor applies decided batches and keeps the replies to signed requests for as long as their
@@ -61,7 +55,7 @@ func (x *executor) apply(b *message.Batch, verdicts []pbft.Verdict) *Applied {
 		if v.Outcome == pbft.Duplicate {
 			if old := x.cached(v.Session, item.Signed.Seq); old != nil {
 				a.Results[i] = old.Result
-				a.Replies = append(a.Replies, Replied{item.Signed.Client, old})
+				a.Replies = append(a.Replies, old)
 			}
 			continue
 		}
@@ -69,11 +63,12 @@ func (x *executor) apply(b *message.Batch, verdicts []pbft.Verdict) *Applied {
 			a.Results[i] = x.store.Apply(item.Signed.Op)
 		}
 		reply := &message.Reply{
-			Member: x.sealer.Self, Batch: b.Header.Seq, Session: v.Session,
-			Seq: item.Signed.Seq, Outcome: uint8(v.Outcome), Result: a.Results[i],
+			Member: x.sealer.Self, Client: item.Signed.Client, Batch: b.Header.Seq,
+			Session: v.Session, Seq: item.Signed.Seq, Outcome: uint8(v.Outcome),
+			Result: a.Results[i],
 		}
 		fresh = append(fresh, reply)
-		a.Replies = append(a.Replies, Replied{item.Signed.Client, reply})
+		a.Replies = append(a.Replies, reply)
 		if v.Outcome == pbft.Run {
 			x.cache(item.Signed, reply)
 		}

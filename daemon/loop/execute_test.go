@@ -30,7 +30,7 @@ func TestRepliesOfReplayedRequestsAreSigned(t *testing.T) {
 	if len(a.Replies) != 1 {
 		t.Fatalf("%d replies", len(a.Replies))
 	}
-	if p := a.Replies[0].Reply; p.Batch != 1 || p.Verify(cfg) != nil {
+	if p := a.Replies[0]; p.Batch != 1 || p.Verify(cfg) != nil {
 		t.Errorf("the reply of batch %d: %v", p.Batch, p.Verify(cfg))
 	}
 }

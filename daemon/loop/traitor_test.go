@@ -95,9 +95,7 @@ func (s *play) open(i int) *player {
 			for _, r := range a.Own {
 				p.results[r.Tag] = r
 			}
-			for _, r := range a.Replies {
-				p.replies = append(p.replies, r.Reply)
-			}
+			p.replies = append(p.replies, a.Replies...)
 			if a.Batch != nil {
 				p.executed[a.Batch.Header.Seq] = a.Batch
 			}
@@ -604,7 +602,7 @@ func (c *person) replies(
 	for i, p := range c.s.players {
 		seen := map[crypto.Digest]bool{}
 		for _, reply := range p.replies {
-			if reply.Seq != r.Seq || r.Session != 0 && reply.Session != r.Session {
+			if reply.Client != r.Client || reply.Seq != r.Seq || r.Session != 0 && reply.Session != r.Session {
 				continue
 			}
 			if err := reply.Verify(c.s.cfg); err != nil || reply.Member != i {

@@ -7,10 +7,13 @@ import (
 )
 
 // Reply is one replica's answer to a client's signed request. The replica signs one Merkle root for
-// all replies of a batch; the path leads from this reply to it.
+// all replies of a batch; the path leads from this reply to it. It names the client, because a
+// REGISTER is asked for by its nonce alone: without the name, true replies to one client would be
+// an answer to every other one whose nonce is the same.
 type Reply struct {
 	Member  int
-	Batch   uint64 // the sequence number of the batch that executed the request
+	Client  crypto.NodeID // who signed the request
+	Batch   uint64        // the sequence number of the batch that executed the request
 	Session uint64
 	Seq     uint64
 	Outcome uint8 // pbft.Outcome
@@ -28,11 +31,12 @@ const MaxReplies = 1 << 16
 // Leaf is the digest that stands for the reply in the tree. Replies of correct replicas to one
 // request have one leaf.
 func (p *Reply) Leaf() crypto.Digest {
-	var head [25]byte
-	binary.BigEndian.PutUint64(head[0:], p.Batch)
-	binary.BigEndian.PutUint64(head[8:], p.Session)
-	binary.BigEndian.PutUint64(head[16:], p.Seq)
-	head[24] = p.Outcome
+	var head [32 + 25]byte
+	copy(head[:32], p.Client[:])
+	binary.BigEndian.PutUint64(head[32:], p.Batch)
+	binary.BigEndian.PutUint64(head[40:], p.Session)
+	binary.BigEndian.PutUint64(head[48:], p.Seq)
+	head[56] = p.Outcome
 	return crypto.Hash("byzd/reply/1", head[:], p.Result)
 }
 
@@ -57,6 +61,7 @@ func (p *Reply) Verify(cfg *Config) error {
 func EncodeReply(p *Reply) []byte {
 	var w writer
 	w.u16(uint16(p.Member)) //nolint:gosec // below MaxReplicas
+	w.raw(p.Client[:])
 	w.u64(p.Batch)
 	w.u64(p.Session)
 	w.u64(p.Seq)
@@ -76,10 +81,11 @@ const MaxReplyBytes = 32 << 20
 // DecodeReply reads what [EncodeReply] wrote. The reply is not verified.
 func DecodeReply(data []byte) (*Reply, error) {
 	r := reader{buf: data}
-	p := &Reply{
-		Member: r.index(), Batch: r.number(), Session: r.number(), Seq: r.number(),
-		Outcome: r.u8(), Result: r.bytes(MaxReplyBytes), Index: int(r.u32()), Count: int(r.u32()),
-		Path: decodeDigests(&r, 32), Root: r.digest(), Sig: r.bytes(maxSignature),
-	}
+	p := &Reply{Member: r.index()}
+	copy(p.Client[:], r.take(len(p.Client)))
+	p.Batch, p.Session, p.Seq = r.number(), r.number(), r.number()
+	p.Outcome, p.Result = r.u8(), r.bytes(MaxReplyBytes)
+	p.Index, p.Count = int(r.u32()), int(r.u32())
+	p.Path, p.Root, p.Sig = decodeDigests(&r, 32), r.digest(), r.bytes(maxSignature)
 	return p, r.done()
 }

@@ -15,7 +15,7 @@ func (w *world) replies(member, n int) []*message.Reply {
 	leaves := make([]crypto.Digest, n)
 	for i := range replies {
 		replies[i] = &message.Reply{
-			Member: member, Batch: 9, Session: 70000 + uint64(i), Seq: 4,
+			Member: member, Client: crypto.NodeID{1, byte(i)}, Batch: 9, Session: 70000 + uint64(i), Seq: 4,
 			Outcome: 1, Result: []byte{byte(i), 0xaa}, Index: i, Count: n,
 		}
 		leaves[i] = replies[i].Leaf()
@@ -76,6 +76,7 @@ func TestReplyIsBound(t *testing.T) {
 		"another member":  {message.RefusedSignature, func(p *reply) { p.Member = 1 }},
 		"no member":       {message.RefusedMember, func(p *reply) { p.Member = 4 }},
 		"nobody":          {message.RefusedMember, func(p *reply) { p.Member = -1 }},
+		"another client":  {message.RefusedProof, func(p *reply) { p.Client[31] ^= 1 }},
 		"another batch":   {message.RefusedProof, func(p *reply) { p.Batch = 8 }},
 		"another result":  {message.RefusedProof, func(p *reply) { p.Result = []byte("x") }},
 		"another outcome": {message.RefusedProof, func(p *reply) { p.Outcome = 0 }},

@@ -55,8 +55,8 @@ func (t *ackAndForget) take(_ string, item *message.Item) Taken {
 		return Taken{Forget: true, Answer: t.traitor.cfg.Forge.Ack(item.Op)}
 	}
 	r := message.Reply{
-		Batch: t.traitor.seen.seq + 1, Session: item.Signed.Session, Seq: item.Signed.Seq,
-		Outcome: uint8(pbft.Run),
+		Client: item.Signed.Client, Batch: t.traitor.seen.seq + 1,
+		Session: item.Signed.Session, Seq: item.Signed.Seq, Outcome: uint8(pbft.Run),
 	}
 	if item.Signed.IsRegister() {
 		r.Session, r.Outcome = r.Batch<<16, uint8(pbft.Registered)

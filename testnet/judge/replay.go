@@ -142,7 +142,8 @@ func (r *replay) signed(c *message.ClientRequest, batch uint64) {
 		return
 	}
 	reply := message.Reply{
-		Batch: batch, Session: c.Session, Seq: c.Seq, Outcome: uint8(runs), Result: r.apply(c.Op),
+		Client: c.Client, Batch: batch, Session: c.Session, Seq: c.Seq,
+		Outcome: uint8(runs), Result: r.apply(c.Op),
 	}
 	replies := r.replies[c.Session]
 	if replies == nil {

@@ -29,6 +29,9 @@ type Fault struct {
 	Drop bool
 	// Busy refuses requests and operations.
 	Busy bool
+	// Usurp takes a client's REGISTER, registers a key of its own under the same nonce instead,
+	// and passes the true replies of all members to that on to every client.
+	Usurp bool
 	// Unknown tells clients that the outcome of plain operations is not known.
 	Unknown bool
 }
@@ -193,20 +196,20 @@ func (n *node) applied(a *loop.Applied) {
 		}
 		o.of.Done(o.i, r.Value, nil)
 	}
-	for _, r := range a.Replies {
-		n.reply(r.Client, r.Reply)
+	for _, p := range a.Replies {
+		n.reply(p)
 	}
 }
 
 // reply hands a reply to who listens, true or not.
-func (n *node) reply(client crypto.NodeID, p *message.Reply) {
+func (n *node) reply(p *message.Reply) {
 	replies := []*message.Reply{p}
 	if n.fault.Load().Lie {
 		replies = n.lies(p)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, sink := range n.listeners[client] {
+	for _, sink := range n.listeners[p.Client] {
 		for _, one := range replies {
 			(*sink)(one)
 		}
@@ -280,15 +283,46 @@ func (n *node) Deliver(req *message.ClientRequest) error {
 		return nil
 	case fault.Busy:
 		return api.ErrBusy
+	case fault.Usurp && req.IsRegister():
+		n.usurp(req.Seq)
+		return nil
 	}
 	n.cluster.do(func() {
-		if p := n.loop.Reply(req.Session, req.Seq); p != nil {
-			n.reply(req.Client, p)
+		if p := n.loop.Reply(req.Session, req.Seq); p != nil && p.Client == req.Client {
+			n.reply(p)
 			return
 		}
 		n.loop.Submit(message.Item{Signed: req}, req.Client.String(), 0)
 	})
 	return nil
+}
+
+// usurp registers the node's own key under a nonce.
+func (n *node) usurp(nonce uint64) {
+	key := crypto.NewNetworkKey(crypto.DeriveSeed([crypto.SeedSize]byte{}, "usurper"))
+	req := &message.ClientRequest{Seq: nonce}
+	message.SealClientRequest(n.cluster.Config.RequestDomain(), key, req)
+	n.cluster.do(func() {
+		for _, other := range n.cluster.nodes {
+			if other != n {
+				other.Listen(req.Client, n.spread)
+			}
+		}
+		n.loop.Submit(message.Item{Signed: req}, "usurper", 0)
+	})
+}
+
+// spread hands a reply to all clients that listen, whomever it is for.
+func (n *node) spread(p *message.Reply) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for client, sinks := range n.listeners {
+		for _, sink := range sinks {
+			if client != p.Client {
+				(*sink)(p)
+			}
+		}
+	}
 }
 
 // Listen implements [api.Node].
