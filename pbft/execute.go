@@ -32,11 +32,6 @@ func (r *Replica) execute() {
 
 func (r *Replica) executeBatch(e *entry) {
 	r.stageBody(e)
-	// The certificate is logged with the batch that it names, so that its whole chain is on disk.
-	if c := r.committed; c != nil && r.logged.Less(c.Rank()) && c.Ref() == e.ref {
-		r.logged = c.Rank()
-		r.persist(&message.Record{Type: message.RecordCommitted, Cert: c})
-	}
 	r.executed, r.executedTime = e.ref, e.header.TimeMS
 	r.history[e.ref.Seq] = e.ref.Digest
 	r.crossCertified(e.header.PropView, e.ref)
@@ -48,7 +43,18 @@ func (r *Replica) executeBatch(e *entry) {
 		x.Checkpoint, x.Clients = true, r.clients.Root()
 	}
 	r.emit(x)
+	r.logCommitted(e.ref)
 	r.pool.discharge(r.clients, b, r.now)
+}
+
+// logCommitted logs the commit certificate with the batch that it names, so that its whole chain is
+// on disk. It follows the Execute, whose results need not wait for it: they rest on the quorum's
+// COMMITs, which are durable (PROTOCOL §4.6), and whoever forgets the certificate learns it anew.
+func (r *Replica) logCommitted(ref message.Ref) {
+	if c := r.committed; c != nil && r.logged.Less(c.Rank()) && c.Ref() == ref {
+		r.logged = c.Rank()
+		r.persist(&message.Record{Type: message.RecordCommitted, Cert: c})
+	}
 }
 
 // onExecuted turns the root of the state into a CHECKPOINT.
