@@ -17,7 +17,7 @@ import (
 type inbound struct {
 	cluster  *message.Config
 	index    map[crypto.NodeID]int
-	cache    *bundleCache
+	bundles  *digests // that were verified, so that one which comes again costs a look-up
 	votes    *votes
 	tickets  chan struct{} // one for each signature check that may run at once
 	queue    chan message.Verified
@@ -27,13 +27,16 @@ type inbound struct {
 	deaf     atomic.Bool // the journal takes nothing: what arrives is dropped, under a name
 }
 
+// verifiedBundles bounds the memory of verified bundles: some ten seconds of a busy cluster.
+const verifiedBundles = 1 << 15
+
 // queued is how many verified messages may wait for the owner of the loop.
 const queued = 1024
 
 func newInbound(cluster *message.Config, refusals *tally, closing <-chan struct{}) *inbound {
 	in := &inbound{
 		cluster: cluster, index: make(map[crypto.NodeID]int, len(cluster.Members)),
-		cache: newBundleCache(), votes: newVotes(len(cluster.Members)),
+		bundles: newDigests(verifiedBundles), votes: newVotes(len(cluster.Members)),
 		tickets: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		queue:   make(chan message.Verified, queued), reach: newReach(len(cluster.Members)),
 		refusals: refusals, closing: closing,
@@ -67,7 +70,7 @@ func (in *inbound) Receive(id crypto.NodeID, _ transport.Class, _ uint64, frame 
 	if !in.ticket() {
 		return
 	}
-	v, err := message.Verify(in.cluster, in.cache, from, epoch, m)
+	v, err := message.Verify(in.cluster, in.bundles, from, epoch, m)
 	<-in.tickets
 	if err != nil {
 		in.refusals.add(err.Error())
@@ -130,44 +133,6 @@ func (in *inbound) PeerUp(id crypto.NodeID) { in.reach.connection(in.index[id], 
 
 // PeerDown implements [transport.Handler].
 func (in *inbound) PeerDown(id crypto.NodeID) { in.reach.connection(in.index[id], false) }
-
-// bundleCache remembers which bundles were verified, so that a bundle which comes again, alone or in
-// a batch, costs a look-up. It forgets the oldest.
-type bundleCache struct {
-	mu    sync.Mutex
-	known map[crypto.Digest]struct{}
-	ring  []crypto.Digest
-	next  int
-}
-
-// cachedBundles bounds the cache: some ten seconds of a busy cluster.
-const cachedBundles = 1 << 15
-
-func newBundleCache() *bundleCache {
-	return &bundleCache{
-		known: make(map[crypto.Digest]struct{}), ring: make([]crypto.Digest, cachedBundles),
-	}
-}
-
-// Has implements [message.Cache].
-func (c *bundleCache) Has(id crypto.Digest) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, known := c.known[id]
-	return known
-}
-
-// Add implements [message.Cache].
-func (c *bundleCache) Add(id crypto.Digest) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, known := c.known[id]; known {
-		return
-	}
-	delete(c.known, c.ring[c.next])
-	c.known[id], c.ring[c.next] = struct{}{}, id
-	c.next = (c.next + 1) % len(c.ring)
-}
 
 // tally counts things by name.
 type tally struct {

@@ -55,8 +55,11 @@ const leaveTime = time.Second
 // Run runs a node until the context ends, or until it cannot go on; the error says why. All that it
 // started has ended when it returns.
 func Run(ctx context.Context, o Options) error {
+	cluster := *o.Cluster
+	cluster.Scheme = remember(cluster.Scheme)
+	o.Cluster = &cluster
 	n := &node{
-		opts: o, cluster: o.Cluster, began: time.Now(), closing: make(chan struct{}),
+		opts: o, cluster: &cluster, began: time.Now(), closing: make(chan struct{}),
 		drops: newTally(), events: newTally(), refusals: newTally(),
 	}
 	err := n.start()
