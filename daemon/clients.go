@@ -59,7 +59,8 @@ func (n *node) apiMembers() []api.Member {
 	out := make([]api.Member, len(views))
 	for i, v := range views {
 		out[i] = api.Member{
-			Index: i, Name: v.Name, ID: v.ID, Client: v.Record.ClientAddr, Seen: v.State == membership.Alive,
+			Index: i, Name: v.Name, ID: v.ID, Client: v.Record.ClientAddr,
+			Seen: v.State == membership.Alive,
 		}
 	}
 	return out

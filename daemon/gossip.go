@@ -8,8 +8,8 @@ import (
 	"byzd/transport"
 )
 
-// discovery starts gossip and passes what it says on: addresses to the transport, and opinions on who
-// is reachable, which are advice, to nobody else (DESIGN §5 point 9).
+// discovery starts gossip and passes what it says on: addresses to the transport, and opinions on
+// who is reachable, which are advice, to nobody else (DESIGN §5 point 9).
 type discovery struct{ gossip *membership.Gossip }
 
 // startDiscovery joins the gossip of the cluster.
@@ -28,7 +28,7 @@ func startDiscovery(
 		Cluster: o.Cluster.Cluster, Key: o.NetworkKey, Members: members,
 		Bind: o.Gossip, Advertise: o.Advertise,
 		TransportAddr: up, ClientAddr: client, Join: o.Join,
-		Counter: uint64(time.Now().UnixNano()), //nolint:gosec // after 1970
+		Counter: uint64(time.Now().UnixNano()),
 		Timing:  o.Timing,
 		Log:     o.Log.WithField("room", "membership"), Conditions: cut,
 		Events: func(e membership.Event) {

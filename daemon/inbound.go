@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"maps"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -11,9 +12,9 @@ import (
 )
 
 // inbound is a frame's way in: decoded strictly, its signatures checked by a bounded number of
-// workers, then put into the one queue that the owner of the loop reads. Cheap checks come first, and
-// every refusal has a name and a counter. It runs on the transport's goroutines, one for each peer
-// and class: a peer that sends faster than this node verifies waits for itself alone.
+// workers, then put into the one queue that the owner of the loop reads. Cheap checks come first,
+// and every refusal has a name and a counter. It runs on the transport's goroutines, one for each
+// peer and class: a peer that sends faster than this node verifies waits for itself alone.
 type inbound struct {
 	cluster  *message.Config
 	index    map[crypto.NodeID]int
@@ -151,9 +152,5 @@ func (t *tally) add(name string) {
 func (t *tally) snapshot() map[string]uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	out := make(map[string]uint64, len(t.counts))
-	for name, n := range t.counts {
-		out[name] = n
-	}
-	return out
+	return maps.Clone(t.counts)
 }

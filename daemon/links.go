@@ -43,7 +43,8 @@ func classOf(t message.Type) transport.Class {
 // limits are the transport's caps, from the largest legal message of each class.
 func limits(l message.Limits) transport.Limits {
 	var out transport.Limits
-	out.MaxFrame[transport.Votes] = max(l.Vote, l.Complain, l.ViewChange, l.NewView, l.Proof, l.Fence)
+	out.MaxFrame[transport.Votes] = max(
+		l.Vote, l.Complain, l.ViewChange, l.NewView, l.Proof, l.Fence)
 	out.MaxFrame[transport.Proposals] = l.PrePrepare
 	out.MaxFrame[transport.Requests] = max(l.Submission, 64<<10)
 	out.MaxFrame[transport.Sync] = l.Largest()

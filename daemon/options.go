@@ -66,7 +66,8 @@ func (o *Options) identify() (int, crypto.Signer, error) {
 	id := o.NetworkKey.ID()
 	self := o.Cluster.Member(id)
 	if self < 0 {
-		return 0, nil, advise("add this node with byzd genesis add, or use the genesis it stands in",
+		return 0, nil, advise(
+			"add this node with byzd genesis add, or use the genesis it stands in",
 			"%w: %s does not stand in the genesis of cluster %s",
 			errStranger, id, o.Cluster.Cluster.Short())
 	}

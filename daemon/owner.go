@@ -12,8 +12,9 @@ import (
 	"byzd/pbft/message"
 )
 
-// owner is the goroutine that alone owns the loop. It takes what has arrived, ends the turn, and lets
-// the journal sync beside the next turn: one write and one sync for everything that was staged.
+// owner is the goroutine that alone owns the loop. It takes what has arrived, ends the turn, and
+// lets the journal sync beside the next turn: one write and one sync for everything that was
+// staged.
 type owner struct {
 	loop    *loop.Loop
 	journal *journal.Journal
@@ -115,7 +116,8 @@ func (o *owner) wait(ctx context.Context, tick <-chan time.Time) error {
 		call(o.loop)
 	case <-tick:
 		o.loop.Tick(o.now())
-		if o.ticks++; o.ticks%refreshTicks == 0 {
+		o.ticks++
+		if o.ticks%refreshTicks == 0 {
 			o.onTick(o.loop)
 		}
 	case f := <-o.flushed:

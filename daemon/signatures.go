@@ -7,8 +7,8 @@ import (
 )
 
 // remembering is a signature scheme that checks each signature once. What is said again (votes and
-// view changes are repeated until they are answered, certificates travel with many messages) costs a
-// hash. Without it a machine that is too slow for what arrives would be kept slow by the very
+// view changes are repeated until they are answered, certificates travel with many messages) costs
+// a hash. Without it a machine that is too slow for what arrives would be kept slow by the very
 // repetitions that this causes. Only good signatures are remembered, and the oldest are forgotten.
 type remembering struct {
 	crypto.Scheme

@@ -24,7 +24,8 @@ func (n *node) Status(ctx context.Context) (*operator.Status, error) {
 		Testnet: n.cluster.Params.Testnet, PID: os.Getpid(), Epoch: n.cluster.Epoch,
 		UptimeMS: time.Since(n.began).Milliseconds(),
 		Evidence: n.evidence.list(), Drops: n.drops.snapshot(), Refusals: n.refusals.snapshot(),
-		Gossip: n.discovery.gossip.Counters(), Events: n.events.snapshot(), Traitors: []operator.Traitor{},
+		Gossip: n.discovery.gossip.Counters(), Events: n.events.snapshot(),
+		Traitors: []operator.Traitor{},
 	}
 	if err := n.owner.do(ctx, func(l *loop.Loop) { n.fill(st, l) }); err != nil {
 		return nil, err
@@ -62,7 +63,8 @@ func (n *node) fillPeers(st *operator.Status) {
 	for k := range st.Peers {
 		p := &st.Peers[k]
 		m := n.cluster.Members[p.Node]
-		p.Name, p.Swim, p.Client = m.Name, views[p.Node].State.String(), views[p.Node].Record.ClientAddr
+		p.Name, p.Swim = m.Name, views[p.Node].State.String()
+		p.Client = views[p.Node].Record.ClientAddr
 		for i := range states {
 			s := &states[i]
 			if s.ID != m.Node {
@@ -83,7 +85,8 @@ func (n *node) Members() []operator.Member {
 	for i, v := range n.discovery.gossip.View() {
 		m := operator.Member{
 			Node: i, Name: v.Name, ID: v.ID.String(), Swim: v.State.String(), Self: i == n.self,
-			Gossip: v.Record.SwimAddr, Transport: v.Record.TransportAddr, Client: v.Record.ClientAddr,
+			Gossip: v.Record.SwimAddr, Transport: v.Record.TransportAddr,
+			Client: v.Record.ClientAddr,
 		}
 		m.Connected = m.Self
 		for k := range states {
@@ -161,7 +164,8 @@ func (n *node) Metrics() []operator.Metric {
 	gauge("connected_members", "Members that this node reaches, itself included.",
 		float64(n.connected()))
 	gauge("journal_bytes", "Bytes of the journal.", float64(n.journal.Size()))
-	counts("drops_total", "Messages that the protocol had no use for.", "reason", n.drops.snapshot())
+	counts("drops_total", "Messages that the protocol had no use for.", "reason",
+		n.drops.snapshot())
 	counts("refusals_total", "Messages that were refused before the protocol.", "reason",
 		n.refusals.snapshot())
 	counts("events_total", "Steps of the protocol.", "event", n.events.snapshot())

@@ -7,10 +7,10 @@ import (
 	"byzd/pbft/message"
 )
 
-// votes lets signature checks of one statement wait for each other: while some votes for a statement
-// are being checked, those that come in gather, and are checked together next. A scheme that
-// aggregates then pays for two or three checks instead of one for each voter; for the others nothing
-// changes.
+// votes lets signature checks of one statement wait for each other: while some votes for a
+// statement are being checked, those that come in gather, and are checked together next. A scheme
+// that aggregates then pays for two or three checks instead of one for each voter; for the others
+// nothing changes.
 type votes struct {
 	limit int // votes that may wait for one statement
 
@@ -37,9 +37,9 @@ func newVotes(members int) *votes {
 
 func ballotOf(v *message.Vote) ballot { return ballot{v.Kind, v.View, v.Seq, v.Digest} }
 
-// put adds a vote to those that wait. It reports whether nobody checks votes for this statement now:
-// then the caller does, until take returns nothing. It reports too if the vote found no room, which
-// happens only to who repeats itself.
+// put adds a vote to those that wait. It reports whether nobody checks votes for this statement
+// now: then the caller does, until take returns nothing. It reports too if the vote found no room,
+// which happens only to who repeats itself.
 func (g *votes) put(from int, v *message.Vote) (check, full bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -55,8 +55,8 @@ func (g *votes) put(from int, v *message.Vote) (check, full bool) {
 	return !busy, false
 }
 
-// take returns all that waits for a vote's statement. When nothing does it returns nil, and the next
-// vote finds nobody checking.
+// take returns all that waits for a vote's statement. When nothing does it returns nil, and the
+// next vote finds nobody checking.
 func (g *votes) take(v *message.Vote) *ballotBox {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"byzd/transport"
 )
 
-// newLogger makes the one logger of this process: byzd's lines, memberlist's, libp2p's and gRPC's go
-// through it, and nothing else writes to standard error.
+// newLogger makes the one logger of this process: byzd's lines, memberlist's, libp2p's and gRPC's
+// go through it, and nothing else writes to standard error.
 func newLogger(w io.Writer, level, format string) (*logrus.Logger, error) {
 	log := logrus.New()
 	log.SetOutput(w)

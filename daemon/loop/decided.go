@@ -99,8 +99,9 @@ func (a *archive) read(lsn uint64) (*message.Record, error) {
 	return message.DecodeRecord(message.RecordType(raw.Type), raw.Version, raw.Body)
 }
 
-// serve builds the answer to a replica that asks for what follows a sequence number, or nil. Records
-// above the durable LSN are not in the journal's files yet, so what they hold is not served yet.
+// serve builds the answer to a replica that asks for what follows a sequence number, or nil.
+// Records above the durable LSN are not in the journal's files yet, so what they hold is not
+// served yet.
 func (a *archive) serve(after, durable uint64) (*message.Decided, error) {
 	top := min(after+message.MaxDecided, a.first+uint64(len(a.decided))-1)
 	for seq := max(after+1, a.first); seq <= top; seq++ {
@@ -149,8 +150,8 @@ func (a *archive) replay(
 	st.Checkpoints = nil
 	x.quiet = true
 	defer func() { x.quiet = false }()
-	for i := len(chain) - 1; i >= 0; i-- {
-		rec, err := a.read(chain[i].lsn)
+	for i, p := range slices.Backward(chain) {
+		rec, err := a.read(p.lsn)
 		if err != nil {
 			return err
 		}
@@ -166,7 +167,7 @@ func (a *archive) replay(
 				Voter: x.sealer.Self,
 			})
 		}
-		if uint64(i) < 2*cfg.Params.Window { //nolint:gosec // not negative
+		if uint64(i) < 2*cfg.Params.Window {
 			st.History[b.Header.Seq] = st.Executed.Digest
 		}
 		if i < recentBodies {
@@ -202,12 +203,12 @@ func (a *archive) loose(st *pbft.Restored) error {
 // chain lists the decided batches from the highest certificate down to the base. The top of it may
 // lack bodies, when the crash came before they were fetched; then the certificates below it count.
 func (a *archive) chain(cfg *message.Config) ([]place, error) {
-	for i := len(a.proofs) - 1; i >= 0; i-- {
-		rec, err := a.read(a.proofs[i].lsn)
+	for _, p := range slices.Backward(a.proofs) {
+		rec, err := a.read(p.lsn)
 		if err != nil {
 			return nil, err
 		}
-		at := message.Ref{}
+		var at message.Ref
 		if rec.Cert != nil {
 			at = rec.Cert.Ref()
 		} else {

@@ -47,7 +47,7 @@ func madeUp(op []byte) int64 {
 func (Forger) Twist(_, result []byte, salt uint64) []byte {
 	r, err := kv.DecodeResult(result)
 	if err != nil {
-		return kv.EncodeResult(kv.Result{Revision: int64(salt%1000) + 2}) //nolint:gosec // small
+		return kv.EncodeResult(kv.Result{Revision: int64(salt%1000) + 2})
 	}
 	twist(&r, salt)
 	for i := range r.Responses {
@@ -58,7 +58,7 @@ func (Forger) Twist(_, result []byte, salt uint64) []byte {
 
 func twist(r *kv.Result, salt uint64) {
 	r.Code, r.Error = kv.CodeOK, ""
-	r.Revision += int64(salt%1000) + 1 //nolint:gosec // small
+	r.Revision += int64(salt%1000) + 1
 	r.Succeeded = !r.Succeeded && len(r.Responses) == 0
 	lied := make([]kv.KV, len(r.KVs))
 	for i, one := range r.KVs {

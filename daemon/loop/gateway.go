@@ -30,7 +30,7 @@ type waiting struct {
 	bundle *message.Bundle
 	sealed message.Verified
 	ops    []operation // of the bundle's items
-	again  int64 // when to broadcast it again
+	again  int64       // when to broadcast it again
 	delay  int64
 }
 
@@ -126,7 +126,10 @@ func (l *Loop) submitBundle(ops []operation) {
 	if err != nil {
 		panic("loop: " + err.Error())
 	}
-	g.waiting = append(g.waiting, waiting{b, v, slices.Clone(ops), l.now + rebroadcastMin, rebroadcastMin})
+	g.waiting = append(g.waiting, waiting{
+		bundle: b, sealed: v, ops: slices.Clone(ops),
+		again: l.now + rebroadcastMin, delay: rebroadcastMin,
+	})
 	l.held = append(l.held, held{lsn: l.staged, to: pbft.All, msg: v, send: true})
 	l.step(pbft.Received{Msg: v})
 }

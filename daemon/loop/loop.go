@@ -45,7 +45,7 @@ type Loop struct {
 	held    []held // in order, behind the sync
 	returns []message.Verified
 	proofs  []*message.Evidence // restored
-	trouble error // an archive that cannot be read
+	trouble error               // an archive that cannot be read
 }
 
 // held is something that waits until a record is durable.

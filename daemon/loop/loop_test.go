@@ -136,7 +136,7 @@ func (c *cluster) turn(i int) {
 }
 
 func (c *cluster) run() {
-	for round := 0; round < 10_000; round++ {
+	for range 10_000 {
 		for i := range c.nodes {
 			c.turn(i)
 		}

@@ -1,7 +1,7 @@
 // Package operator is the node's HTTP endpoint for the person who runs it: whether it lives and is
-// ready, where it stands, what it counted, what it recorded. It listens on loopback. On a node that
-// is not a testnet's it only reads; on a testnet it may also make a traitor of the node and cut its
-// links, which is what testnets are for.
+// ready, where it stands, what it counted, what it recorded. It listens on loopback. On a node
+// that is not a testnet's it only reads; on a testnet it may also make a traitor of the node and
+// cut its links, which is what testnets are for.
 //
 //	GET /livez              200 while the process runs
 //	GET /readyz             200, or 503 and the reason
@@ -13,6 +13,6 @@
 //	PUT /testnet/conditions {"cut": [1, 3]}: nothing from this node reaches these any more
 //	PUT /testnet/disk       {"quota": 1048576}: the journal may take that many bytes; 0: any
 //
-// Requests whose Host is not a loopback name are refused, so that no web page can reach the endpoint
-// through a name of its own.
+// Requests whose Host is not a loopback name are refused, so that no web page can reach the
+// endpoint through a name of its own.
 package operator

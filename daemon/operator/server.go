@@ -139,7 +139,9 @@ func routes(node Node) http.Handler {
 		var body struct {
 			Specs []string `json:"specs"`
 		}
-		control(w, r, node, &body, func(c Control) error { return c.SetTraitors(r.Context(), body.Specs) })
+		control(w, r, node, &body, func(c Control) error {
+			return c.SetTraitors(r.Context(), body.Specs) //nolint:contextcheck // the request's
+		})
 	})
 	mux.HandleFunc("PUT /testnet/conditions", func(w http.ResponseWriter, r *http.Request) {
 		var body Conditions
@@ -195,7 +197,8 @@ func loopbackOnly(next http.Handler) http.Handler {
 		}
 		ip := net.ParseIP(host)
 		if host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			http.Error(w, fmt.Sprintf("this endpoint is for loopback, not for %q", host), http.StatusForbidden)
+			text := fmt.Sprintf("this endpoint is for loopback, not for %q", host)
+			http.Error(w, text, http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -47,15 +47,15 @@ func TestClientsOfTheLiar(t *testing.T) {
 				t.Fatal(err)
 			}
 			lost := wrote == nil && len(there.Kvs) == 0
-			false_ := asked == nil && (len(told.Kvs) != 1 || string(told.Kvs[0].Value) != "true")
-			if fooled := lost || false_; fooled != tt.fooled {
-				t.Errorf("fooled %t (write lost %t, read false %t), want %t", fooled, lost, false_, tt.fooled)
+			untrue := asked == nil && (len(told.Kvs) != 1 || string(told.Kvs[0].Value) != "true")
+			if fooled := lost || untrue; fooled != tt.fooled {
+				t.Errorf("fooled %t (write lost %t, read false %t), want %t", fooled, lost, untrue, tt.fooled)
 			}
 			if silent := wrote != nil && asked != nil; silent != tt.silent {
 				t.Errorf("silent %t (%v, %v), want %t", silent, wrote, asked, tt.silent)
 			}
 			t.Logf("an etcd client of the liar: write lost %t, read false %t; errors %v, %v",
-				lost, false_, wrote, asked)
+				lost, untrue, wrote, asked)
 
 			// Our own client asks the liar first, and is not fooled.
 			all := []string{n.state.Nodes[3].Client}
