@@ -167,7 +167,7 @@ func (a *archive) replay(
 				Voter: x.sealer.Self,
 			})
 		}
-		if uint64(i) < 2*cfg.Params.Window {
+		if uint64(i) < 2*cfg.Params.Window { //nolint:gosec // an index
 			st.History[b.Header.Seq] = st.Executed.Digest
 		}
 		if i < recentBodies {

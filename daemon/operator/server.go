@@ -140,7 +140,7 @@ func routes(node Node) http.Handler {
 			Specs []string `json:"specs"`
 		}
 		control(w, r, node, &body, func(c Control) error {
-			return c.SetTraitors(r.Context(), body.Specs) //nolint:contextcheck // the request's
+			return c.SetTraitors(r.Context(), body.Specs)
 		})
 	})
 	mux.HandleFunc("PUT /testnet/conditions", func(w http.ResponseWriter, r *http.Request) {
