@@ -73,7 +73,6 @@ func (s *supervisor) notReady(ctx context.Context) error {
 		if n.Traitor() {
 			continue
 		}
-		//nolint:contextcheck // the time of ctx is up
 		if ready, reason := askReady(context.Background(), n.Operator, ""); !ready {
 			problems = append(problems, fmt.Sprintf("node %d: %s", i, reason))
 			logs = append(logs, filepath.Join(n.Home, nodeLogName))

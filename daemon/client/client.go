@@ -60,8 +60,8 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	if err := c.prepare(ctx, &o); err != nil {
 		return nil, err
 	}
-	if err := c.relink(); err != nil { //nolint:contextcheck // links outlive the call
-		return nil, errors.Join(err, c.Close()) //nolint:contextcheck // as does the session
+	if err := c.relink(); err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }

@@ -240,7 +240,7 @@ func (l *link) askForOthers(ctx context.Context) {
 		members, err := byzdpb.NewByzdClient(l.conn).Members(asked, &byzdpb.MembersRequest{})
 		cancel()
 		if err == nil {
-			l.client.advised(l.endpoint, members) //nolint:contextcheck // other links
+			l.client.advised(l.endpoint, members)
 			pause = adviceEvery
 		}
 		if sleep(ctx, pause) != nil {
