@@ -134,7 +134,7 @@ func (s *session) check(req *message.ClientRequest) error {
 	case req.Session != 0 && req.Session < message.FirstClientSession:
 		return fmt.Errorf("%w: session %d belongs to a member", errBadRequest, req.Session)
 	case len(req.Op) > s.server.opBytes:
-		return fmt.Errorf("%w: operation of %d bytes, the limit is %d",
+		return fmt.Errorf("%w: operation of %d bytes, this cluster's limit is %d",
 			errBadRequest, len(req.Op), s.server.opBytes)
 	}
 	s.server.checks <- struct{}{}

@@ -9,6 +9,15 @@
 // never ignored. Errors are etcd's where etcd has one. This node answers: whoever believes it
 // trusts it.
 //
+// # How large a request may be
+//
+// Three bounds hold for one operation, and what exceeds any of them is etcd's "request is too
+// large": a key of 4 KiB and a value of 1 MiB (the store's); the whole operation, encoded, of
+// 1.5 MiB (message.MaxOpBytes, as in etcd), so that a transaction or a CompareAndSwap of two
+// largest values does not fit; and what a bundle of the genesis's max-bundle-bytes has room for
+// beside its signatures (message.Config.MaxOp), which with the default of 2 MiB is no bound of its
+// own. A frame of more than [FrameBytesMax] is refused by gRPC before it is read.
+//
 // # byzd.v1.Byzd
 //
 // A Session carries a client's signed requests in, and out of it this member's signed replies to

@@ -18,6 +18,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"byzd/daemon/api/apitest"
+	"byzd/daemon/genesis"
+	"byzd/daemon/kv"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -153,6 +155,38 @@ func TestEtcdErrors(t *testing.T) {
 	} {
 		if err := one.call(); !errors.Is(err, one.want) {
 			t.Errorf("%s: %v, want %v", name, err, one.want)
+		}
+	}
+}
+
+// The largest operation that a bundle has room for is executed, and one byte more is too large in
+// etcd's words, whether it is the bundle or the bound on operations that is in the way.
+func TestLargestRequest(t *testing.T) {
+	ctx := within(t)
+	for name, bundle := range map[string]int{"bundle": 64 << 10, "operation": 8 << 20} {
+		c := apitest.Start(t, "largest"+name, 4, func(g *genesis.Genesis) {
+			g.Params.MaxBundleBytes = bundle
+		})
+		client := etcdClient(t, c.Endpoints[0])
+		// Two puts, as one value alone is bounded lower.
+		commit := func(size int) error {
+			_, err := client.Txn(ctx).Then(
+				clientv3.OpPut("a", strings.Repeat("x", size/2)),
+				clientv3.OpPut("b", strings.Repeat("x", size-size/2))).Commit()
+			return err
+		}
+		empty, err := kv.Encode(kv.Txn{Success: []kv.Op{
+			kv.Put{Key: []byte("a")}, kv.Put{Key: []byte("b")},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		room := c.Config.MaxOp() - len(empty)
+		if err := commit(room); err != nil {
+			t.Errorf("%s: the largest request: %v", name, err)
+		}
+		if err := commit(room + 1); !errors.Is(err, rpctypes.ErrRequestTooLarge) {
+			t.Errorf("%s: one byte more: %v", name, err)
 		}
 	}
 }

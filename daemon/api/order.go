@@ -104,7 +104,7 @@ func (o *orders) sift(tags []uint64, ops [][]byte) ([]uint64, [][]byte) {
 			n++
 			continue
 		}
-		o.done(result{tags[i], nil, fmt.Errorf("%w: operation of %d bytes; allowed are 1 to %d",
+		o.done(result{tags[i], nil, fmt.Errorf("%w: operation of %d bytes; this cluster orders 1 to %d",
 			errBadRequest, len(op), o.server.opBytes)}, len(op))
 	}
 	return tags[:n], ops[:n]

@@ -40,8 +40,6 @@ const (
 	pingsEvery  = 5 * time.Second
 	// answerTimeout ends calls whose clients set no deadline.
 	answerTimeout = 10 * time.Second
-	// bundleFrame is more than what a bundle of one operation has beside it.
-	bundleFrame = 8 << 10
 )
 
 // Config is what a server is made of.
@@ -56,7 +54,7 @@ type Config struct {
 type Server struct {
 	cfg     Config
 	header  pb.ResponseHeader // what all of etcd's responses have in common
-	opBytes int
+	opBytes int               // the largest operation that is taken
 	grpc    *grpc.Server
 
 	checks  chan struct{} // one for each signature check that may run at once
@@ -68,7 +66,7 @@ type Server struct {
 // New returns a server that serves nothing yet.
 func New(cfg Config) *Server {
 	s := &Server{
-		cfg: cfg, opBytes: opBytesMax(cfg.Cluster), closing: make(chan struct{}),
+		cfg: cfg, opBytes: min(kv.OpBytesMax, cfg.Cluster.MaxOp()), closing: make(chan struct{}),
 		checks: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	node := cfg.Cluster.Members[cfg.Self].Node
@@ -91,12 +89,6 @@ func New(cfg Config) *Server {
 	healthpb.RegisterHealthServer(s.grpc, &health{server: s})
 	reflection.Register(s.grpc)
 	return s
-}
-
-// opBytesMax is the largest operation that fits a bundle of this cluster with its frame.
-func opBytesMax(c *message.Config) int {
-	room := c.Params.MaxBundleBytes
-	return min(kv.OpBytesMax, message.MaxOpBytes, room-min(bundleFrame, room/2))
 }
 
 // Serve answers the connections of a listener until [Server.Stop]; it closes the listener. After a

@@ -210,9 +210,9 @@ func (c *Client) Do(ctx context.Context, op kv.Op) (kv.Result, error) {
 	if err != nil {
 		return kv.Result{}, err
 	}
-	if len(encoded) > message.MaxOpBytes {
-		return kv.Result{}, fmt.Errorf("%w: operation of %d bytes, limit %d",
-			kv.ErrTooLarge, len(encoded), message.MaxOpBytes)
+	if len(encoded) > c.cfg.MaxOp() {
+		return kv.Result{}, fmt.Errorf("%w: operation of %d bytes, this cluster orders up to %d",
+			kv.ErrTooLarge, len(encoded), c.cfg.MaxOp())
 	}
 	for write := !readsOnly(op); ; {
 		reply, err := c.submit(ctx, encoded, write)

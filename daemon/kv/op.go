@@ -6,8 +6,9 @@ const (
 	KeyBytesMax = 4 << 10
 	// ValueBytesMax bounds a value.
 	ValueBytesMax = 1 << 20
-	// OpBytesMax bounds an encoded operation; a CompareAndSwap of two largest values fits. (etcd
-	// bounds its requests at 1.5 MiB.)
+	// OpBytesMax bounds what the store decodes; a CompareAndSwap of two largest values fits. What
+	// a cluster orders is bounded lower, at 1.5 MiB like etcd's requests (message.MaxOpBytes), or
+	// lower still where the genesis has small bundles.
 	OpBytesMax = 2*ValueBytesMax + 64<<10
 	// TxnOpsMax bounds each of the three lists of a transaction, as in etcd.
 	TxnOpsMax = 128

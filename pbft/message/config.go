@@ -84,7 +84,8 @@ type Config struct {
 }
 
 // NewConfig returns the configuration of the first epoch. It checks the number of members and the
-// parameters; the keys were checked when they were loaded.
+// parameters, also against the scheme: a bundle must hold an operation beside its signature. The
+// keys were checked when they were loaded.
 func NewConfig(
 	cluster crypto.Digest, scheme crypto.Scheme, members []Member, params Params,
 ) (*Config, error) {
@@ -94,6 +95,10 @@ func NewConfig(
 	}
 	if err := params.Validate(); err != nil {
 		return nil, err
+	}
+	if least := leastBundle(scheme); params.MaxBundleBytes < least {
+		return nil, fmt.Errorf("max-bundle-bytes is %d; with the signatures of %s it must be at "+
+			"least %d", params.MaxBundleBytes, scheme.Name(), least)
 	}
 	return &Config{
 		Cluster: cluster, Scheme: scheme, Members: members, Params: params, Sizes: sizes,

@@ -1,6 +1,8 @@
 package message_test
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -83,6 +85,43 @@ func TestNewConfig(t *testing.T) {
 	}
 	if c.BaseCertificate().IsBase(w.inCluster("x").cfg) != (c.Base == w.inCluster("x").cfg.Base) {
 		t.Error("the base of another cluster")
+	}
+}
+
+// A bundle of the least legal size holds one operation of some size under every scheme, and the
+// largest operation that the configuration promises fits exactly, signed by its client.
+func TestBundleHoldsAnOperation(t *testing.T) {
+	for _, scheme := range crypto.SchemeNames() {
+		p := message.DefaultParams()
+		p.MaxBundleBytes = 1 << 10
+		c := newWorldWith(t, 4, scheme, message.DefaultParams()).cfg
+		_, err := message.NewConfig(c.Cluster, c.Scheme, c.Members, p)
+		if (err != nil) != (scheme == crypto.SchemeHybrid) {
+			t.Errorf("%s: bundles of 1 KiB: %v", scheme, err)
+		}
+		if err != nil {
+			if _, err := fmt.Sscanf(err.Error()[strings.LastIndex(err.Error(), " "):], " %d",
+				&p.MaxBundleBytes); err != nil {
+				t.Fatalf("%s: no least value in the error: %v", scheme, err)
+			}
+			p.MaxBundleBytes--
+			if _, err = message.NewConfig(c.Cluster, c.Scheme, c.Members, p); err == nil {
+				t.Errorf("%s: less than the least is accepted", scheme)
+			}
+			p.MaxBundleBytes++
+		}
+		w := newWorldWith(t, 4, scheme, p)
+		for extra, want := range []error{nil, message.RefusedTooLarge} {
+			op := make([]byte, w.cfg.MaxOp()+extra)
+			b := w.bundle(1, 0, w.signed(1, message.FirstClientSession, 1, string(op)))
+			_, err := message.Verify(w.cfg, newCache(), 1, 0, &message.Submission{Bundle: b})
+			if !errors.Is(err, want) || len(op) < 512 {
+				t.Errorf("%s: %d bytes: %v, want %v", scheme, len(op), err, want)
+			}
+		}
+	}
+	if got := newWorld(t, 4, crypto.SchemeEd25519).cfg.MaxOp(); got != message.MaxOpBytes {
+		t.Errorf("with the defaults an operation may have %d bytes", got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"byzd/crypto"
 	"byzd/pbft/quorum"
 )
 
@@ -22,6 +23,28 @@ type Limits struct {
 
 const frameHead = 1 + 8
 
+const (
+	// bundleHead is what a bundle has beside its operations and the bytes of its signature.
+	bundleHead = 2 + 3*8 + 4 + 4
+	// plainHead and signedHead are what an item has beside the bytes of its operation.
+	plainHead  = 1 + 4
+	signedHead = 1 + 32 + 3*8 + 4 + ClientSignatureSize
+	// leastOp is what every cluster can order at least: an operation on a short key.
+	leastOp = 512
+)
+
+// leastBundle is the smallest legal max-bundle-bytes under a scheme.
+func leastBundle(s crypto.Scheme) int {
+	return bundleHead + s.SignatureSize() + signedHead + leastOp
+}
+
+// MaxOp is the number of bytes of the largest operation that this cluster orders: alone in a
+// bundle, signed by its client. It is [MaxOpBytes] unless max-bundle-bytes leaves less room.
+func (c *Config) MaxOp() int {
+	room := c.Params.MaxBundleBytes - bundleHead - c.Scheme.SignatureSize() - signedHead
+	return min(MaxOpBytes, room)
+}
+
 // DecidedBytes bounds the bodies in one Decided; a single larger batch may exceed it alone.
 const DecidedBytes = 1 << 20
 
@@ -35,7 +58,7 @@ func (c *Config) Limits() Limits {
 	statements := 4 + MaxStatements*vote
 	bundles := max(c.Params.MaxBatchBytes, c.Params.MaxBundleBytes)
 	batch := HeaderSize + 4 + bundles
-	smallest := 2 + 3*8 + 4 + 1 + 4 + 4 + sig // of all bundles: one empty operation
+	smallest := bundleHead + sig + plainHead // of all bundles: one empty operation
 	bodies := max(DecidedBytes+min(MaxDecided, DecidedBytes/smallest)*(HeaderSize+4), batch)
 	newView := 8 + 4 + n*stmt + certificate + checkpoint + 4 + sig + 4 + sig
 	return Limits{

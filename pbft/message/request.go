@@ -8,7 +8,8 @@ import (
 // members: member i's gateway session is number i, made by the genesis and never evicted (rule R3).
 const FirstClientSession = 1 << 16
 
-// MaxOpBytes bounds one operation.
+// MaxOpBytes bounds one operation, as etcd bounds its requests. A cluster with small bundles has a
+// lower bound: see [Config.MaxOp].
 const MaxOpBytes = 3 << 19
 
 // ClientSignatureSize is the size of a client's Ed25519 signature. Clients sign with Ed25519
