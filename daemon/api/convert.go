@@ -19,8 +19,6 @@ func rangeOp(req *pb.RangeRequest) (kv.Range, error) {
 	switch {
 	case !order || !target:
 		return op, rpctypes.ErrGRPCInvalidSortOption
-	case req.GetRevision() > 0:
-		return op, unimplemented("old revisions (Range with revision)")
 	case req.GetSortOrder() == pb.RangeRequest_DESCEND:
 		return op, unimplemented("descending order (Range with sort_order DESCEND)")
 	case req.GetSortTarget() != pb.RangeRequest_KEY && req.GetSortOrder() != pb.RangeRequest_NONE:
@@ -37,6 +35,7 @@ func rangeOp(req *pb.RangeRequest) (kv.Range, error) {
 	return kv.Range{
 		Key: req.GetKey(), End: req.GetRangeEnd(),
 		Limit:    uint64(max(0, req.GetLimit())),
+		Revision: max(0, req.GetRevision()), // below zero means the newest, as in etcd
 		KeysOnly: req.GetKeysOnly(), CountOnly: req.GetCountOnly(),
 	}, nil
 }

@@ -121,6 +121,29 @@ func TestEtcdClient(t *testing.T) {
 	}
 }
 
+// The newest revision may be asked for by its number; there are no others to be had.
+func TestRangeAtARevision(t *testing.T) {
+	c := apitest.Start(t, "revision", 1)
+	ctx := within(t)
+	client := etcdClient(t, c.Endpoints[0])
+	put, err := client.Put(ctx, "k", "v")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := put.Header.Revision
+	got, err := client.Get(ctx, "k", clientv3.WithRev(now))
+	if err != nil || len(got.Kvs) != 1 || string(got.Kvs[0].Value) != "v" {
+		t.Errorf("at revision %d: %v, %v", now, got, err)
+	}
+	for rev, want := range map[int64]error{
+		now - 1: rpctypes.ErrCompacted, now + 1: rpctypes.ErrFutureRev,
+	} {
+		if _, err := client.Get(ctx, "k", clientv3.WithRev(rev)); !errors.Is(err, want) {
+			t.Errorf("at revision %d, %d being the newest: %v, want %v", rev, now, err, want)
+		}
+	}
+}
+
 // What etcd's client knows as an error comes as that error.
 func TestEtcdErrors(t *testing.T) {
 	c := apitest.Start(t, "errors", 1)
@@ -214,7 +237,6 @@ func TestUnimplemented(t *testing.T) {
 		"lease":            put(&pb.PutRequest{Key: key, Lease: 1}),
 		"ignore_value":     put(&pb.PutRequest{Key: key, IgnoreValue: true}),
 		"ignore_lease":     put(&pb.PutRequest{Key: key, IgnoreLease: true}),
-		"revision":         get(&pb.RangeRequest{Key: key, Revision: 1}),
 		"DESCEND":          get(&pb.RangeRequest{Key: key, SortOrder: descending}),
 		"sort_target":      get(&pb.RangeRequest{Key: key, SortOrder: 1, SortTarget: byRevision}),
 		"min_mod_revision": get(&pb.RangeRequest{Key: key, MinModRevision: 1}),

@@ -106,12 +106,14 @@ func (x *execution) ranged(op Range) (Result, Code) {
 	return r, code
 }
 
-// revision accepts the newest only.
+// revision accepts the newest only: zero, or its number as long as the operation under way has not
+// changed anything. After a change in the same transaction the number means, as in etcd, the state
+// before it, which is not kept.
 func (x *execution) revision(asked int64) Code {
 	switch {
 	case asked > x.store.revision:
 		return CodeFutureRevision
-	case asked > 0:
+	case asked > 0 && (asked < x.store.revision || len(x.store.undo) > 0):
 		return CodeNoHistory
 	default:
 		return CodeOK

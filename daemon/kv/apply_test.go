@@ -89,6 +89,8 @@ func TestApply_Range(t *testing.T) {
 		{ranged("a", "", func(r *kv.Range) { r.CountOnly = true }), "rev 7 count 1"},
 		{ranged("a", "", func(r *kv.Range) { r.Revision = 8 }), kv.CodeFutureRevision.String()},
 		{ranged("a", "", func(r *kv.Range) { r.Revision = 3 }), kv.CodeNoHistory.String()},
+		{ranged("a", "", func(r *kv.Range) { r.Revision = 6 }), kv.CodeNoHistory.String()},
+		{ranged("a", "", func(r *kv.Range) { r.Revision = 7 }), "rev 7" + a + " count 1"},
 		{kv.Range{}, kv.CodeEmptyKey.String()},
 		{kv.Range{End: []byte("z")}, kv.CodeEmptyKey.String()},
 	})
@@ -271,6 +273,18 @@ func TestApply_Txn(t *testing.T) {
 		{kv.Txn{Failure: []kv.Op{kv.Range{}}}, kv.CodeEmptyKey.String()}, // both are checked
 		{
 			kv.Txn{Success: []kv.Op{put("n", "1"), kv.Range{Key: []byte("n"), Revision: 99}}},
+			kv.CodeFutureRevision.String(),
+		},
+		{
+			kv.Txn{Success: []kv.Op{kv.Range{Key: []byte("n"), Revision: 7}, put("n", "1")}},
+			"rev 8 yes [rev 8] [rev 8]",
+		},
+		{
+			kv.Txn{Success: []kv.Op{put("n", "1"), kv.Range{Key: []byte("n"), Revision: 7}}},
+			kv.CodeNoHistory.String(),
+		},
+		{
+			kv.Txn{Success: []kv.Op{put("n", "1"), kv.Range{Key: []byte("n"), Revision: 8}}},
 			kv.CodeFutureRevision.String(),
 		},
 	})

@@ -15,7 +15,7 @@
 // As in etcd: a new store is at revision 1; each operation that changes something makes the next
 // revision, one for a whole transaction; a key remembers the revision that created it, the one
 // that changed it last, and how often it was written since its creation. Only the newest revision
-// is kept: there is no history and no compaction yet.
+// is kept: there is no history and no compaction yet. A read may name that revision, no other.
 //
 // An operation that fails changes nothing at all, also in the middle of a transaction.
 //

@@ -34,7 +34,9 @@ type Range struct {
 	Key, End []byte
 	// Limit is the largest number of keys returned; zero means all.
 	Limit uint64
-	// Revision must be zero: the newest.
+	// Revision is zero, for the newest, or the newest's number. A transaction asks by number only
+	// before it changes anything. Others fail: with CodeNoHistory below, with CodeFutureRevision
+	// above.
 	Revision int64
 	// KeysOnly leaves the values out, CountOnly the keys too.
 	KeysOnly, CountOnly bool
