@@ -27,7 +27,8 @@
 //
 // Goroutines of a supervisor, all of which have ended when its done channel closes: one that starts
 // processes and holds their thread (see [launcher]), one per node that waits for its end, the HTTP
-// server's, and one that waits for the order to stop.
+// server's, one that asks traitors every second how often they lied, and one that waits for the
+// order to stop.
 //
 // # Discovery is real
 //
@@ -39,5 +40,7 @@
 // Cuts ([Network.Partition]) and lies ([Network.SetTraitor]) are kept by the supervisor and given
 // again to a node that is restarted or resumed. A node that has lied once stays listed as a traitor
 // in testnet.json for good: what it signed cannot be unsigned, and verdicts must not count it among
-// the correct ones.
+// the correct ones. How often a node lied is kept too ([NodeState].Fired), so that the verdict on a
+// stopped network can say it: traitors are asked every second, and once more before they are
+// stopped, killed, paused or told other lies.
 package testnet

@@ -41,6 +41,7 @@ func (s *supervisor) informHeld(ctx context.Context, i int) error {
 		}
 	}
 	if !slices.Equal(specs, live.told) {
+		s.countLies(ctx, i) // for the last time
 		err := put(ctx, n.Operator+"/testnet/traitors", map[string]any{"specs": specs})
 		if err != nil {
 			return fmt.Errorf("tell node %d its lies: %w", i, err)
@@ -49,6 +50,10 @@ func (s *supervisor) informHeld(ctx context.Context, i int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.children[i] != nil && s.children[i].started == n.Started {
+		if !slices.Equal(specs, s.runtime[i].told) {
+			s.runtime[i].armed++
+			s.runtime[i].fired = nil
+		}
 		s.runtime[i].told, s.runtime[i].cut = specs, cut
 	}
 	return nil

@@ -1,6 +1,7 @@
 package testnet
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +25,29 @@ func TestWithAccomplices(t *testing.T) {
 		if got := withAccomplices(c.text, c.nodes); got != c.want {
 			t.Errorf("%s with %v: got %s, want %s", c.text, c.nodes, got, c.want)
 		}
+	}
+}
+
+// Counts are added up over processes and changes of lies, and only those of lies that the node was
+// told to tell.
+func TestAddFired(t *testing.T) {
+	n := &NodeState{
+		Traitors: []string{"mute:p=0.5", "mute", "corrupt"}, Fired: map[string]uint64{"mute": 5},
+	}
+	sums, now := addFired(n, nil, map[string]uint64{"mute": 3, "corrupt": 0, "of its own": 9})
+	if got := fmt.Sprint(sums, now); got != "map[corrupt:0 mute:8] map[corrupt:0 mute:3]" {
+		t.Errorf("got %s", got)
+	}
+	n.Fired = sums
+	sums, now = addFired(n, now, map[string]uint64{"mute": 4, "corrupt": 1})
+	if got := fmt.Sprint(sums, now); got != "map[corrupt:1 mute:9] map[corrupt:1 mute:4]" {
+		t.Errorf("got %s", got)
+	}
+	// An answer that is older than another one takes nothing away.
+	n.Fired = sums
+	sums, now = addFired(n, now, map[string]uint64{"mute": 2})
+	if got := fmt.Sprint(sums, now); got != "map[corrupt:1 mute:9] map[corrupt:1 mute:4]" {
+		t.Errorf("got %s", got)
 	}
 }
 

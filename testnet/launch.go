@@ -156,6 +156,7 @@ func (s *supervisor) stopNode(i int) {
 	if c == nil {
 		return
 	}
+	s.countLies(context.Background(), i)
 	// A paused process takes SIGTERM only when it is resumed. An error says that it has ended.
 	_ = c.cmd.Process.Signal(syscall.SIGTERM)
 	_ = c.cmd.Process.Signal(syscall.SIGCONT)

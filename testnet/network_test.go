@@ -340,6 +340,55 @@ func TestTestnet_KeepsLiesAndCuts(t *testing.T) {
 	})
 }
 
+// How often a node lied is known after its end, over restarts and changes of its lies, and the
+// verdict on the stopped network tells it.
+func TestTestnet_KeepsWhatFired(t *testing.T) {
+	home := up(t, "--traitor", "2=mute:to=3", "--nodes", "4")
+	noted := func() map[string]uint64 {
+		st, err := testnet.ReadState(home)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.Nodes[2].Fired
+	}
+	fires := func(what string) {
+		put(t, home, 0, "k", what)
+		eventually(t, home, what, func(st testnet.Status) bool {
+			return len(st.Nodes[2].Lies) == 1 && st.Nodes[2].Lies[0].Fired > 0
+		})
+	}
+	fires("node 2 lies")
+	must(t, home, "kill", "2")
+	first := noted()["mute"]
+	if first == 0 {
+		t.Error("killed: nothing is noted")
+	}
+	must(t, home, "restart", "2")
+	fires("node 2 lies again")
+	must(t, home, "traitor", "2=corrupt:once")
+	second := noted()["mute"]
+	if second <= first {
+		t.Errorf("restarted and told otherwise: %d lies are noted, after %d", second, first)
+	}
+	must(t, home, "traitor", "2=mute:to=3")
+	fires("node 2 lies as before")
+	must(t, home, "down")
+	third := noted()["mute"]
+	if third <= second {
+		t.Errorf("stopped: %d lies are noted, after %d", third, second)
+	}
+	var verdict struct {
+		Fired map[string]uint64 `json:"fired"`
+	}
+	r := byzdCommand(t, "verdict", "--home", home, "--json")
+	if err := json.Unmarshal([]byte(r.out), &verdict); err != nil {
+		t.Fatalf("%v in %q, %s", err, r.out, r.errors)
+	}
+	if _, armed := verdict.Fired["2=corrupt"]; verdict.Fired["2=mute"] != third || !armed {
+		t.Errorf("the verdict says %v fired, %d times mute is noted", verdict.Fired, third)
+	}
+}
+
 // connected counts the members that a node is connected to, as it says itself.
 func connected(t *testing.T, home string, node int) int {
 	t.Helper()

@@ -87,10 +87,11 @@ func wantAny(*NodeState) error { return nil }
 // kill sends SIGKILL, to all at once, and returns when the processes have ended.
 func (s *supervisor) kill(ctx context.Context, nodes []int) error {
 	var killed []*child
-	err := s.each(ctx, nodes, wantAlive, func(_ context.Context, i int, c *child) error {
+	err := s.each(ctx, nodes, wantAlive, func(ctx context.Context, i int, c *child) error {
 		if c == nil {
 			return nil // it ended just now
 		}
+		s.countLies(ctx, i)
 		s.log.printf("kill node %d", i)
 		killed = append(killed, c)
 		if err := c.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -107,6 +108,7 @@ func (s *supervisor) kill(ctx context.Context, nodes []int) error {
 // pause sends SIGSTOP and returns when the processes stand still.
 func (s *supervisor) pause(ctx context.Context, nodes []int) error {
 	return s.each(ctx, nodes, wantRunning, func(ctx context.Context, i int, c *child) error {
+		s.countLies(ctx, i)
 		if err := s.signal(i, c, syscall.SIGSTOP); err != nil {
 			return err
 		}

@@ -29,6 +29,7 @@ func (o *Options) create(d disk.Disk) (*State, error) {
 		state.Nodes = append(state.Nodes, NodeState{
 			Node: i, Name: nodeName(i), Home: nodeHome(o.Home, i), Process: New,
 			Traitors: []string{}, Lying: []string{}, Cut: []int{},
+			Fired: map[string]uint64{},
 		})
 	}
 	if err := state.save(d); err != nil {

@@ -52,6 +52,9 @@ type NodeState struct {
 	// Traitors lists every lie that the node was ever told to tell. It never shrinks: a node with
 	// one is not a correct node any more.
 	Traitors []string `json:"traitors"`
+	// Fired counts the lies that the node told, by behaviour, as it said itself; the sum over all
+	// its processes. What is armed and has not fired is there with 0.
+	Fired map[string]uint64 `json:"fired"`
 	// Lying lists those that it is told to tell now.
 	Lying []string `json:"lying"`
 	// Cut lists, ascending, the nodes that this one's frames, gossip and dials do not reach.

@@ -29,7 +29,7 @@ func TestState_IsAContract(t *testing.T) {
 		Nodes: []testnet.NodeState{{
 			Name: "node-0", PID: 4711, Home: "/h/node-0", Client: "127.0.0.1:2",
 			Operator: "http://127.0.0.1:3", Traitors: []string{}, Process: testnet.Exited,
-			ExitCode: &code,
+			ExitCode: &code, Fired: map[string]uint64{"mute": 2},
 		}},
 	}
 	data, err := json.Marshal(state)
@@ -56,6 +56,9 @@ func TestState_IsAContract(t *testing.T) {
 		if got.Nodes[0][key] != want {
 			t.Errorf("%s is %v, want %v", key, got.Nodes[0][key], want)
 		}
+	}
+	if fired, ok := got.Nodes[0]["fired"].(map[string]any); !ok || fired["mute"] != 2.0 {
+		t.Errorf("fired is %v, want an object with counts", got.Nodes[0]["fired"])
 	}
 	if list, ok := got.Nodes[0]["traitors"].([]any); !ok || len(list) != 0 {
 		t.Errorf("traitors is %v, want an empty list", got.Nodes[0]["traitors"])

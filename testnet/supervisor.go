@@ -52,6 +52,9 @@ type liveness struct {
 	listening bool
 	told      []string // the lies that it was given
 	cut       []int    // whom it was told not to reach
+	armed     int      // how often it was told other lies than at its start
+	// fired is how often it says it told them.
+	fired map[string]uint64
 }
 
 // token is a lock that one can stop waiting for.
@@ -158,6 +161,9 @@ func (n *NodeState) setLies(specs []string) {
 	if n.Traitors == nil {
 		n.Traitors = []string{}
 	}
+	if n.Fired == nil {
+		n.Fired = map[string]uint64{}
+	}
 	for _, spec := range specs {
 		if !slices.Contains(n.Traitors, spec) {
 			n.Traitors = append(n.Traitors, spec)
@@ -172,7 +178,10 @@ func (s *supervisor) stop() { s.quitOnce.Do(func() { close(s.quit) }) }
 // interface, the thread that holds the nodes, lock.
 func (s *supervisor) run() {
 	defer close(s.done)
+	var counting sync.WaitGroup
+	counting.Go(s.watchFired)
 	<-s.quit
+	counting.Wait()
 	s.log.printf("stopping")
 	s.stopNodes()
 	if err := s.change(func(st *State) { st.Supervisor = Supervisor{} }); err != nil {

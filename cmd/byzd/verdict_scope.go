@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -115,6 +116,10 @@ func testnetScope(c *cli.Context, home string, state *testnet.State) (*scope, er
 		n := &state.Nodes[i]
 		node := judge.Node{
 			Number: i, Traitor: n.Traitor(), Home: n.Home, Unused: n.Process == testnet.New,
+			Fired: map[string]int{},
+		}
+		for name, count := range n.Fired {
+			node.Fired[name] = int(min(count, math.MaxInt32)) //nolint:gosec // far below
 		}
 		if n.PID > 0 {
 			node.Operator = n.Operator

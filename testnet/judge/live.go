@@ -41,7 +41,7 @@ type status struct {
 	} `json:"traitors"`
 }
 
-// Lies are the lies that a node says it told, by behaviour; zero where one is armed only.
+// Lies are the lies that a node said it told, by behaviour; zero where one is armed only.
 type Lies struct {
 	Node  Name
 	Fired map[string]int
@@ -50,7 +50,8 @@ type Lies struct {
 // Watch looks at running nodes until everything that is pending at the correct ones is executed and
 // all of them have got as far as the first one was, or the bound is over. Nodes that do not answer
 // at all do not run, or are paused. It returns nil for a network of which no correct node answers,
-// and the lies that the traitors say they told. Nodes whose numbers were not known say them.
+// and the lies that the traitors say they told, or said before ([Node].Fired). Nodes whose numbers
+// were not known say them.
 //
 // A network that is never empty of work is one that makes progress if, within one view, the oldest
 // operation of every gateway became the oldest after the watch began, and batches were executed.
@@ -63,14 +64,16 @@ func Watch(
 func watchAt(
 	ctx context.Context, h *History, nodes []Node, bound time.Duration, p pace,
 ) (*Live, []Lies, error) {
-	w := &watch{h: h, pace: p, began: time.Now(), live: &Live{Bound: bound.Milliseconds()}}
+	w := &watch{
+		h: h, pace: p, began: time.Now(), live: &Live{Bound: bound.Milliseconds()}, all: nodes,
+	}
 	for i := range nodes {
 		if nodes[i].Operator != "" {
 			w.nodes = append(w.nodes, &watched{Node: &nodes[i]})
 		}
 	}
 	if len(w.nodes) == 0 {
-		return nil, nil, nil
+		return nil, w.lies(), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound+answerTime)
 	defer cancel()
@@ -89,15 +92,15 @@ func watchAt(
 		case <-ticker.C:
 		}
 	}
-	live, lies := w.result()
-	return live, lies, nil
+	return w.result(), w.lies(), nil
 }
 
 // watch is a watch under way.
 type watch struct {
 	h      *History
 	pace   pace
-	nodes  []*watched
+	all    []Node
+	nodes  []*watched // those that may answer
 	live   *Live
 	began  time.Time
 	target uint64
@@ -215,20 +218,10 @@ func (w *watch) done() bool {
 	return !silent || time.Since(w.began) >= w.pace.silent
 }
 
-func (w *watch) result() (*Live, []Lies) {
-	var lies []Lies
+func (w *watch) result() *Live {
 	for _, n := range w.nodes {
 		if n.foreign != nil || !n.answered {
 			continue
-		}
-		fired := map[string]int{}
-		for _, t := range n.last.Traitors {
-			for name, count := range t.Fired {
-				fired[name] += count
-			}
-		}
-		if len(fired) > 0 {
-			lies = append(lies, Lies{w.h.nameOf(n.Number), fired})
 		}
 		if !n.Traitor {
 			w.live.Nodes = append(w.live.Nodes, Watched{
@@ -253,7 +246,37 @@ func (w *watch) result() (*Live, []Lies) {
 		}
 	}
 	if len(w.live.Nodes) == 0 {
-		return nil, lies
+		return nil
 	}
-	return w.live, lies
+	return w.live
+}
+
+// lies are what was noted of each node before, and what those that answer say now, whichever is
+// more: the one ends with the last look, the other begins with the process.
+func (w *watch) lies() []Lies {
+	answers := map[*Node]*status{}
+	for _, n := range w.nodes {
+		if n.answered && n.foreign == nil {
+			answers[n.Node] = &n.last
+		}
+	}
+	var lies []Lies
+	for i := range w.all {
+		n := &w.all[i]
+		said := map[string]int{}
+		if st := answers[n]; st != nil {
+			for _, t := range st.Traitors {
+				for name, count := range t.Fired {
+					said[name] += count
+				}
+			}
+		}
+		for name, count := range n.Fired {
+			said[name] = max(said[name], count)
+		}
+		if len(said) > 0 {
+			lies = append(lies, Lies{w.h.nameOf(n.Number), said})
+		}
+	}
+	return lies
 }

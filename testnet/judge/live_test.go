@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -176,6 +177,35 @@ func TestWatch_TraitorsTellTheirLies(t *testing.T) {
 	}
 	if n, armed := v.Fired["0=corrupt"]; !armed || n != 0 {
 		t.Error("what is armed only is not listed")
+	}
+}
+
+// What was noted of a node before counts where it does not answer, and where that is more than what
+// it says now.
+func TestWatch_LiesThatWereNotedCount(t *testing.T) {
+	liar := newEndpoint(t, `{"node":0,"traitors":[{"fired":{"mute":12}},{"fired":{"corrupt":3}}]}`)
+	gone := newEndpoint(t, "")
+	gone.Close()
+	nodes := []Node{
+		{Number: 0, Operator: liar.URL, Traitor: true, Fired: map[string]int{"mute": 5, "corrupt": 7}},
+		{Number: 1, Operator: gone.URL, Traitor: true, Fired: map[string]int{"mute": 4}},
+		{Number: 2, Traitor: true, Fired: map[string]int{"censor": 0}},
+	}
+	for name, c := range map[string]struct {
+		nodes []Node
+		want  map[string]int
+	}{
+		"a live network": {nodes, map[string]int{
+			"0=mute": 12, "0=corrupt": 7, "1=mute": 4, "2=censor": 0,
+		}},
+		"a stopped network": {nodes[2:], map[string]int{"2=censor": 0}},
+	} {
+		_, lies, h := watchAll(t, time.Minute, c.nodes...)
+		v := termination(h, nil)
+		v.TellLies(lies)
+		if !maps.Equal(v.Fired, c.want) {
+			t.Errorf("%s: fired %v, want %v", name, v.Fired, c.want)
+		}
 	}
 }
 

@@ -22,6 +22,8 @@ type Node struct {
 	Home string
 	// Operator is the URL of its operator endpoint, empty if it need not be asked.
 	Operator string
+	// Fired is how often it lied, by behaviour, as far as that was noted before.
+	Fired map[string]int
 	// Unused says that it never ran, so that it has no journal.
 	Unused bool
 }
