@@ -35,7 +35,7 @@ func (n *network) write(prefix string, nodes ...int) *load {
 
 // one writes a key once, with a short deadline: whether it is acknowledged is what is recorded.
 func (l *load) one(ctx context.Context, i int, key string) {
-	cli, err := etcdClient(l.n.state.Nodes[i].Client)
+	cli, err := etcdClient(l.n.client(i))
 	if err != nil {
 		return
 	}
@@ -66,7 +66,7 @@ func (l *load) end(through int) {
 	if len(l.acked) == 0 {
 		l.n.t.Error("nothing was acknowledged: this run shows nothing")
 	}
-	cli, err := etcdClient(l.n.state.Nodes[through].Client)
+	cli, err := etcdClient(l.n.client(through))
 	if err != nil {
 		l.n.t.Fatal(err)
 	}

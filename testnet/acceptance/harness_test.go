@@ -87,16 +87,29 @@ func must(t *testing.T, args ...string) output {
 type network struct {
 	t     *testing.T
 	home  string
-	state struct {
-		Nodes []struct {
-			Node     int      `json:"node"`
-			PID      int      `json:"pid"`
-			Home     string   `json:"home"`
-			Client   string   `json:"client"`
-			Operator string   `json:"operator"`
-			Traitors []string `json:"traitors"`
-		} `json:"nodes"`
-	}
+	state state // of the test's own goroutine
+
+	mu      sync.Mutex
+	clients []string // the nodes' client endpoints, for whoever writes meanwhile
+}
+
+// state is what testnet.json says.
+type state struct {
+	Nodes []struct {
+		Node     int      `json:"node"`
+		PID      int      `json:"pid"`
+		Home     string   `json:"home"`
+		Client   string   `json:"client"`
+		Operator string   `json:"operator"`
+		Traitors []string `json:"traitors"`
+	} `json:"nodes"`
+}
+
+// client is where a node serves clients now.
+func (n *network) client(i int) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.clients[i]
 }
 
 // up starts a testnet; it is taken down when the test ends.
@@ -133,8 +146,15 @@ func (n *network) read() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
+	n.state = state{}
 	if err := json.Unmarshal(data, &n.state); err != nil {
 		n.t.Fatal(err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.clients = nil
+	for _, node := range n.state.Nodes {
+		n.clients = append(n.clients, node.Client)
 	}
 }
 
