@@ -141,8 +141,8 @@ func (r *Replica) printCheckpoints(p *printer) {
 func (p *pool) print(out *printer) {
 	for g := range p.queues {
 		q := &p.queues[g]
-		out.put("queue %d bytes %d head %d since %d told %d deficit %d order %v", g, q.bytes,
-			q.head, q.since, q.told, q.deficit, q.order)
+		out.put("queue %d bytes %d head %d since %d told %d deficit %d order %v %v", g,
+			q.bytes, q.head, q.since, q.told, q.deficit, q.order, q.arrived)
 		for _, seq := range slices.Sorted(maps.Keys(q.bundles)) {
 			out.put(" %d %v", seq, q.bundles[seq].ID())
 		}

@@ -182,7 +182,7 @@ func (r *Replica) begin() {
 	for i := range r.peers {
 		r.peers[i].heard = r.now
 	}
-	r.pool.restart(r.now)
+	r.pool.begin(r.now)
 }
 
 // tickViewChange repeats the own VIEW-CHANGE and lets a new view that does not start give way.

@@ -20,6 +20,7 @@ const maxPoolBundles = GatewayWindow
 type queue struct {
 	bundles map[uint64]*message.Bundle
 	order   []uint64 // ascending
+	arrived []int64  // when each of them came, in the same order
 	bytes   int
 	head    uint64 // the number that the age below is of
 	since   int64  // when it became the head, or the view was entered; -1 if there is none
@@ -43,7 +44,7 @@ func newPool(members int) pool {
 
 // add queues a bundle. At most one is kept for each place; when the gateway's share is used up, the
 // highest number gives way.
-func (p *pool) add(b *message.Bundle) Drop {
+func (p *pool) add(b *message.Bundle, now int64) Drop {
 	q := &p.queues[b.Gateway]
 	if old := q.bundles[b.Seq]; old != nil {
 		if old.ID() == b.ID() {
@@ -54,6 +55,7 @@ func (p *pool) add(b *message.Bundle) Drop {
 	q.bundles[b.Seq] = b
 	at, _ := slices.BinarySearch(q.order, b.Seq)
 	q.order = slices.Insert(q.order, at, b.Seq)
+	q.arrived = slices.Insert(q.arrived, at, now)
 	q.bytes += b.Size()
 	p.byID[b.ID()] = b
 	for q.bytes > poolBytes/len(p.queues) && len(q.order) > 1 || len(q.order) > maxPoolBundles {
@@ -77,6 +79,7 @@ func (p *pool) remove(gateway int, seq uint64) {
 	q.bytes -= b.Size()
 	if at, found := slices.BinarySearch(q.order, seq); found {
 		q.order = slices.Delete(q.order, at, at+1)
+		q.arrived = slices.Delete(q.arrived, at, at+1)
 	}
 }
 
@@ -90,18 +93,18 @@ func (p *pool) discharge(t *ClientTable, executed *message.Batch, now int64) {
 		}
 		seen = seen.Add(bundle.Gateway)
 		q := &p.queues[bundle.Gateway]
-		kept := q.order[:0]
-		for _, seq := range q.order {
+		kept, arrived := q.order[:0], q.arrived[:0]
+		for i, seq := range q.order {
 			b := q.bundles[seq]
 			if !t.Discharged(b) {
-				kept = append(kept, seq)
+				kept, arrived = append(kept, seq), append(arrived, q.arrived[i])
 				continue
 			}
 			delete(q.bundles, seq)
 			delete(p.byID, b.ID())
 			q.bytes -= b.Size()
 		}
-		q.order = kept
+		q.order, q.arrived = kept, arrived
 		q.note(now)
 	}
 }
@@ -122,6 +125,16 @@ func (p *pool) restart(now int64) {
 		q.since, q.told = -1, -1
 		q.note(now)
 	}
+}
+
+// begin lets everything that came before the first tick, when there was no time yet, come now.
+func (p *pool) begin(now int64) {
+	for g := range p.queues {
+		for i := range p.queues[g].arrived {
+			p.queues[g].arrived[i] = now
+		}
+	}
+	p.restart(now)
 }
 
 // empty reports whether nothing waits.
@@ -223,6 +236,7 @@ func (p *pool) clone() pool {
 	for g := range c.queues {
 		c.queues[g].bundles = maps.Clone(c.queues[g].bundles)
 		c.queues[g].order = slices.Clone(c.queues[g].order)
+		c.queues[g].arrived = slices.Clone(c.queues[g].arrived)
 	}
 	return c
 }

@@ -50,7 +50,7 @@ func (r *Replica) onSubmission(from int, b *message.Bundle) {
 		r.drop(from, DropBundleDone)
 		return
 	}
-	if why := r.pool.add(b); why != "" {
+	if why := r.pool.add(b, r.now); why != "" {
 		r.drop(from, why)
 	}
 	r.pool.queues[b.Gateway].note(r.now)

@@ -671,3 +671,41 @@ func TestWorkResumesAfterHeal(t *testing.T) {
 		}
 	}
 }
+
+// What State tells of the oldest pending work is how long it waits, not how long it has headed its
+// queue, nor how long in this view: an outsider who watches must be able to see a standstill in
+// which view follows view.
+func TestAgeOfPendingWorkOutlivesViews(t *testing.T) {
+	net := pbfttest.New(4, params())
+	net.Submit(1, "done")
+	net.RunFor(1000)
+	net.Pass = func(e pbfttest.Envelope) bool { // no batch gets through
+		_, is := e.Msg.(*message.PrePrepare)
+		return !is
+	}
+	net.Submit(1, "a")
+	net.RunFor(100)
+	net.Submit(1, "b")
+	start := net.Now - 100
+	for net.Now < start+30_000 {
+		net.RunFor(500)
+		st := net.Nodes[2].Replica.State()
+		if age := net.Now - start; st.OldestMS < age-50 || st.OldestMS > age+50 || st.Pending != 2 {
+			t.Fatalf("view %d: %d operations, the oldest for %d ms, want 2 for %d ms",
+				st.View, st.Pending, st.OldestMS, age)
+		}
+	}
+	if st := net.Nodes[2].Replica.State(); st.View < 2 {
+		t.Errorf("the view is %d", st.View)
+	}
+	net.Pass = nil
+	for k := 0; net.Nodes[2].Replica.State().Pending > 0; k++ {
+		if k == 100 {
+			t.Fatal("the work is not done")
+		}
+		net.RunFor(500)
+	}
+	if st := net.Nodes[2].Replica.State(); st.OldestMS != 0 {
+		t.Errorf("nothing waits, for %d ms", st.OldestMS)
+	}
+}

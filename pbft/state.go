@@ -27,7 +27,7 @@ type State struct {
 	Tau          int64        // the view timeout, in milliseconds
 	Convicted    quorum.Set
 	Pending      int            // operations that are known and not executed
-	OldestMS     int64          // the age of the oldest of them that heads its gateway's queue
+	OldestMS     int64          // how long ago the oldest of them came, views notwithstanding
 	LastVotes    []message.Rank // of each replica, the highest vote that was heard
 	HeardMS      []int64        // since when nothing was heard of each replica
 }
@@ -50,11 +50,9 @@ func (r *Replica) State() State {
 	}
 	for g := range r.pool.queues {
 		q := &r.pool.queues[g]
-		for _, seq := range q.order {
+		for i, seq := range q.order {
 			s.Pending += len(q.bundles[seq].Items)
-		}
-		if q.since >= 0 {
-			s.OldestMS = max(s.OldestMS, r.now-q.since)
+			s.OldestMS = max(s.OldestMS, r.now-q.arrived[i])
 		}
 	}
 	for i := range s.LastVotes {

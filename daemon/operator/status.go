@@ -33,7 +33,7 @@ type Status struct {
 // Pending is work that this node knows of and that is not executed yet.
 type Pending struct {
 	Count    int   `json:"count"`
-	OldestMS int64 `json:"oldest_ms"`
+	OldestMS int64 `json:"oldest_ms"` // since the oldest of it came to this node
 }
 
 // Peer is another member as the node sees it: its own connection, gossip's opinion, and the

@@ -29,7 +29,6 @@ func usualPace() pace { return pace{look: 200 * time.Millisecond, silent: 3 * ti
 type status struct {
 	Node     json.Number `json:"node"`
 	Cluster  string      `json:"cluster"`
-	View     uint64      `json:"view"`
 	Sequence uint64      `json:"sequence"`
 	Pending  struct {
 		Count    int   `json:"count"`
@@ -53,8 +52,9 @@ type Lies struct {
 // and the lies that the traitors say they told, or said before ([Node].Fired). Nodes whose numbers
 // were not known say them.
 //
-// A network that is never empty of work is one that makes progress if, within one view, the oldest
-// operation of every gateway became the oldest after the watch began, and batches were executed.
+// A network that is never empty of work is one that makes progress if everything that was pending
+// when the watch began is executed: if at every node the oldest operation came after its first
+// answer, and batches were executed.
 func Watch(
 	ctx context.Context, h *History, nodes []Node, bound time.Duration,
 ) (*Live, []Lies, error) {
@@ -113,9 +113,8 @@ type watched struct {
 	answered bool // ever
 	silent   bool // at the last look
 	foreign  error
-	first    time.Time // of the first answer in the view that it is in
-	view     uint64
-	began    uint64 // the sequence number of the first answer of all
+	first    time.Time // of its first answer
+	began    uint64    // the sequence number in it
 	last     status
 	drained  bool
 }
@@ -162,12 +161,9 @@ func (n *watched) ask(ctx context.Context, h *History) {
 		return
 	}
 	if !n.answered {
-		n.answered, n.began = true, st.Sequence
+		n.answered, n.began, n.first = true, st.Sequence, time.Now()
 	}
-	if n.first.IsZero() || n.view != st.View {
-		n.first, n.view = time.Now(), st.View
-	}
-	// An operation became the oldest at asked-oldest or later.
+	// The oldest operation came at asked-oldest or later.
 	oldest := asked.Add(-time.Duration(st.Pending.OldestMS) * time.Millisecond)
 	moved := st.Sequence > n.began && oldest.After(n.first)
 	n.last = *st
