@@ -30,9 +30,12 @@ func (n *node) Control() operator.Control {
 	return n.traitors
 }
 
-// arm makes this node the traitor that its options say.
+// arm makes this node the traitor that its options say, and cuts its links, before there are any.
 func (n *node) arm(sealer message.Sealer) error {
 	n.traitors = &traitors{node: n, sealer: sealer}
+	if err := n.traitors.SetConditions(operator.Conditions{Cut: n.opts.Cut}); err != nil {
+		return advise("name members of this testnet", "cut links: %w", err)
+	}
 	if len(n.opts.Traitors) == 0 {
 		return nil
 	}

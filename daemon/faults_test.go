@@ -240,3 +240,38 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 }
+
+// A node that is started with cut links reaches nobody from its first breath, until it is told
+// otherwise.
+func TestStartsCutOff(t *testing.T) {
+	c := newCluster(t, 4, crypto.SchemeEd25519)
+	defer c.stopAll()
+	for i := range 3 {
+		c.start(i)
+	}
+	for i := range 3 {
+		c.ready(i)
+	}
+	c.start(3, func(o *daemon.Options) { o.Cut = []int{0, 1, 2} })
+	// One that starts later and is not cut off shows how long it takes to be heard.
+	c.stop(2)
+	c.start(2)
+	c.ready(2)
+	for k := range 5 {
+		c.put(0, fmt.Sprintf("k%d", k))
+	}
+	if st := c.status(3); st.Ready {
+		t.Errorf("nobody hears it, and it is ready: %+v", st)
+	}
+	for i := range 3 {
+		for _, p := range c.status(i).Peers {
+			if p.Node == 3 && p.LastVote.Sequence > 0 {
+				t.Errorf("node %d has heard it vote: %+v", i, p)
+			}
+		}
+	}
+	if code, body := c.call(3, http.MethodPut, "/testnet/conditions", `{"cut":[]}`); code != 200 {
+		t.Fatalf("heal: %d %s", code, body)
+	}
+	c.ready(3)
+}

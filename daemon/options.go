@@ -31,6 +31,7 @@ type Options struct {
 
 	DiskQuota int64    // bytes that the journal may take; 0 for no limit
 	Traitors  []string // behaviours, on a testnet only
+	Cut       []int    // members that nothing from this node reaches at first, on a testnet only
 
 	Timing  membership.Timing // of gossip; zero for the defaults
 	Log     logrus.FieldLogger
@@ -83,6 +84,10 @@ func (o *Options) identify() (int, crypto.Signer, error) {
 	if len(o.Traitors) > 0 && !o.Cluster.Params.Testnet {
 		return 0, nil, advise("make a testnet with byzd testnet up",
 			"traitors are for testnets, and this genesis is not a testnet's")
+	}
+	if len(o.Cut) > 0 && !o.Cluster.Params.Testnet {
+		return 0, nil, advise("make a testnet with byzd testnet up",
+			"cut links are for testnets, and this genesis is not a testnet's")
 	}
 	return self, signer, nil
 }

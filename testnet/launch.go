@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,8 +17,8 @@ import (
 	"byzd/daemon/config"
 )
 
-// startNode starts node i and returns when it listens and knows its cuts and lies. Whoever calls it
-// has the node's turn.
+// startNode starts node i and returns when it listens and knows what has changed of its cuts and
+// lies since. Whoever calls it has the node's turn.
 func (s *supervisor) startNode(ctx context.Context, i int) error {
 	c, err := s.spawn(i)
 	if err != nil {
@@ -66,7 +67,7 @@ func (s *supervisor) spawn(i int) (*child, error) {
 	started, _, _ := inspect(cmd.Process.Pid) // it cannot be another's number before Wait
 	c := &child{cmd: cmd, started: started, logFrom: from, gone: make(chan struct{})}
 	s.children[i] = c
-	s.runtime[i] = liveness{told: s.specs(i)}
+	s.runtime[i] = liveness{told: s.specs(i), cut: slices.Clone(n.Cut)}
 	n.PID, n.Started = cmd.Process.Pid, started
 	n.Process, n.ExitCode, n.Signal = Running, nil, 0
 	err = s.state.save(s.disk)
@@ -95,6 +96,9 @@ func (s *supervisor) arguments(i int) []string {
 	}
 	for _, spec := range s.specs(i) {
 		args = append(args, "--traitor", spec)
+	}
+	if cut := s.state.Nodes[i].Cut; len(cut) > 0 {
+		args = append(args, "--cut", plusNodes(cut))
 	}
 	if s.logLevel != "" {
 		args = append(args, "--log-level", s.logLevel)

@@ -39,19 +39,24 @@ func withAccomplices(text string, nodes []int) string {
 	if err != nil || spec.Alone || len(spec.With) > 0 || len(nodes) == 0 {
 		return text
 	}
-	words := make([]string, len(nodes))
-	for i, n := range nodes {
-		words[i] = strconv.Itoa(n)
-	}
 	separator := ","
 	if !strings.Contains(text, ":") {
 		separator = ":"
 	}
-	longer := text + separator + "with=" + strings.Join(words, "+")
+	longer := text + separator + "with=" + plusNodes(nodes)
 	if _, err := traitor.Parse(longer); err != nil {
 		return text // a behaviour that knows no accomplices
 	}
 	return longer
+}
+
+// plusNodes writes nodes as the nodes' own command line has them: 1+3.
+func plusNodes(nodes []int) string {
+	words := make([]string, len(nodes))
+	for i, n := range nodes {
+		words[i] = strconv.Itoa(n)
+	}
+	return strings.Join(words, "+")
 }
 
 // setTraitor makes node i tell these lies and no others from now on. The node is listed as a

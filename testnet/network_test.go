@@ -315,6 +315,11 @@ func TestTestnet_KeepsLiesAndCuts(t *testing.T) {
 	eventually(t, home, "node 1 is ready", func(st testnet.Status) bool {
 		return st.Nodes[1].Ready
 	})
+	// It was told whom it does not reach before it could reach anybody.
+	if text := read(t, filepath.Join(home, "supervisor.log")); !strings.Contains(text,
+		"--traitor lie-reply --cut 0+1+3") {
+		t.Errorf("it was restarted without its cuts:\n%s", text)
+	}
 	if count := connected(t, home, 2); count != 0 {
 		t.Errorf("node 2 is cut off, and connected to %d", count)
 	}
@@ -387,6 +392,15 @@ func TestTestnet_KeepsWhatFired(t *testing.T) {
 	if _, armed := verdict.Fired["2=corrupt"]; verdict.Fired["2=mute"] != third || !armed {
 		t.Errorf("the verdict says %v fired, %d times mute is noted", verdict.Fired, third)
 	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }
 
 // connected counts the members that a node is connected to, as it says itself.

@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -29,6 +31,10 @@ func runCommand() *cli.Command {
 		Name: "run", Usage: "run a node",
 		Flags: append(nodeFlags(), &cli.StringSliceFlag{
 			Name: "traitor", Usage: "lie as `SPEC` says (testnets only); may be repeated",
+		}, &cli.StringFlag{
+			// For the supervisor of a testnet: a restarted node must not reach anybody before it
+			// can be told whom it does not reach.
+			Name: "cut", Hidden: true, Usage: "reach none of these nodes: `NODE[+NODE]...`",
 		}),
 		Action: run,
 	}
@@ -41,6 +47,10 @@ func run(c *cli.Context) error {
 	home := config.Home(c.String(flagHome))
 	if home == "" {
 		return usagef("byzd run --home DIR", "no home is named")
+	}
+	cut, err := cutNodes(c.String("cut"))
+	if err != nil {
+		return err
 	}
 	cfg, err := config.Load(home, os.Environ(), givenFlags(c))
 	if err != nil {
@@ -67,7 +77,8 @@ func run(c *cli.Context) error {
 		Home: string(home), Data: home.Data(), Proofs: home.Evidence(), Cluster: cluster,
 		Genesis: g.Encode(), NetworkKey: network, SigningSeed: seed, Listen: cfg.Listen,
 		Gossip: cfg.Gossip, Advertise: cfg.Advertise, Client: cfg.Client, Operator: cfg.Operator,
-		Join: cfg.Join, DiskQuota: cfg.DiskQuota, Traitors: c.StringSlice("traitor"), Log: log,
+		Join: cfg.Join, DiskQuota: cfg.DiskQuota, Traitors: c.StringSlice("traitor"), Cut: cut,
+		Log: log,
 		Started: func(a daemon.Addresses) error {
 			return home.WriteAddresses(config.Addresses{
 				PID: os.Getpid(), Listen: a.Listen, Gossip: a.Gossip, Client: a.Client,
@@ -82,11 +93,32 @@ func run(c *cli.Context) error {
 	return home.RemoveAddresses()
 }
 
+// cutNodes reads the value of --cut.
+func cutNodes(text string) ([]int, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var nodes []int
+	for word := range strings.SplitSeq(text, "+") {
+		node, err := strconv.Atoi(word)
+		if err != nil || node < 0 {
+			return nil, usagef("for instance --cut 1+3", "%q in --cut is not the number of a node",
+				word)
+		}
+		nodes = append(nodes, node)
+	}
+	return nodes, nil
+}
+
 // givenFlags returns the values of the flags that stand on the command line, by name.
 func givenFlags(c *cli.Context) map[string][]string {
 	given := map[string][]string{}
 	for _, name := range c.FlagNames() {
-		if name == flagHome || name == flagJSON || name == "traitor" || !c.IsSet(name) {
+		switch name {
+		case flagHome, flagJSON, "traitor", "cut":
+			continue
+		}
+		if !c.IsSet(name) {
 			continue
 		}
 		if values := c.StringSlice(name); len(values) > 0 {

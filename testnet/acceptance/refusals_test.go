@@ -76,6 +76,19 @@ func TestRefusals(t *testing.T) {
 			write(t, filepath.Join(other, "genesis.toml"), text)
 			return run(other, "--traitor", "mute")
 		}},
+		{"a cut where there is no testnet", "testnet", 1, func(t *testing.T) output {
+			other := copyHome(t, home)
+			text := strings.Replace(read(t, filepath.Join(other, "genesis.toml")), "testnet = true",
+				"testnet = false", 1)
+			write(t, filepath.Join(other, "genesis.toml"), text)
+			return run(other, "--cut", "1")
+		}},
+		{"a cut from nobody", "no node 4", 1, func(t *testing.T) output {
+			return run(copyHome(t, home), "--cut", "1+4")
+		}},
+		{"a cut that is none", "--cut 1+3", 2, func(t *testing.T) output {
+			return run(copyHome(t, home), "--cut", "1,3")
+		}},
 		{"a home in use", "in use", 1, func(*testing.T) output { return run(n.state.Nodes[0].Home) }},
 		{"a dirty testnet home", "no testnet", 1, func(t *testing.T) output {
 			dirty := t.TempDir()
