@@ -30,7 +30,9 @@
 // ranges can use, takes its place later.
 //
 // For ranges the entries stand in a B-tree (google/btree) as well. Entries never change, and both
-// structures copy on write, so [Store.Clone] takes microseconds whatever the size.
+// structures copy on write, so [Store.Clone] costs the same whatever the number of keys: it copies
+// the headers of the 4096 buckets, 290 KiB, which takes about 0.2 ms (0.9 ms were seen on a loaded
+// machine).
 //
 // # Encodings
 //
