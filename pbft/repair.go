@@ -498,8 +498,22 @@ func (r *Replica) onDecided(from int, m *message.Decided) {
 		r.runDecided(message.Ref{Seq: m.Headers[i].Seq, Digest: m.Headers[i].Digest()})
 	}
 	if r.executed.Seq > before {
+		r.logProof(&m.Proof)
 		r.decidedAt = r.now // more may follow at once
 		r.fetchDecided()
+	}
+}
+
+// logProof logs what certified a run of batches, although a higher certificate may be known and
+// logged already: whoever asks this replica for decided batches later needs certificates that are
+// at most [message.MaxDecided] apart. It is logged although its last batch may not be executed yet:
+// the next answer begins where the bodies of this one ended, and may reach beyond that batch.
+func (r *Replica) logProof(p *message.Proof) {
+	if c := p.Commit; c != nil && c.Rank() != r.logged {
+		r.persist(&message.Record{Type: message.RecordCommitted, Cert: c})
+	}
+	if c := p.Checkpoint; c != nil && c != r.stable { // else it was logged when it was learned
+		r.persist(&message.Record{Type: message.RecordStable, Stable: c})
 	}
 }
 

@@ -57,8 +57,8 @@ func (p Params) Validate() error {
 		{"max-batch-bytes", int64(p.MaxBatchBytes), 1 << 10, 8 << 20},
 		{"max-bundle-bytes", int64(p.MaxBundleBytes), 1 << 10, 8 << 20},
 		{"in-flight", int64(p.InFlight), 1, MaxInFlight},
-		{"checkpoint-every", every, 1, 1 << 20},
-		{"window", window, 2 * every, 1 << 20},
+		{"checkpoint-every", every, 1, MaxDecided / 2},
+		{"window", window, 2 * every, MaxDecided}, // see MaxDecided
 		{"rotate-every", rotate, 0, 1 << 40},
 		{"view-timeout", p.ViewTimeout, 10, 1 << 20},
 		{"max-view-timeout", p.MaxViewTimeout, p.ViewTimeout, 1 << 24},

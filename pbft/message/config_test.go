@@ -27,7 +27,7 @@ func TestParams(t *testing.T) {
 		"max-bundle-bytes":   {func(p *params, v int64) { p.MaxBundleBytes = int(v) }, 1 << 10, 8 << 20},
 		"in-flight":          {func(p *params, v int64) { p.InFlight = int(v) }, 1, 32},
 		"checkpoint-every":   {func(p *params, v int64) { p.CheckpointEvery = uint64(v) }, 1, 256},
-		"window":             {func(p *params, v int64) { p.Window = uint64(v) }, 256, 1 << 20},
+		"window":             {func(p *params, v int64) { p.Window = uint64(v) }, 256, message.MaxDecided},
 		"rotate-every":       {func(p *params, v int64) { p.RotateEvery = uint64(v) }, 0, 1 << 40},
 		"view-timeout":       {func(p *params, v int64) { p.ViewTimeout = v }, 10, 30000},
 		"max-view-timeout":   {func(p *params, v int64) { p.MaxViewTimeout = v }, 1000, 1 << 24},

@@ -169,7 +169,9 @@ type Decided struct {
 	Bodies  []*Batch
 }
 
-// MaxDecided bounds the headers of one Decided.
+// MaxDecided bounds the headers of one Decided, and so the distance of two certificates that a
+// replica logs. It is also the largest window between the watermarks: one certificate may decide
+// all that lies between them, and each stable checkpoint, which moves them, is logged.
 const MaxDecided = 1024
 
 func (m *Decided) verify(cfg *Config) error {
