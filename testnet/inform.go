@@ -13,8 +13,9 @@ import (
 	"sync"
 )
 
-// inform tells node i what has changed of its cuts and lies since it was started with them. It may be called for every node at any time; those that do not listen are told when they
-// do, and those that are paused when they are resumed.
+// inform tells node i what has changed of its cuts and lies since it was started with them. It may
+// be called for every node at any time; those that do not listen are told when they do, and those
+// that are paused when they are resumed.
 func (s *supervisor) inform(ctx context.Context, i int) error {
 	if err := s.take(ctx, s.tell[i]); err != nil {
 		return err

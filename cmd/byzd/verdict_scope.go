@@ -119,7 +119,7 @@ func testnetScope(c *cli.Context, home string, state *testnet.State) (*scope, er
 			Fired: map[string]int{},
 		}
 		for name, count := range n.Fired {
-			node.Fired[name] = int(min(count, math.MaxInt32)) //nolint:gosec // far below
+			node.Fired[name] = int(min(count, math.MaxInt32))
 		}
 		if n.PID > 0 {
 			node.Operator = n.Operator

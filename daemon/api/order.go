@@ -104,8 +104,9 @@ func (o *orders) sift(tags []uint64, ops [][]byte) ([]uint64, [][]byte) {
 			n++
 			continue
 		}
-		o.done(result{tags[i], nil, fmt.Errorf("%w: operation of %d bytes; this cluster orders 1 to %d",
-			errBadRequest, len(op), o.server.opBytes)}, len(op))
+		err := fmt.Errorf("%w: operation of %d bytes; this cluster orders 1 to %d",
+			errBadRequest, len(op), o.server.opBytes)
+		o.done(result{tags[i], nil, err}, len(op))
 	}
 	return tags[:n], ops[:n]
 }
