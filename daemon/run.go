@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
+	"byzd/crypto"
 	"byzd/daemon/api"
 	"byzd/daemon/conditions"
 	"byzd/daemon/disk"
@@ -120,7 +122,7 @@ func (n *node) open(sealer message.Sealer) error {
 		return err
 	}
 	n.journal, err = journal.Open(n.quota, journal.Options{
-		Cluster: n.cluster.Cluster, Salt: rand.Uint64(), //nolint:gosec // no secret, see journal
+		Owner: n.journalOwner(), Salt: rand.Uint64(), //nolint:gosec // no secret, see journal
 	})
 	if err != nil {
 		return explainJournal(err)
@@ -152,6 +154,13 @@ func (n *node) open(sealer message.Sealer) error {
 	return nil
 }
 
+// journalOwner names whose promises the journal holds: those of one member of one cluster. Another
+// member's journal would make this node forget its own votes.
+func (n *node) journalOwner() crypto.Digest {
+	id := n.cluster.Members[n.self].Node
+	return crypto.Hash("byzd/journal/1", n.cluster.Cluster[:], id[:])
+}
+
 func explainJournal(err error) error {
 	var damage *journal.DamageError
 	switch {
@@ -159,9 +168,9 @@ func explainJournal(err error) error {
 		return advise("this node may have forgotten votes, so it must not vote with this journal; "+
 			"restore nothing, keep the files, and replace the node by one with new keys",
 			"the journal is damaged: %w", err)
-	case errors.Is(err, journal.ErrCluster):
-		return advise("use the genesis that the journal was made with, or another --home",
-			"the journal is another cluster's: %w", err)
+	case errors.Is(err, journal.ErrOwner):
+		return advise("use the genesis and the keys that the journal was made with, or another --home",
+			"the journal is another cluster's or another member's: %w", err)
 	default:
 		return fmt.Errorf("open the journal: %w", err)
 	}
@@ -267,7 +276,7 @@ func (n *node) watch(e pbft.Effect) {
 		}).Warn("a lie is proved")
 		n.evidence.add(e.Evidence)
 	case pbft.Halt:
-		n.opts.Log.Error("this node votes no more: " + e.Why)
+		n.opts.Log.WithField("hint", haltAdvice(e.Why)).Error("this node votes no more: " + e.Why)
 	}
 }
 
@@ -280,4 +289,18 @@ func (n *node) diskFull(err error) {
 		return
 	}
 	n.opts.Log.Info("the disk has room again")
+}
+
+// haltAdvice says what to do about a node that stopped voting for good.
+func haltAdvice(why string) string {
+	switch {
+	case strings.HasPrefix(why, "AMNESIA"):
+		return "give it its newest journal back if that exists; else replace it by a member with new " +
+			"keys: it cannot know what it has promised"
+	case strings.HasPrefix(why, "DIVERGED"):
+		return "keep its files to find out why, and start it again with an empty data directory only " +
+			"as a member with new keys"
+	default:
+		return "keep all nodes' files and run byzd verdict: more members lie than the cluster withstands"
+	}
 }

@@ -111,6 +111,9 @@ func (n *node) refresh(l *loop.Loop) {
 	s := l.Replica().State()
 	n.service.view.Store(s.View)
 	reason := s.Reason
+	if s.Halted != "" {
+		reason += "; " + haltAdvice(s.Halted)
+	}
 	if connected := n.connected(); reason == "" && connected < n.cluster.Sizes.Quorum {
 		reason = fmt.Sprintf("it reaches %d of %d members, itself included, and %d are needed",
 			connected, len(n.cluster.Members), n.cluster.Sizes.Quorum)

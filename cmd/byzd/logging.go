@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/sirupsen/logrus"
@@ -32,7 +33,9 @@ func newLogger(w io.Writer, level, format string) (*logrus.Logger, error) {
 	log.SetLevel(parsed)
 	switch format {
 	case "text", "":
-		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: logTime})
+		log.SetFormatter(&logrus.TextFormatter{
+			FullTimestamp: true, TimestampFormat: logTime, DisableColors: os.Getenv("NO_COLOR") != "",
+		})
 	case "json":
 		log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: logTime})
 	default:

@@ -137,7 +137,7 @@ func (s *stopped) save() {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		j, err := journal.Open(d, journal.Options{Cluster: s.cluster.Cluster})
+		j, err := journal.Open(d, journal.Options{Owner: s.cluster.Cluster})
 		if err != nil {
 			s.t.Fatal(err)
 		}

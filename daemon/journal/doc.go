@@ -5,7 +5,7 @@
 //
 // A journal is a row of segments, "journal-" and the LSN of the first record in 16 hexadecimal
 // digits, and the file "journal.mark". LSNs are 1, 2, 3, … without gaps. A segment opens with a
-// header of 68 bytes (magic, format version, salt, cluster ID, first LSN, checksum of the record
+// header of 68 bytes (magic, format version, salt, owner, first LSN, checksum of the record
 // before it, checksum of the header), then records:
 //
 //	u32 length of the body | u8 type | u8 version | u32 place in its flush |
@@ -75,7 +75,7 @@
 // meanwhile. Nothing bounds what is staged but its caller: one that cannot flush must stop
 // appending.
 //
-//	j, err := journal.Open(d, journal.Options{Cluster: id})
+//	j, err := journal.Open(d, journal.Options{Owner: id})
 //	err = j.Replay(func(lsn uint64, r journal.Record) error { return fold(r) })
 //	lsn := j.Append(vote, batch)
 //	err = j.Flush() // Only now may the vote leave.

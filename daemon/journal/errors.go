@@ -10,8 +10,8 @@ var (
 	// disk holds. Only opening the journal again, which writes the doubtful part anew, helps. The
 	// error that wraps it carries the first failure.
 	ErrPoisoned = errors.New("journal: poisoned by an earlier failure")
-	// ErrCluster says that the journal belongs to another cluster.
-	ErrCluster = errors.New("journal: belongs to another cluster")
+	// ErrOwner says that the journal holds the promises of somebody else.
+	ErrOwner = errors.New("journal: belongs to another owner")
 	// ErrVersion says that a segment has a format that this program does not know.
 	ErrVersion = errors.New("journal: unknown format version")
 	// ErrNotFound says that no flushed record of that LSN is kept.

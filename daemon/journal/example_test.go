@@ -10,7 +10,7 @@ import (
 // What has been flushed survives a power cut; what was only appended does not.
 func Example() {
 	d := disk.NewMemory()
-	j, err := journal.Open(d, journal.Options{Cluster: [32]byte{1}})
+	j, err := journal.Open(d, journal.Options{Owner: [32]byte{1}})
 	if err != nil {
 		panic(err)
 	}
@@ -23,7 +23,7 @@ func Example() {
 	fmt.Println("staged", lsn)
 	d.Crash()
 
-	j, err = journal.Open(d, journal.Options{Cluster: [32]byte{1}})
+	j, err = journal.Open(d, journal.Options{Owner: [32]byte{1}})
 	if err != nil {
 		panic(err)
 	}

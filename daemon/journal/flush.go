@@ -178,7 +178,7 @@ func (j *Journal) roll() error {
 		return err
 	}
 	next := newSegment(segmentHeader{
-		salt: s.head.salt, cluster: s.head.cluster, first: s.last + 1, prev: w.sum,
+		salt: s.head.salt, owner: s.head.owner, first: s.last + 1, prev: w.sum,
 	})
 	file, err := createSegment(j.disk, next)
 	if err != nil {

@@ -43,7 +43,7 @@ func FuzzOpen(f *testing.F) {
 		j, err := journal.Open(d, options())
 		if err != nil {
 			var damage *journal.DamageError
-			if !errors.As(err, &damage) && !errors.Is(err, journal.ErrCluster) &&
+			if !errors.As(err, &damage) && !errors.Is(err, journal.ErrOwner) &&
 				!errors.Is(err, journal.ErrVersion) {
 				t.Fatalf("an error of another kind: %v", err)
 			}

@@ -14,7 +14,7 @@ import (
 func cluster() [32]byte { return [32]byte{0: 0xc1, 31: 7} }
 
 func options() journal.Options {
-	return journal.Options{Cluster: cluster(), Salt: 0x5a17, SegmentBytes: 16 << 10}
+	return journal.Options{Owner: cluster(), Salt: 0x5a17, SegmentBytes: 16 << 10}
 }
 
 // small makes segments change every few flushes.

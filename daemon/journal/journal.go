@@ -21,10 +21,11 @@ const (
 	reserveBytes = 1 << 20
 )
 
-// Options are read once, by [Open]. The zero value of every field but Cluster has a meaning.
+// Options are read once, by [Open]. The zero value of every field but Owner has a meaning.
 type Options struct {
-	// Cluster is the digest of the genesis. A journal of another cluster is refused.
-	Cluster [32]byte
+	// Owner names whose promises the journal holds: one member of one cluster. A journal of
+	// another owner is refused.
+	Owner [32]byte
 	// SegmentBytes is the size at which a new segment begins; 64 MiB when zero. A single flush
 	// that is larger than it gets a segment of its own. Larger segments are removed later.
 	SegmentBytes int64
@@ -98,7 +99,7 @@ type batch struct {
 }
 
 // Open reads and checks the whole journal in d and makes it ready for appending, or makes a new
-// one. It cuts off a torn tail. It returns a [DamageError], [ErrCluster] or [ErrVersion], and has
+// one. It cuts off a torn tail. It returns a [DamageError], [ErrOwner] or [ErrVersion], and has
 // then changed nothing, or the disk's error.
 func Open(d disk.Disk, opts Options) (*Journal, error) {
 	opts, err := opts.withDefaults()

@@ -88,7 +88,7 @@ func TestJournal_StagedIsNotFlushed(t *testing.T) {
 func TestJournal_GroupCommit(t *testing.T) {
 	m := disk.NewMemory()
 	w := watch(m)
-	j := mustOpen(t, w, journal.Options{Cluster: cluster()})
+	j := mustOpen(t, w, journal.Options{Owner: cluster()})
 	write(t, j, 1) // it lengthens the segment
 	for _, n := range []uint64{1, 7, 300} {
 		steps := map[string]int{}
@@ -212,10 +212,10 @@ func TestJournal_RefusesWhatIsNotIts(t *testing.T) {
 	write(t, j, 3)
 	mustClose(t, j)
 	other := options()
-	other.Cluster = [32]byte{1}
+	other.Owner = [32]byte{1}
 	before := contents(t, m)
 	_, err := journal.Open(m, other)
-	if !errors.Is(err, journal.ErrCluster) || !strings.Contains(err.Error(), "c1000000") {
+	if !errors.Is(err, journal.ErrOwner) || !strings.Contains(err.Error(), "c1000000") {
 		t.Errorf("another cluster's journal: %v", err)
 	}
 	segment := "journal-0000000000000001"

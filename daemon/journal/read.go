@@ -110,7 +110,7 @@ func (j *Journal) locate(lsn uint64) (segment, point, error) {
 	return *j.segments[i], j.segments[i].before(lsn), nil
 }
 
-// Scan reads the journal of any cluster in d without changing it, whether a process is using it or
+// Scan reads the journal of any owner in d without changing it, whether a process is using it or
 // not, and calls fn with every whole record in order. It ends quietly at a torn tail. A
 // [DamageError] means what it means for Open, except that damage at the very end which only Open
 // could judge may pass as a tail. [ErrTruncated] asks to try again.
@@ -143,7 +143,7 @@ type scan struct {
 	disk    disk.Disk
 	fn      func(lsn uint64, r Record) error
 	chain   chain
-	cluster [32]byte
+	owner   [32]byte
 	retried uint64 // LSN that was looked at twice
 }
 
@@ -184,10 +184,10 @@ func (c *scan) read(
 		return fmt.Errorf("scan %s: %w", name, err)
 	}
 	s.head = head
-	if c.chain.next != 0 && head.cluster != c.cluster {
-		return fmt.Errorf("scan %s: %w", name, ErrCluster)
+	if c.chain.next != 0 && head.owner != c.owner {
+		return fmt.Errorf("scan %s: %w", name, ErrOwner)
 	}
-	c.cluster = head.cluster
+	c.owner = head.owner
 	if err := c.chain.join(s, first); err != nil {
 		return err
 	}

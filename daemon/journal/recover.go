@@ -52,10 +52,10 @@ func listSegments(d disk.Disk) (names []string, firsts []uint64, err error) {
 
 // recovery reads a journal that some process left, without changing it.
 type recovery struct {
-	disk    disk.Disk
-	cluster [32]byte
-	mark    mark
-	report  Report
+	disk   disk.Disk
+	owner  [32]byte
+	mark   mark
+	report Report
 
 	chain    chain
 	segments []*segment
@@ -69,7 +69,7 @@ func (j *Journal) recover() error {
 	if err != nil {
 		return err
 	}
-	r := &recovery{disk: j.disk, cluster: j.opts.Cluster}
+	r := &recovery{disk: j.disk, owner: j.opts.Owner}
 	r.mark, r.report.MarkSlotLost, err = readMark(j.disk)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && len(names) > 0:
@@ -148,8 +148,8 @@ func (r *recovery) tornHeader(name string, first uint64, last bool, w *window) e
 
 // follow reads the records of a segment into its index.
 func (r *recovery) follow(s *segment, first uint64, last bool, w *walker) error {
-	if s.head.cluster != r.cluster {
-		return fmt.Errorf("%w: %x…, this is %x…", ErrCluster, s.head.cluster[:4], r.cluster[:4])
+	if s.head.owner != r.owner {
+		return fmt.Errorf("%w: %x…, this is %x…", ErrOwner, s.head.owner[:4], r.owner[:4])
 	}
 	if err := r.chain.join(s, first); err != nil {
 		return err
@@ -240,7 +240,7 @@ func (j *Journal) resume(r *recovery) (err error) {
 	}()
 	if len(r.segments) == 0 {
 		r.segments = []*segment{newSegment(segmentHeader{
-			salt: j.opts.Salt, cluster: j.opts.Cluster, first: 1,
+			salt: j.opts.Salt, owner: j.opts.Owner, first: 1,
 		})}
 		r.chain, r.unsynced = chain{next: 1}, headerBytes
 		w.file, err = createSegment(j.disk, r.segments[0])

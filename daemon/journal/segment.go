@@ -38,10 +38,10 @@ type point struct {
 
 // segmentHeader is what every segment opens with.
 type segmentHeader struct {
-	salt    uint64
-	cluster [32]byte
-	first   uint64
-	prev    uint32 // checksum of the last record of the segment before, zero for none
+	salt  uint64
+	owner [32]byte
+	first uint64
+	prev  uint32 // checksum of the last record of the segment before, zero for none
 }
 
 func newSegment(h segmentHeader) *segment {
@@ -62,7 +62,7 @@ func (h segmentHeader) encode() []byte {
 	b := append(make([]byte, 0, headerBytes), segmentMagic...)
 	b = binary.BigEndian.AppendUint32(b, formatVersion)
 	b = binary.BigEndian.AppendUint64(b, h.salt)
-	b = append(b, h.cluster[:]...)
+	b = append(b, h.owner[:]...)
 	b = binary.BigEndian.AppendUint64(b, h.first)
 	b = binary.BigEndian.AppendUint32(b, h.prev)
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli()))
@@ -85,7 +85,7 @@ func parseSegmentHeader(b []byte) (segmentHeader, error) {
 		return segmentHeader{}, errBadHeader
 	}
 	h := segmentHeader{salt: binary.BigEndian.Uint64(b[12:])}
-	copy(h.cluster[:], b[20:])
+	copy(h.owner[:], b[20:])
 	h.first = binary.BigEndian.Uint64(b[52:])
 	h.prev = binary.BigEndian.Uint32(b[60:])
 	return h, nil

@@ -32,7 +32,7 @@ func newShelf(t *testing.T) *shelf {
 	cfg, signers := pbfttest.Config(4, crypto.SchemeEd25519, message.DefaultParams())
 	s := &shelf{t: t, cfg: cfg, signers: signers, disk: disk.NewMemory(), parent: cfg.Base}
 	var err error
-	if s.journal, err = journal.Open(s.disk, journal.Options{Cluster: cfg.Cluster}); err != nil {
+	if s.journal, err = journal.Open(s.disk, journal.Options{Owner: cfg.Cluster}); err != nil {
 		t.Fatal(err)
 	}
 	s.archive = newArchive(s.journal, cfg.Base.Seq)

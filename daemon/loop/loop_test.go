@@ -88,7 +88,7 @@ func newCluster(t *testing.T, n int) *cluster {
 func (c *cluster) open(i int) {
 	c.t.Helper()
 	n := c.nodes[i]
-	j, err := journal.Open(n.disk, journal.Options{Cluster: c.cfg.Cluster})
+	j, err := journal.Open(n.disk, journal.Options{Owner: c.cfg.Cluster})
 	if err != nil {
 		c.t.Fatalf("node %d: %v", i, err)
 	}

@@ -60,7 +60,7 @@ func eventful(t *testing.T) *cluster {
 func prefix(t *testing.T, cluster crypto.Digest, records []journal.Record, n int) *disk.Memory {
 	t.Helper()
 	d := disk.NewMemory()
-	j, err := journal.Open(d, journal.Options{Cluster: cluster})
+	j, err := journal.Open(d, journal.Options{Owner: cluster})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func (r *restarted) Send(_ int, _ message.Type, frame []byte) {
 func (r *restarted) open(d disk.Disk) {
 	r.t.Helper()
 	var err error
-	if r.jrn, err = journal.Open(d, journal.Options{Cluster: r.c.cfg.Cluster}); err != nil {
+	if r.jrn, err = journal.Open(d, journal.Options{Owner: r.c.cfg.Cluster}); err != nil {
 		r.t.Fatal(err)
 	}
 	r.store = kv.New()

@@ -14,7 +14,7 @@ import (
 // journal's files. It is served what is durable; the rest is no error.
 func TestServeOnlyWhatIsDurable(t *testing.T) {
 	cfg, _ := pbfttest.Config(4, crypto.SchemeEd25519, message.DefaultParams())
-	j, err := journal.Open(disk.NewMemory(), journal.Options{Cluster: cfg.Cluster})
+	j, err := journal.Open(disk.NewMemory(), journal.Options{Owner: cfg.Cluster})
 	if err != nil {
 		t.Fatal(err)
 	}

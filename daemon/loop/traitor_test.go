@@ -83,7 +83,7 @@ func (s *play) open(i int) *player {
 		store: kv.New(), results: map[uint64]loop.Result{},
 		executed: map[uint64]*message.Batch{}, counters: map[string]int{},
 	}
-	j, err := journal.Open(disk.NewMemory(), journal.Options{Cluster: s.cfg.Cluster})
+	j, err := journal.Open(disk.NewMemory(), journal.Options{Owner: s.cfg.Cluster})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -33,6 +33,17 @@ func TestRefusals(t *testing.T) {
 			write(t, filepath.Join(other, "genesis.toml"), text)
 			return run(other)
 		}},
+		{"another member's journal", "another member's", 1, func(t *testing.T) output {
+			other := copyHome(t, home)
+			if err := os.RemoveAll(filepath.Join(other, "data")); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.CopyFS(filepath.Join(other, "data"),
+				os.DirFS(filepath.Join(n.state.Nodes[2].Home, "data"))); err != nil {
+				t.Fatal(err)
+			}
+			return run(other)
+		}},
 		{"a stranger's key", "does not stand in the genesis", 1, func(t *testing.T) output {
 			stranger := filepath.Join(t.TempDir(), "stranger")
 			must(t, "init", "--home", stranger)

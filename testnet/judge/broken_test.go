@@ -330,7 +330,7 @@ func copyJournal(t *testing.T, c *cluster, i int, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := journal.Open(d, journal.Options{Cluster: c.cfg.Cluster})
+	j, err := journal.Open(d, journal.Options{Owner: c.cfg.Cluster})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,7 +79,7 @@ func (c *cluster) open(i int) {
 	c.t.Helper()
 	n := c.nodes[i]
 	var err error
-	n.journal, err = journal.Open(n.disk, journal.Options{Cluster: c.cfg.Cluster})
+	n.journal, err = journal.Open(n.disk, journal.Options{Owner: c.cfg.Cluster})
 	if err != nil {
 		c.t.Fatalf("node %d: %v", i, err)
 	}

@@ -217,5 +217,5 @@ var _ api.Node = (*node)(nil)
 
 // journalOptions are those of a fresh disk.
 func (c *Cluster) journalOptions() journal.Options {
-	return journal.Options{Cluster: c.Config.Cluster}
+	return journal.Options{Owner: c.Config.Cluster}
 }
