@@ -87,7 +87,7 @@ func (c *Client) prepare(ctx context.Context, o *Options) (err error) {
 		c.ledger = &ledger{shelf: newMemory()}
 		return nil
 	}
-	shelf, err := openFiles(o.KeyPath, c.cfg.Cluster)
+	shelf, err := openFiles(o.KeyPath, c.key.ID(), c.cfg.Cluster)
 	if err != nil {
 		return err
 	}

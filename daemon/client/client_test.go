@@ -288,6 +288,27 @@ func TestSessionLost(t *testing.T) {
 	}
 }
 
+// The book beside a key's file is that key's: who removes the file, and gets another key, gets
+// another session too, and no answer about the old one.
+func TestReplacedKey(t *testing.T) {
+	cluster := apitest.Start(t, "replaced", 4)
+	path := keyPath(t)
+	for i := range 2 {
+		c, err := client.Open(within(t), client.Options{
+			Endpoints: cluster.Endpoints, Genesis: cluster.Genesis, KeyPath: path,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Put(within(t), []byte("k"), []byte("v")); err != nil {
+			t.Errorf("put with key %d: %v", i, err)
+		}
+		if err := errors.Join(c.Close(), os.Remove(path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Without a genesis the one on which all endpoints agree is pinned, and another one is refused.
 func TestTrustOnFirstUse(t *testing.T) {
 	cluster, other := apitest.Start(t, "mine", 4), apitest.Start(t, "other", 4)

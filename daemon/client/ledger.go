@@ -14,6 +14,7 @@ import (
 // book is what a key's processes must remember together. It is the content of the session file.
 type book struct {
 	Cluster string `json:"cluster"`
+	Key     string `json:"key"` // the public one
 	// Place is the file's path and host when it was written. A copy elsewhere is no continuation:
 	// two that use the same places would take one another's results for their own.
 	Place   string  `json:"place"`

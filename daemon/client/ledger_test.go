@@ -16,7 +16,7 @@ import (
 
 func newLedger(t *testing.T, key string, session uint64) (*ledger, *files) {
 	t.Helper()
-	shelf, err := openFiles(key, crypto.Hash("cluster"))
+	shelf, err := openFiles(key, crypto.NodeID{1}, crypto.Hash("cluster"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +132,7 @@ func TestSessionsNotContinued(t *testing.T) {
 		"copied":        func(b *book) { b.Place = "elsewhere:/" },
 		"rested":        func(b *book) { b.Used -= 3600 },
 		"other cluster": func(b *book) { b.Cluster = "00" },
+		"other key":     func(b *book) { b.Key = "00" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			key := filepath.Join(t.TempDir(), "key")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,14 +19,17 @@ import (
 
 // files keeps a key's book in a directory beside the key:
 //
-//	session-<cluster>.json    the book of one cluster
-//	session-<cluster>.lock    held for a moment by whoever changes it
-//	register-<cluster>.lock   held by whoever makes a session
-//	live-<random>             one for each client that runs, locked while it does
+//	session-<cluster>-<key>.json    the key's book of one cluster
+//	session-<cluster>-<key>.lock    held for a moment by whoever changes it
+//	register-<cluster>-<key>.lock   held by whoever makes a session
+//	live-<random>                   one for each client that runs, locked while it does
 //
-// Locks are flocks: the kernel gives them back however a process ends.
+// The key is named because the directory outlives it: whoever replaces the key's file has another
+// key, whose sessions are others. Locks are flocks: the kernel gives them back however a process
+// ends.
 type files struct {
 	dir, cluster string
+	key          string
 	place        string
 	holder       string
 	life         *os.File
@@ -40,8 +44,8 @@ const (
 	tempSuffix = ".tmp"
 )
 
-// openFiles prepares the directory beside a key.
-func openFiles(keyPath string, cluster crypto.Digest) (*files, error) {
+// openFiles prepares the directory beside the file that holds the key.
+func openFiles(keyPath string, key crypto.NodeID, cluster crypto.Digest) (*files, error) {
 	dir := keyPath + ".d"
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("prepare the key's session: %w", err)
@@ -55,8 +59,8 @@ func openFiles(keyPath string, cluster crypto.Digest) (*files, error) {
 		return nil, fmt.Errorf("prepare the key's session: %w", err)
 	}
 	s := &files{
-		dir: dir, cluster: cluster.String(), place: host + ":" + full,
-		holder: livePrefix + rand.Text(), local: newMutex(),
+		dir: dir, cluster: cluster.String(), key: hex.EncodeToString(key[:]),
+		place: host + ":" + full, holder: livePrefix + rand.Text(), local: newMutex(),
 	}
 	s.sweep()
 	s.life, err = os.OpenFile(s.path(s.holder), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
@@ -95,7 +99,11 @@ func (s *files) sweep() {
 
 func (s *files) path(name string) string { return filepath.Join(s.dir, name) }
 
-func (s *files) named(kind, ext string) string { return s.path(kind + "-" + s.cluster[:16] + ext) }
+// named is the path of one of the key's files for the cluster. The names are cut to be handled by
+// people; the book holds both in full.
+func (s *files) named(kind, ext string) string {
+	return s.path(kind + "-" + s.cluster[:16] + "-" + s.key[:16] + ext)
+}
 
 func (s *files) self() string { return s.holder }
 
@@ -170,7 +178,7 @@ func (s *files) update(ctx context.Context, f func(*book) error) error {
 // read returns the book, or a new one where there is none or where it belongs elsewhere. The nonce
 // of an older book is kept: it only grows. data is what the file holds.
 func (s *files) read() (b *book, data []byte, err error) {
-	fresh := &book{Cluster: s.cluster, Place: s.place}
+	fresh := &book{Cluster: s.cluster, Key: s.key, Place: s.place}
 	path := s.named("session", ".json")
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -190,7 +198,7 @@ func (s *files) read() (b *book, data []byte, err error) {
 	if err := json.Unmarshal(data, b); err != nil {
 		return nil, nil, &damagedError{path, err}
 	}
-	if b.Cluster != s.cluster || b.Place != s.place {
+	if b.Cluster != s.cluster || b.Key != s.key || b.Place != s.place {
 		fresh.Nonce = b.Nonce
 		return fresh, nil, nil
 	}
