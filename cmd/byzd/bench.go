@@ -82,7 +82,7 @@ func bench(c *cli.Context) error {
 	}
 	writers, stop, err := openWriters(c, target)
 	if err != nil {
-		return errors.Join(clientError(err), stop())
+		return errors.Join(clientError(c, err), stop())
 	}
 	o := load.Options{
 		Writers: writers, Duration: c.Duration(flagDuration), Total: c.Int64(flagTotal),

@@ -69,26 +69,41 @@ func withClient(c *cli.Context, f func(context.Context, *client.Client) error) e
 	defer cancel()
 	opened, err := client.Open(ctx, o)
 	if err != nil {
-		return clientError(err)
+		return clientError(c, err)
 	}
-	err = clientError(f(ctx, opened))
+	err = clientError(c, f(ctx, opened))
 	return errors.Join(err, opened.Close())
 }
 
-// clientError gives an error of the client its exit code.
-func clientError(err error) error {
+// clientError gives an error of the client its exit code, and a hint that fits the command line.
+func clientError(c *cli.Context, err error) error {
 	if errors.Is(err, client.ErrNoAnswer) || errors.Is(err, client.ErrUnreachable) ||
 		errors.Is(err, context.DeadlineExceeded) {
-		var hint hinter
-		if errors.As(err, &hint) {
-			return failf(exitNoProgress, hint.Hint(), "%w", err)
-		}
-		return failf(exitNoProgress, "see byzd status", "%w", err)
+		return failf(exitNoProgress, noAnswerHint(c, err), "%w", err)
 	}
 	if errors.Is(err, client.ErrEndpoint) {
 		return failf(exitUsage, "a node's client endpoint looks like 127.0.0.1:4001", "%w", err)
 	}
 	return err
+}
+
+// noAnswerHint says what to look at when too few nodes answered: where the home has named the nodes,
+// the client's own words about --endpoints do not fit.
+func noAnswerHint(c *cli.Context, err error) string {
+	home := c.String(flagHome)
+	var below hinter
+	switch {
+	case errors.Is(err, context.Canceled), home == "", c.IsSet(flagEndpoints):
+		if errors.As(err, &below) {
+			return below.Hint()
+		}
+		return "see byzd status"
+	}
+	see := "byzd status --home " + home
+	if _, err := testnet.ReadState(home); err == nil {
+		see = "byzd testnet status --home " + home
+	}
+	return "see how the nodes are: " + see + "; if they need longer, give more time with --timeout"
 }
 
 // clientOptions finds out whom to talk to, whom to trust, and as whom.

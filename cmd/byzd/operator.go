@@ -3,15 +3,20 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"byzd/daemon/config"
+	"byzd/testnet"
 )
 
 // operatorTime bounds one question to a node's operator endpoint.
@@ -19,18 +24,12 @@ const operatorTime = 10 * time.Second
 
 // askOperator gets a JSON document from the operator endpoint of the node whose home is named.
 func askOperator(c *cli.Context, path string, into any) error {
-	home := config.Home(c.String(flagHome))
 	url := c.String("operator")
 	if url == "" {
-		if home == "" {
-			return usagef("name the node with --home DIR or --operator URL", "no node is named")
+		var err error
+		if url, err = operatorOf(config.Home(c.String(flagHome)), c.Command.Name); err != nil {
+			return err
 		}
-		a, err := home.ReadAddresses()
-		if err != nil {
-			return failf(exitNoProgress, "start it with byzd run --home "+string(home),
-				"the node of %s does not run: %w", home, err)
-		}
-		url = a.Operator
 	}
 	if !strings.Contains(url, "://") {
 		url = "http://" + url
@@ -58,6 +57,33 @@ func askOperator(c *cli.Context, path string, into any) error {
 		return fmt.Errorf("the node's answer is not what this byzd expects: %w", err)
 	}
 	return nil
+}
+
+// operatorOf reads from a node's home where its operator endpoint is. command is what was asked for.
+func operatorOf(home config.Home, command string) (string, error) {
+	if home == "" {
+		return "", usagef("name the node with --home DIR or --operator URL", "no node is named")
+	}
+	if _, err := testnet.ReadState(string(home)); err == nil {
+		hint := fmt.Sprintf("of one node: byzd %s --home %s; of all: byzd testnet status --home %s",
+			command, filepath.Join(string(home), "node-0"), home)
+		return "", usagef(hint, "%s is the home of a testnet, and %s asks one node", home, command)
+	}
+	a, err := home.ReadAddresses()
+	if err != nil {
+		return "", failf(exitNoProgress, startHint(home), "the node of %s does not run: %w", home,
+			err)
+	}
+	return a.Operator, nil
+}
+
+// startHint says how a node comes to run in a home, which may not be there.
+func startHint(home config.Home) string {
+	if _, err := os.Stat(string(home)); errors.Is(err, fs.ErrNotExist) {
+		return "there is no such directory; a node's home is made with byzd init --home " +
+			string(home)
+	}
+	return "start it with byzd run --home " + string(home)
 }
 
 // answerBytesMax bounds what a node may answer.

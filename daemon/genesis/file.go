@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"byzd/crypto"
 	"byzd/daemon/genesis/strict"
@@ -17,7 +18,13 @@ const MaxFileBytes = 1 << 20
 
 // Load reads and checks the genesis in a file.
 func Load(path string) (*Genesis, error) {
-	data, err := readFile(path, "copy it from another member, or make one with byzd genesis new")
+	hint := "copy it from another member, or make one with byzd genesis new"
+	home := filepath.Dir(path)
+	if _, err := os.Stat(home); errors.Is(err, fs.ErrNotExist) {
+		hint = fmt.Sprintf("there is no directory %s; a node's home is made with byzd init --home %s",
+			home, home)
+	}
+	data, err := readFile(path, hint)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +73,11 @@ func readFile(path, ifMissing string) ([]byte, error) {
 		return nil, err
 	}
 	data, err := io.ReadAll(io.LimitReader(f, MaxFileBytes+1))
+	if errors.Is(err, syscall.EISDIR) {
+		return nil, &adviceError{
+			errors.Join(fmt.Errorf("%s is a directory", path), f.Close()), "name the file in it",
+		}
+	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
