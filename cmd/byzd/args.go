@@ -2,7 +2,9 @@ package main
 
 import (
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -64,7 +66,7 @@ func (a *arranger) take(rest []string) (int, error) {
 		a.own = append(a.own, word)
 		return 1, nil
 	}
-	name, _, joined := strings.Cut(strings.TrimLeft(word, "-"), "=")
+	name, value, joined := strings.Cut(strings.TrimLeft(word, "-"), "=")
 	to := &a.own
 	flag := find(a.flags, name)
 	if flag == nil {
@@ -73,15 +75,47 @@ func (a *arranger) take(rest []string) (int, error) {
 	if flag == nil {
 		return 0, usagef(suggest(name, a.flags, a.globals), "there is no flag %s here", word)
 	}
-	*to = append(*to, word)
+	used := 2
 	if _, boolean := flag.(*cli.BoolFlag); boolean || joined {
-		return 1, nil
+		used = 1
 	}
-	if len(rest) < 2 {
+	if len(rest) < used {
 		return 0, usagef("", "flag %s wants a value", word)
 	}
-	*to = append(*to, rest[1])
-	return 2, nil
+	if used == 2 {
+		value = rest[1]
+	}
+	if used == 2 || joined {
+		if err := checkFlag(flag, value); err != nil {
+			return 0, err
+		}
+	}
+	*to = append(*to, rest[:used]...)
+	return used, nil
+}
+
+// checkFlag refuses a value that the flag cannot have, before the library does in its own words.
+func checkFlag(flag cli.Flag, value string) (err error) {
+	var want, hint string
+	name := "--" + flag.Names()[0]
+	switch flag.(type) {
+	case *cli.IntFlag, *cli.Int64Flag:
+		_, err = strconv.ParseInt(value, 0, 64)
+		want, hint = "a whole number", name+" 4"
+	case *cli.Uint64Flag:
+		_, err = strconv.ParseUint(value, 0, 64)
+		want, hint = "a whole number from 0", name+" 4"
+	case *cli.DurationFlag:
+		_, err = time.ParseDuration(value)
+		want, hint = "a time", name+" 10s, 500ms or 2m"
+	case *cli.BoolFlag:
+		_, err = strconv.ParseBool(value)
+		want, hint = "true or false", name+", or "+name+"=false"
+	}
+	if err != nil {
+		return usagef("for instance "+hint, "%s %.60q is not %s", name, value, want)
+	}
+	return nil
 }
 
 // word is a command's name, as long as there are commands to name, or an argument.

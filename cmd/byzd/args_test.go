@@ -59,6 +59,16 @@ func TestFlags_AreNeverIgnored(t *testing.T) {
 		"x")
 	refuses(t, exitUsage, "there is no flag --listen=x here", "see --help", "version", "--listen=x")
 	refuses(t, exitUsage, "flag --scheme wants a value", "", "keygen", "x", "--scheme")
+	refuses(t, exitUsage, `--nodes "x" is not a whole number`, "--nodes 4", "testnet", "up",
+		"--nodes", "x")
+	refuses(t, exitUsage, `--nodes "99999999999999999999" is not a whole number`, "--nodes 4",
+		"testnet", "up", "--nodes=99999999999999999999")
+	refuses(t, exitUsage, `--seed "-1" is not a whole number from 0`, "--seed 4", "bench", "--seed",
+		"-1")
+	refuses(t, exitUsage, `--timeout "10" is not a time`, "--timeout 10s", "get", "k", "--timeout",
+		"10")
+	refuses(t, exitUsage, `--json "yes" is not true or false`, "--json=false", "version",
+		"--json=yes")
 	refuses(t, exitUsage, `there is no command "genseis"`, `did you mean "genesis"?`, "genseis",
 		"new")
 	refuses(t, exitUsage, `there is no command "shwo"`, `did you mean "show"?`, "genesis", "shwo")

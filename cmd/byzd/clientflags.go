@@ -81,6 +81,9 @@ func clientError(c *cli.Context, err error) error {
 		errors.Is(err, context.DeadlineExceeded) {
 		return failf(exitNoProgress, noAnswerHint(c, err), "%w", err)
 	}
+	if errors.Is(err, kv.ErrTooLarge) {
+		return failf(exitFailed, sizeHint, "%w", err)
+	}
 	if errors.Is(err, client.ErrEndpoint) {
 		return failf(exitUsage, "a node's client endpoint looks like 127.0.0.1:4001", "%w", err)
 	}
@@ -214,19 +217,24 @@ func defaultKey(home string) (string, error) {
 
 // valueArgument returns an argument's bytes; "-" stands for standard input.
 func valueArgument(c *cli.Context, argument string) ([]byte, error) {
-	if argument != "-" {
-		return []byte(argument), nil
-	}
-	value, err := io.ReadAll(io.LimitReader(c.App.Reader, kv.ValueBytesMax+1))
-	if err != nil {
-		return nil, fmt.Errorf("read the value from standard input: %w", err)
+	value := []byte(argument)
+	if argument == "-" {
+		var err error
+		value, err = io.ReadAll(io.LimitReader(c.App.Reader, kv.ValueBytesMax+1))
+		if err != nil {
+			return nil, fmt.Errorf("read the value from standard input: %w", err)
+		}
 	}
 	if len(value) > kv.ValueBytesMax {
-		return nil, failf(exitFailed, "", "the value on standard input has more than %d bytes",
+		return nil, failf(exitFailed, sizeHint, "the value has more than %d bytes",
 			kv.ValueBytesMax)
 	}
 	return value, nil
 }
+
+// sizeHint names the limits.
+var sizeHint = fmt.Sprintf("a key has at most %d bytes and a value at most %d (1 MiB): keep large "+
+	"things elsewhere and their digest here", kv.KeyBytesMax, kv.ValueBytesMax)
 
 // entryJSON is an entry of the store. Bytes that are no text stand in base64 under another name.
 type entryJSON struct {

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"strings"
+	"syscall"
 
 	"byzd/daemon/config"
 )
@@ -70,13 +73,36 @@ func report(ctx context.Context, stderr io.Writer, err error) int {
 	if setting, ok := errors.AsType[*config.Error](err); ok && setting.Flag {
 		code = exitUsage
 	}
+	text := err.Error()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		code = exitInterrupted
+		text = strings.ReplaceAll(text, context.Canceled.Error(), "interrupted")
 	}
-	_, _ = fmt.Fprintf(stderr, "byzd: error: %v\n", err)
-	var h hinter
-	if errors.As(err, &h) && h.Hint() != "" {
-		_, _ = fmt.Fprintf(stderr, "byzd: hint: %s\n", h.Hint())
+	_, _ = fmt.Fprintf(stderr, "byzd: error: %s\n", text)
+	if hint := hintOf(err); hint != "" {
+		_, _ = fmt.Fprintf(stderr, "byzd: hint: %s\n", hint)
 	}
 	return code
+}
+
+// hintOf is what the error knows itself, or what helps with any error of its kind.
+func hintOf(err error) string {
+	var h hinter
+	if errors.As(err, &h) && h.Hint() != "" {
+		return h.Hint()
+	}
+	at := ""
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		at = " " + e.Path
+	}
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "this user may not do that: look at the owner and the mode with ls -ld" + at +
+			", and at those of its directory"
+	case errors.Is(err, syscall.EROFS):
+		return "the file system is mounted read-only: use another directory, or mount it writable"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "make room: df -h says how full the file system is"
+	}
+	return ""
 }

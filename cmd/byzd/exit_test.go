@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 	"testing"
 
 	"byzd/daemon/config"
@@ -50,7 +52,24 @@ func TestReport(t *testing.T) {
 		"silent": {t.Context(), silent(exitBroken), exitBroken, ""},
 		"cancelled": {
 			cancelled, fmt.Errorf("wait: %w", context.Canceled),
-			exitInterrupted, "byzd: error: wait: context canceled\n",
+			exitInterrupted, "byzd: error: wait: interrupted\n",
+		},
+		"no permission": {
+			t.Context(), fmt.Errorf("open lock file: %w",
+				&fs.PathError{Op: "open", Path: "a/LOCK", Err: syscall.EACCES}), exitFailed,
+			"byzd: error: open lock file: open a/LOCK: permission denied\nbyzd: hint: this user " +
+				"may not do that: look at the owner and the mode with ls -ld a/LOCK, and at " +
+				"those of its directory\n",
+		},
+		"read-only": {
+			t.Context(), &fs.PathError{Op: "open", Path: "a", Err: syscall.EROFS}, exitFailed,
+			"byzd: error: open a: read-only file system\nbyzd: hint: the file system is mounted " +
+				"read-only: use another directory, or mount it writable\n",
+		},
+		"full": {
+			t.Context(), fmt.Errorf("write: %w", syscall.ENOSPC), exitFailed,
+			"byzd: error: write: no space left on device\nbyzd: hint: make room: df -h says how " +
+				"full the file system is\n",
 		},
 		"failed while cancelled": {cancelled, errors.New("x"), exitFailed, "byzd: error: x\n"},
 		"not ours": {

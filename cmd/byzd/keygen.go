@@ -63,8 +63,15 @@ func keygen(c *cli.Context) error {
 func seedOf(path string, exists bool) (seed [crypto.SeedSize]byte, err error) {
 	if exists {
 		seed, err = crypto.ReadSeed(path)
-		if errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			err = failf(exitFailed, "make it: byzd keygen "+path, "%w", err)
+		case errors.Is(err, crypto.ErrSeedPermissions):
+			err = failf(exitFailed, "if nobody else can have read it: chmod 600 "+path+
+				"; otherwise make another key", "%w", err)
+		case errors.Is(err, crypto.ErrSeedFormat):
+			err = failf(exitFailed, "it is another file, or damaged: restore it from a copy, or "+
+				"make another key with byzd keygen FILE", "%w", err)
 		}
 		return seed, err
 	}

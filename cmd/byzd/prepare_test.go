@@ -127,7 +127,13 @@ func TestKeygen(t *testing.T) {
 	if err := os.Chmod("ed25519.key", 0o644); err != nil {
 		t.Fatal(err)
 	}
-	refuses(t, exitFailed, "open to others", "", "keygen", "--show", "ed25519.key")
+	refuses(t, exitFailed, "open to others", "chmod 600 ed25519.key", "keygen", "--show",
+		"ed25519.key")
+	if err := os.WriteFile("torn.key", []byte("00\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, exitFailed, "hexadecimal digits", "restore it from a copy", "keygen", "--show",
+		"torn.key")
 	if _, err := os.Stat("x"); !os.IsNotExist(err) {
 		t.Errorf("a refused keygen leaves a file: %v", err)
 	}

@@ -75,6 +75,15 @@ func TestClientCommands(t *testing.T) {
 		{line: "del k", stdout: "0\n"},
 		{line: "del k --json", stdout: `{"deleted":0}` + "\n"},
 		{line: "put k", code: 2, stderr: "KEY VALUE"},
+		{
+			line: "put k -", stdin: strings.Repeat("v", kv.ValueBytesMax+1), code: 1,
+			stderr: "byzd: hint: a key has at most 4096 bytes and a value at most 1048576",
+		},
+		{line: "put k " + strings.Repeat("v", kv.ValueBytesMax+1), code: 1, stderr: "1048576"},
+		{
+			line: "get " + strings.Repeat("k", kv.KeyBytesMax+1), code: 1,
+			stderr: "byzd: hint: a key has at most 4096 bytes",
+		},
 		{line: "get k --timeout 0s", code: 2, stderr: "--timeout"},
 		{line: "cas k - -", code: 2, stderr: "only one"},
 		{line: "put  v --endpoints nonsense", code: 2, stderr: "KEY VALUE"},
@@ -90,6 +99,22 @@ func TestClientCommands(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key made on first use: %v, %v", info, err)
 	}
+}
+
+// A key file that cannot be used is named, with what to do.
+func TestClientKey_Refused(t *testing.T) {
+	cluster := apitest.Start(t, "badkeys", 4)
+	home := clientHome(t, cluster, 0)
+	key := config.Home(home).ClientKey()
+	if err := os.WriteFile(key, []byte("no seed\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, exitFailed, key, "restore the file from a copy, or remove it", "get", "k", "--home",
+		home)
+	if err := os.Chmod(key, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, exitFailed, key, "chmod 600 "+key, "get", "k", "--home", home)
 }
 
 // Without a home the key and the pinned genesis stand with the user's settings.

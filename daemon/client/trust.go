@@ -155,10 +155,19 @@ func LoadSeed(path string) ([crypto.SeedSize]byte, error) {
 		}
 		seed, err = crypto.ReadSeed(path)
 	}
-	if err != nil {
-		return seed, fmt.Errorf("the client's key: %w", err)
+	if err == nil {
+		return seed, nil
 	}
-	return seed, nil
+	err = fmt.Errorf("the client's key: %w", err)
+	switch {
+	case errors.Is(err, crypto.ErrSeedPermissions):
+		err = &adviceError{err, "if nobody else can have read it: chmod 600 " + path +
+			"; otherwise remove it, and a new key is made on first use"}
+	case errors.Is(err, crypto.ErrSeedFormat):
+		err = &adviceError{err, "restore the file from a copy, or remove it, and a new key is " +
+			"made on first use"}
+	}
+	return seed, err
 }
 
 // makeKey puts a whole key in its place, unless another process has done so.

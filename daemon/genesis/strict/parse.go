@@ -14,7 +14,8 @@ import (
 func Parse(file string, data []byte) (*Table, error) {
 	values := map[string]any{}
 	if err := toml.Unmarshal(data, &values); err != nil {
-		e := &Error{File: file, Err: errors.New(strings.TrimPrefix(err.Error(), "toml: "))}
+		text := strings.TrimPrefix(err.Error(), "toml: ")
+		e := &Error{File: file, Err: errors.New(text), Advice: adviceOn(text)}
 		if at := new(toml.DecodeError); errors.As(err, &at) {
 			e.Line, _ = at.Position()
 		}
@@ -22,10 +23,24 @@ func Parse(file string, data []byte) (*Table, error) {
 	}
 	lines, err := linesOf(data)
 	if err != nil {
-		return nil, &Error{File: file, Err: err}
+		return nil, &Error{File: file, Err: err, Advice: syntax}
 	}
 	doc := &document{file: file, lines: lines}
 	return doc.table("", values), nil
+}
+
+// syntax is what helps whoever wrote something that is no TOML.
+const syntax = "a line is KEY = VALUE, [TABLE], or a comment behind #; texts stand in quotes"
+
+// adviceOn says what to do about an error of the decoder, which has only words for its kinds.
+func adviceOn(text string) string {
+	switch {
+	case strings.Contains(text, "already defined"), strings.Contains(text, "already exists"):
+		return "it may stand in the file once: remove one of the two"
+	case strings.Contains(text, "UTF-8"):
+		return "save the file as text in UTF-8"
+	}
+	return syntax
 }
 
 // document is what all tables of one file share.

@@ -112,13 +112,14 @@ func TestReader_NamesLineAndRemedy(t *testing.T) {
 			"name = 2020-01-01\ncount = 1\n",
 			"x.toml:1: name must be a text in quotes, not a date", "",
 		},
-		"duplicate": {good + "name = 'b'\n", "x.toml:3: key name is already defined", ""},
+		"duplicate": {good + "name = 'b'\n", "x.toml:3: key name is already defined", "remove one"},
 		"second table": {
 			good + "[params]\nwindow = 1\n[params]\n",
-			"x.toml:5: table params already exists", "",
+			"x.toml:5: table params already exists", "remove one",
 		},
-		"torn":         {good + "open = ", "x.toml:3: ", ""},
-		"not UTF-8":    {"name = '\xff'\n", "x.toml:1: invalid UTF-8", ""},
+		"torn":         {good + "open = ", "x.toml:3: ", "KEY = VALUE"},
+		"no value":     {"name\n", "x.toml:1: expected '='", "KEY = VALUE"},
+		"not UTF-8":    {"name = '\xff'\n", "x.toml:1: invalid UTF-8", "UTF-8"},
 		"first of two": {good + "opne = 1\ntags = 3\n", "x.toml:3: ", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
