@@ -43,7 +43,8 @@ func clientFlags(own ...cli.Flag) []cli.Flag {
 		&cli.PathFlag{
 			Name: flagKey,
 			Usage: "`FILE` of the key to sign with, made on first use; without it client.key in " +
-				"--home",
+				"--home, or without a home byzd/client.key in the user's configuration directory " +
+				"(on Linux ~/.config)",
 		},
 		&cli.PathFlag{
 			Name: flagGenesis,
