@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -105,8 +107,38 @@ func unknownCommand(c *cli.Context) error {
 func arguments(c *cli.Context, low, high int, what string) ([]string, error) {
 	args := c.Args().Slice()
 	if len(args) < low || high >= 0 && len(args) > high {
-		return nil, usagef("usage: "+c.Command.HelpName+" "+what,
-			"%d arguments do not fit", len(args))
+		return nil, usagef(strings.TrimSpace("usage: "+c.Command.HelpName+" "+what),
+			"%s takes %s, but %s given", c.Command.HelpName, takes(low, high), given(len(args)))
 	}
 	return args, nil
+}
+
+// takes says in words how many arguments a command takes; high < 0 means any number.
+func takes(low, high int) string {
+	switch {
+	case high == 0:
+		return "no arguments"
+	case high < 0:
+		return "at least " + counted(low)
+	case low < high:
+		return "at most " + counted(high)
+	}
+	return counted(low)
+}
+
+func counted(n int) string {
+	if n == 1 {
+		return "1 argument"
+	}
+	return strconv.Itoa(n) + " arguments"
+}
+
+func given(n int) string {
+	switch n {
+	case 0:
+		return "none is"
+	case 1:
+		return "1 is"
+	}
+	return strconv.Itoa(n) + " are"
 }

@@ -73,5 +73,6 @@ func TestFlags_AreNeverIgnored(t *testing.T) {
 		"new")
 	refuses(t, exitUsage, `there is no command "shwo"`, `did you mean "show"?`, "genesis", "shwo")
 	refuses(t, exitUsage, `there is no command "frobnicate"`, "byzd --help", "frobnicate")
-	refuses(t, exitUsage, "1 arguments do not fit", "usage: byzd version", "version", "x")
+	refuses(t, exitUsage, "byzd version takes no arguments, but 1 is given",
+		"usage: byzd version", "version", "x")
 }

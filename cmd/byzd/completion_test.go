@@ -47,7 +47,7 @@ func TestComplete(t *testing.T) {
 		}
 	}
 	refuses(t, exitUsage, `no completions for "csh"`, "bash, zsh and fish", "completion", "csh")
-	refuses(t, exitUsage, "0 arguments", "usage: byzd completion", "completion")
+	refuses(t, exitUsage, "takes 1 argument", "usage: byzd completion", "completion")
 }
 
 // Each script asks byzd in its shell's own way and offers what it answers.

@@ -80,7 +80,8 @@ func TestInit_Refuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	refuses(t, exitUsage, "no home is named", "byzd init --home DIR", "init")
-	refuses(t, exitUsage, "1 arguments do not fit", "usage: byzd init", "init", "alice")
+	refuses(t, exitUsage, "byzd init takes no arguments, but 1 is given", "usage: byzd init",
+		"init", "alice")
 	refuses(t, exitFailed, "alice: the directory is not empty", "it is a node's home already",
 		"init", "--home", "alice")
 	refuses(t, exitFailed, "other: the directory is not empty", "choose another", "init", "--home",
@@ -122,7 +123,8 @@ func TestKeygen(t *testing.T) {
 	refuses(t, exitFailed, "a key is never overwritten", "--show ed25519.key", "keygen",
 		"ed25519.key")
 	refuses(t, exitFailed, "no such file", "byzd keygen none.key", "keygen", "--show", "none.key")
-	refuses(t, exitUsage, "0 arguments do not fit", "usage: byzd keygen FILE", "keygen")
+	refuses(t, exitUsage, "byzd keygen takes 1 argument, but none is given",
+		"usage: byzd keygen FILE", "keygen")
 	refuses(t, exitUsage, "unknown signature scheme", "", "keygen", "x", "--scheme", "dsa")
 	if err := os.Chmod("ed25519.key", 0o644); err != nil {
 		t.Fatal(err)
@@ -211,9 +213,10 @@ func TestGenesis_Refuses(t *testing.T) {
 	refuses(t, exitUsage, "threshold is 2", "", "genesis", "new", "--out", "x", "--admin-threshold",
 		"2")
 	refuses(t, exitFailed, "no such file", "byzd genesis new", "genesis", "show", "none.toml")
-	refuses(t, exitUsage, "do not fit", "usage: byzd genesis show", "genesis", "show", "a", "b")
+	refuses(t, exitUsage, "takes at most 1 argument, but 2 are given", "usage: byzd genesis show",
+		"genesis", "show", "a", "b")
 
-	add(exitUsage, "0 arguments do not fit", "usage: byzd genesis add")
+	add(exitUsage, "takes at least 1 argument, but none is given", "usage: byzd genesis add")
 	add(exitUsage, "either by a file or by flags", "member.toml", "genesis.toml")
 	add(exitUsage, "either by a file or by flags", "member.toml", "genesis.toml",
 		"alice/member.toml", "--name", "x")
