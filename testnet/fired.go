@@ -37,32 +37,84 @@ func (s *supervisor) watchFired() {
 
 // countLies asks node i, if it lies and answers, how often it did, and adds what is new to what
 // testnet.json says: the node's own counts begin anew with each process, and with each change of
-// its lies. Whoever is about to end a process, to pause it, or to change its lies calls it first.
+// its lies. Whoever is about to change its lies calls it first.
 func (s *supervisor) countLies(ctx context.Context, i int) {
 	s.mu.Lock()
-	n, live, c := s.state.Nodes[i], s.runtime[i], s.children[i]
+	lies := len(s.runtime[i].told) > 0
 	s.mu.Unlock()
-	if c == nil || !live.listening || n.Process != Running || len(live.told) == 0 {
+	if !lies {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	text, code, err := get(ctx, n.Operator+"/status")
-	if err != nil || code != http.StatusOK {
+	if h := s.question(ctx, i); h != nil {
+		s.addLies(i, h)
+	}
+}
+
+// lastLook asks node i what it has executed and what is pending, besides how often it lied. Whoever
+// is about to end its process, or to pause it, calls it first; what it said is kept when the
+// process has ended.
+func (s *supervisor) lastLook(ctx context.Context, i int) {
+	h := s.question(ctx, i)
+	if h == nil {
 		return
 	}
-	said, err := firedIn(text)
+	s.addLies(i, h)
+	last, err := lastIn(h.status)
 	if err != nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.children[i] == h.child {
+		s.runtime[i].last = last
+	}
+}
+
+// forgetLast forgets what node i said: it goes on.
+func (s *supervisor) forgetLast(i int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.runtime[i].last = nil
+}
+
+// heard is what a node answered, and what was known of it when it was asked.
+type heard struct {
+	status []byte
+	live   liveness
+	child  *child
+}
+
+// question asks node i for its status; it returns nil if the node does not run or does not answer.
+func (s *supervisor) question(ctx context.Context, i int) *heard {
+	s.mu.Lock()
+	n, live, c := s.state.Nodes[i], s.runtime[i], s.children[i]
+	s.mu.Unlock()
+	if c == nil || !live.listening || n.Process != Running {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	text, code, err := get(ctx, n.Operator+"/status")
+	if err != nil || code != http.StatusOK {
+		return nil
+	}
+	return &heard{status: text, live: live, child: c}
+}
+
+// addLies adds what a node said of its lies to what testnet.json says.
+func (s *supervisor) addLies(i int, h *heard) {
+	said, err := firedIn(h.status)
+	if err != nil || len(h.live.told) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	// What an earlier process said, or was said of earlier lies, is counted already.
-	if s.children[i] != c || s.runtime[i].armed != live.armed {
+	if s.children[i] != h.child || s.runtime[i].armed != h.live.armed {
 		return
 	}
 	before := s.state.Nodes[i].Fired
-	s.state.Nodes[i].Fired, s.runtime[i].fired = addFired(&s.state.Nodes[i], live.fired, said)
+	s.state.Nodes[i].Fired, s.runtime[i].fired = addFired(&s.state.Nodes[i], h.live.fired, said)
 	if maps.Equal(before, s.state.Nodes[i].Fired) {
 		return
 	}
@@ -115,4 +167,19 @@ func firedIn(status []byte) (map[string]uint64, error) {
 		}
 	}
 	return fired, nil
+}
+
+// lastIn reads from a node's /status what it executed and what is pending.
+func lastIn(status []byte) (*Last, error) {
+	var said struct {
+		Sequence uint64 `json:"sequence"`
+		Pending  struct {
+			Count    int   `json:"count"`
+			OldestMS int64 `json:"oldest_ms"`
+		} `json:"pending"`
+	}
+	if err := json.Unmarshal(status, &said); err != nil {
+		return nil, err
+	}
+	return &Last{said.Sequence, said.Pending.Count, said.Pending.OldestMS}, nil
 }

@@ -69,7 +69,7 @@ func (s *supervisor) spawn(i int) (*child, error) {
 	s.children[i] = c
 	s.runtime[i] = liveness{told: s.specs(i), cut: slices.Clone(n.Cut)}
 	n.PID, n.Started = cmd.Process.Pid, started
-	n.Process, n.ExitCode, n.Signal = Running, nil, 0
+	n.Process, n.ExitCode, n.Signal, n.Last = Running, nil, 0, nil
 	err = s.state.save(s.disk)
 	go s.reap(i, c)
 	s.log.printf("node %d started, process %d: %s", i, n.PID, strings.Join(cmd.Args, " "))
@@ -143,6 +143,7 @@ func (s *supervisor) reap(i int, c *child) {
 		n := &st.Nodes[i]
 		n.PID, n.Started = 0, ""
 		n.Process, n.ExitCode, n.Signal = ended(c.cmd.ProcessState)
+		n.Last = s.runtime[i].last
 		how = n.Describe()
 		s.children[i], s.runtime[i] = nil, liveness{}
 	})
@@ -160,7 +161,7 @@ func (s *supervisor) stopNode(i int) {
 	if c == nil {
 		return
 	}
-	s.countLies(context.Background(), i)
+	s.lastLook(context.Background(), i)
 	// A paused process takes SIGTERM only when it is resumed. An error says that it has ended.
 	_ = c.cmd.Process.Signal(syscall.SIGTERM)
 	_ = c.cmd.Process.Signal(syscall.SIGCONT)

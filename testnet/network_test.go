@@ -394,6 +394,77 @@ func TestTestnet_KeepsWhatFired(t *testing.T) {
 	}
 }
 
+// What was pending when a network was stopped is in no journal: the supervisor asks for it, and the
+// verdict on the stopped network does not say that everything was done.
+func TestTestnet_KeepsWhatWasPending(t *testing.T) {
+	home := up(t, "--nodes", "4")
+	put(t, home, 1, "k", "done")
+	termination := func() string {
+		t.Helper()
+		var verdict struct {
+			Termination string `json:"termination"`
+		}
+		r := byzdCommand(t, "verdict", "--home", home, "--json")
+		if err := json.Unmarshal([]byte(r.out), &verdict); err != nil {
+			t.Fatalf("%v in %q, %s", err, r.out, r.errors)
+		}
+		return verdict.Termination
+	}
+	last := func(node int) *testnet.Last {
+		t.Helper()
+		st, err := testnet.ReadState(home)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.Nodes[node].Last
+	}
+	if got := termination(); got != "held" {
+		t.Errorf("the live network is %s", got)
+	}
+	must(t, home, "down")
+	for i := range 4 {
+		if l := last(i); l == nil || l.Pending != 0 || l.Sequence == 0 {
+			t.Errorf("stopped: of node %d %+v is noted", i, l)
+		}
+	}
+	if got := termination(); got != "held" {
+		t.Errorf("the stopped network is %s", got)
+	}
+	must(t, home, "up", "--detach", "--wait", "60s")
+	must(t, home, "pause", "0", "3")
+	if l := last(0); l == nil {
+		t.Error("paused: nothing is noted")
+	}
+	if l := last(1); l != nil {
+		t.Errorf("a node that runs: %+v is noted", l)
+	}
+	c := client(t, home, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = c.Put(ctx, "k", "never")
+	}()
+	defer func() { cancel(); <-ended; _ = c.Close() }()
+	eventually(t, home, "node 1 waits", func(testnet.Status) bool {
+		r := byzdCommand(t, "status", "--json", "--home", filepath.Join(home, "node-1"))
+		var said struct {
+			Pending struct{ Count int } `json:"pending"`
+		}
+		if err := json.Unmarshal([]byte(r.out), &said); err != nil {
+			t.Fatalf("%v in %q, %s", err, r.out, r.errors)
+		}
+		return said.Pending.Count > 0
+	})
+	must(t, home, "down")
+	if l := last(1); l == nil || l.Pending == 0 {
+		t.Errorf("stopped with a put that waits: %+v is noted", l)
+	}
+	if got := termination(); got != "unknown" {
+		t.Errorf("the stopped network with a put that waited is %s", got)
+	}
+}
+
 func read(t *testing.T, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)

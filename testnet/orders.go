@@ -91,7 +91,7 @@ func (s *supervisor) kill(ctx context.Context, nodes []int) error {
 		if c == nil {
 			return nil // it ended just now
 		}
-		s.countLies(ctx, i)
+		s.lastLook(ctx, i)
 		s.log.printf("kill node %d", i)
 		killed = append(killed, c)
 		if err := c.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -108,7 +108,7 @@ func (s *supervisor) kill(ctx context.Context, nodes []int) error {
 // pause sends SIGSTOP and returns when the processes stand still.
 func (s *supervisor) pause(ctx context.Context, nodes []int) error {
 	return s.each(ctx, nodes, wantRunning, func(ctx context.Context, i int, c *child) error {
-		s.countLies(ctx, i)
+		s.lastLook(ctx, i)
 		if err := s.signal(i, c, syscall.SIGSTOP); err != nil {
 			return err
 		}
@@ -122,13 +122,14 @@ func (s *supervisor) pause(ctx context.Context, nodes []int) error {
 			case <-c.gone:
 				return s.died(i, c)
 			case <-ctx.Done():
+				s.forgetLast(i)
 				return fmt.Errorf("pause node %d: %w", i, ctx.Err())
 			case <-poll.C:
 			}
 		}
 		return s.change(func(st *State) {
 			if st.Nodes[i].Process == Running {
-				st.Nodes[i].Process = Paused
+				st.Nodes[i].Process, st.Nodes[i].Last = Paused, s.runtime[i].last
 			}
 		})
 	})
@@ -142,7 +143,7 @@ func (s *supervisor) resume(ctx context.Context, nodes []int) error {
 		}
 		err := s.change(func(st *State) {
 			if st.Nodes[i].Process == Paused {
-				st.Nodes[i].Process = Running
+				st.Nodes[i].Process, st.Nodes[i].Last, s.runtime[i].last = Running, nil, nil
 			}
 		})
 		if err != nil {

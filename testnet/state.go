@@ -55,6 +55,10 @@ type NodeState struct {
 	// Fired counts the lies that the node told, by behaviour, as it said itself; the sum over all
 	// its processes. What is armed and has not fired is there with 0.
 	Fired map[string]uint64 `json:"fired"`
+	// Last is what the node said of itself just before it was stopped, killed or paused: what was
+	// pending then is in no file of its own. It is nil while the node runs, and if it ended
+	// without having been told to.
+	Last *Last `json:"last,omitempty"`
 	// Lying lists those that it is told to tell now.
 	Lying []string `json:"lying"`
 	// Cut lists, ascending, the nodes that this one's frames, gossip and dials do not reach.
@@ -66,6 +70,13 @@ type NodeState struct {
 	// Started tells this process from a later one with the same number; it is empty while no
 	// process runs and means nothing else.
 	Started string `json:"started,omitempty"`
+}
+
+// Last is what a node said of itself before it stopped.
+type Last struct {
+	Sequence uint64 `json:"sequence"` // executed
+	Pending  int    `json:"pending"`  // operations
+	OldestMS int64  `json:"oldest_ms"`
 }
 
 // Process is the state of a node's process.

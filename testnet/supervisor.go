@@ -55,6 +55,8 @@ type liveness struct {
 	armed     int      // how often it was told other lies than at its start
 	// fired is how often it says it told them.
 	fired map[string]uint64
+	// last is what it said before it was told to end or to stand still.
+	last *Last
 }
 
 // token is a lock that one can stop waiting for.

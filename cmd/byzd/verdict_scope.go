@@ -121,6 +121,11 @@ func testnetScope(c *cli.Context, home string, state *testnet.State) (*scope, er
 		for name, count := range n.Fired {
 			node.Fired[name] = int(min(count, math.MaxInt32))
 		}
+		if n.Last != nil {
+			node.Last = &judge.Last{
+				Sequence: n.Last.Sequence, Pending: n.Last.Pending, OldestMS: n.Last.OldestMS,
+			}
+		}
 		if n.PID > 0 {
 			node.Operator = n.Operator
 		}

@@ -51,7 +51,10 @@ func newStopped(t *testing.T, traitors ...int) *stopped {
 		if err := g.Add(m); err != nil {
 			t.Fatal(err)
 		}
-		n := testnet.NodeState{Node: i, Name: name, Home: s.nodeHome(i), Process: testnet.Killed}
+		n := testnet.NodeState{
+			Node: i, Name: name, Home: s.nodeHome(i), Process: testnet.Killed,
+			Last: &testnet.Last{},
+		}
 		if slices.Contains(traitors, i) {
 			n.Traitors = []string{"equivocate-preprepare"}
 		}
@@ -87,6 +90,21 @@ func (s *stopped) write(name string, data []byte) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// recorded changes what the supervisor wrote down of a node when it stopped it.
+func (s *stopped) recorded(i int, last *testnet.Last) {
+	s.t.Helper()
+	state, err := testnet.ReadState(s.home)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	state.Nodes[i].Last = last
+	text, err := json.Marshal(state)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.write("testnet.json", text)
 }
 
 // decide writes a batch of one operation into nodes' journals, as decided by some members in view 0.
@@ -212,9 +230,17 @@ func TestVerdict_HeldOfAStoppedTestnet(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
-	one := must(t, "verdict", "--home", s.nodeHome(2))
-	if !strings.Contains(one, "one node of 4") || !strings.Contains(one, "1 of 1 journals") {
-		t.Errorf("one node's log:\n%s", one)
+	one := runMain(t, "verdict", "--home", s.nodeHome(2))
+	if one.code != exitNoProgress || !strings.Contains(one.out, "one node of 4") ||
+		!strings.Contains(one.out, "1 of 1 journals") ||
+		!strings.Contains(one.out, "journals do not tell") {
+		t.Errorf("one node's log: exit %d\n%s", one.code, one.out)
+	}
+	s.recorded(3, &testnet.Last{Pending: 1, OldestMS: 31_000})
+	r := runMain(t, "verdict", "--home", s.home, "--json")
+	if r.code != exitNoProgress || !strings.Contains(r.errors,
+		"termination is unknown: 1 operations were pending at node 3 when it stopped") {
+		t.Errorf("something was pending: exit %d\n%s%s", r.code, r.out, r.errors)
 	}
 	if err := os.RemoveAll(s.nodeHome(1)); err != nil {
 		t.Fatal(err)

@@ -215,7 +215,7 @@ func TestKnownRequestThatWasNotExecutedIsUnknown(t *testing.T) {
 	wantFinding(t, v, Termination, "1 bundles were known", "900 of node 3's gateway")
 	// If it was executed under another batch, nothing waits.
 	other, _ := c.batch(l.top(t), 1, c.bundle(3, 900, "x", "1"))
-	l.decide(c, []int{0, 3}, other, 1, 0, 1, 3)
+	l.decide(c, []int{0, 1, 2, 3}, other, 1, 0, 1, 3)
 	wantStates(t, l.judge(), Held, Held, Held, Held)
 	// A gateway that lost its memory goes on far above, and acknowledges what is below.
 	far := &message.Bundle{
@@ -257,12 +257,44 @@ func TestShortenedLogIsJudgedFromWhereItBegins(t *testing.T) {
 		return Judge(h, nil)
 	}
 	v := shortened(false)
-	wantStates(t, v, Held, Held, Held, Held)
+	// One log does not tell what was pending.
+	wantStates(t, v, Held, Held, Held, Unknown)
 	if v.From != 5 || v.Sequence < 9 {
 		t.Errorf("judged from %d to %d", v.From, v.Sequence)
 	}
 	v = shortened(true)
-	wantStates(t, v, Unknown, Unknown, Unknown, Held)
+	wantStates(t, v, Unknown, Unknown, Unknown, Unknown)
+}
+
+// A stopped network is held only if it is known that nothing was pending, and that nobody was
+// behind: the journals do not tell what a gateway kept waiting.
+func TestStoppedNetworkIsHeldOnlyIfNothingWasPending(t *testing.T) {
+	_, l := worked(t)
+	judged := func(change func(logs []*Log)) *Verdict {
+		h := l.history()
+		change(h.Logs)
+		return Judge(h, nil)
+	}
+	v := judged(func(logs []*Log) { logs[1].Last = &Last{Pending: 2, OldestMS: 4500} })
+	wantStates(t, v, Held, Held, Held, Unknown)
+	wantFinding(t, v, Termination, "2 operations were pending at node 1", "for 4.5 s")
+	v = judged(func(logs []*Log) { logs[0].Last, logs[2].Last = nil, nil })
+	wantStates(t, v, Held, Held, Held, Unknown)
+	wantFinding(t, v, Termination, "nobody asked node 0, node 2 then")
+	// A node whose disk was wiped.
+	v = judged(func(logs []*Log) {
+		*logs[2] = *newLog(2, false)
+		logs[2].Last = &Last{}
+	})
+	wantStates(t, v, Held, Held, Held, Unknown)
+	wantFinding(t, v, Termination, "node 2 had executed up to 0 of 1")
+	// One that said more than its journal holds.
+	v = judged(func(logs []*Log) { logs[3].Last = &Last{Sequence: 5000} })
+	wantFinding(t, v, Termination, "node 3 had executed", "of 5000")
+	// Traitors do not count.
+	l.traitors = []int{0}
+	v = judged(func(logs []*Log) { logs[0].Last = nil })
+	wantStates(t, v, Held, Held, Held, Held)
 }
 
 // Homes on a disk: a whole network, a missing home, a damaged journal, a traitor's missing home, a
@@ -285,7 +317,7 @@ func TestHomes(t *testing.T) {
 	all := func() []Node {
 		var nodes []Node
 		for i := range c.nodes {
-			nodes = append(nodes, Node{Number: i, Home: home(i)})
+			nodes = append(nodes, Node{Number: i, Home: home(i), Last: &Last{}})
 		}
 		return nodes
 	}
@@ -302,7 +334,9 @@ func TestHomes(t *testing.T) {
 	missing[2].Traitor = true
 	wantStates(t, judged(missing...), Held, Held, Held, Held)
 	missing[2].Traitor, missing[2].Unused = false, true
-	wantStates(t, judged(missing...), Held, Held, Held, Held)
+	v = judged(missing...)
+	wantStates(t, v, Held, Held, Held, Unknown)
+	wantFinding(t, v, Termination, "node 2 had executed up to 0 of")
 
 	damage(t, filepath.Join(home(1), journalName))
 	v = judged(all()...)

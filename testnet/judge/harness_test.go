@@ -277,7 +277,9 @@ func (l *logs) history() *History {
 	h := NewHistory(l.cfg)
 	h.Numbered = true
 	for i, recs := range l.records {
-		h.Fill(h.Add(i, slices.Contains(l.traitors, i)), source(recs))
+		log := h.Add(i, slices.Contains(l.traitors, i))
+		h.Fill(log, source(recs))
+		log.Last = &Last{} // nothing was pending
 	}
 	return h
 }

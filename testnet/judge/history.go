@@ -37,6 +37,8 @@ type Log struct {
 	// First is the number of the first record that is kept, 1 unless the log was shortened.
 	First   uint64
 	Records int
+	// Last is what the node said before it was stopped; nil if that is not known.
+	Last *Last
 
 	bodies      map[crypto.Digest]bool
 	spoiled     map[crypto.Digest]message.Refusal // bodies that break a rule, and which

@@ -26,6 +26,16 @@ type Node struct {
 	Fired map[string]int
 	// Unused says that it never ran, so that it has no journal.
 	Unused bool
+	// Last is what it said just before it was stopped, nil if nobody asked it then.
+	Last *Last
+}
+
+// Last is what a node said of itself when it was told to end, or to stand still: what was pending
+// then is in no journal.
+type Last struct {
+	Sequence uint64
+	Pending  int
+	OldestMS int64
 }
 
 // journalName is the directory of the journal in a node's home.
@@ -54,12 +64,16 @@ func (h *History) readNode(ctx context.Context, n Node) {
 	l.Label = n.Operator
 	switch {
 	case n.Unused && !exists(filepath.Join(n.Home, journalName)):
+		l.Last = &Last{} // nobody could ask it for anything
 	case n.Home != "":
 		h.readHome(ctx, l, n.Home)
 	default:
 		h.Fill(l, func(fn func(uint64, journal.Record) error) error {
 			return readRemote(ctx, n.Operator, fn)
 		})
+	}
+	if n.Last != nil {
+		l.Last = n.Last
 	}
 }
 

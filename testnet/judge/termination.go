@@ -62,20 +62,52 @@ func (h *History) judgeLive(v *Verdict, live *Live) {
 	}
 }
 
-// judgeStopped: every request that a correct node knows of is executed where the most is. What is
-// not may have been under way when the nodes were stopped.
+// judgeStopped: every request that a correct node knows of is executed where the most is, nothing
+// was pending when the nodes stopped, and all of them got as far as the first one did. What is not
+// so may have been under way then, and would have been done in time: it is unknown, not broken. The
+// journals alone do not say that it is so: what a gateway has not proposed yet is in none.
 func (h *History) judgeStopped(v *Verdict, replays []*replay) {
+	var unasked []*Log
 	for _, l := range h.correct() {
-		if l.Gap != nil {
+		switch {
+		case l.Gap != nil:
 			v.say(Termination, Unknown, "what %s knew of is not known: %v", h.who(l), l.Gap)
+		case l.Last == nil:
+			unasked = append(unasked, l)
+		case l.Last.Pending > 0:
+			v.say(Termination, Unknown, "%d operations were pending at %s when it stopped, the "+
+				"oldest for %.1f s", l.Last.Pending, h.who(l), float64(l.Last.OldestMS)/1000)
 		}
 	}
+	if len(unasked) > 0 {
+		v.say(Termination, Unknown, "what was pending when the network stopped is not known: "+
+			"nobody asked %s then, and journals do not tell", h.nodes(unasked))
+	}
+	h.judgeBehind(v)
 	waiting := h.waiting(replays)
 	if len(waiting) > 0 {
 		first := waiting[0]
 		v.say(Termination, Unknown, "%d bundles were known and not executed when the nodes "+
 			"stopped, among them %d of %s's gateway", len(waiting), first.Seq,
 			h.name(first.Gateway))
+	}
+}
+
+// judgeBehind looks for correct nodes that executed less than others when they stopped. A node that
+// said more than its journal holds has lost it.
+func (h *History) judgeBehind(v *Verdict) {
+	target := uint64(0)
+	for _, l := range h.correct() {
+		target = max(target, l.chain.Top())
+		if l.Last != nil {
+			target = max(target, l.Last.Sequence)
+		}
+	}
+	for _, l := range h.correct() {
+		if top := l.chain.Top(); l.Gap == nil && top < target {
+			v.say(Termination, Unknown, "%s had executed up to %d of %d when it stopped: whether "+
+				"it would have caught up is not known", h.who(l), top, target)
+		}
 	}
 }
 
