@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -168,6 +169,31 @@ func TestClientWithoutQuorum(t *testing.T) {
 	code, _, stderr = byzdIn(t, "", "put", "k", "v", "--home", t.TempDir())
 	if code != 3 || !strings.Contains(stderr, "testnet up") {
 		t.Errorf("put to an empty home: exit %d\n%s", code, stderr)
+	}
+}
+
+// Ctrl-C says that it was Ctrl-C, whatever was under way.
+func TestClientInterrupted(t *testing.T) {
+	cluster := apitest.Start(t, "interrupted", 4)
+	for i := range 4 {
+		cluster.StopEndpoint(i)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, where := range []string{
+		"--home=" + clientHome(t, cluster, 0), "--endpoints=" + cluster.Endpoints[0],
+	} {
+		var stdout, stderr bytes.Buffer
+		args := []string{
+			"byzd", "put", "k", "v", where, "--key", filepath.Join(t.TempDir(), "key"),
+		}
+		code := Main(ctx, args, strings.NewReader(""), &stdout, &stderr)
+		if code != exitInterrupted || !strings.Contains(stderr.String(), "interrupted") ||
+			strings.Contains(stderr.String(), "in time") ||
+			strings.Contains(stderr.String(), "hint") ||
+			strings.Contains(stderr.String(), "canceled") {
+			t.Errorf("%s: exit %d\n%s", where, code, stderr.String())
+		}
 	}
 }
 

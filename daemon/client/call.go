@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"byzd/crypto"
@@ -45,7 +46,8 @@ type call struct {
 	decided  bool
 
 	tried    map[*link]bool
-	refusals []string
+	refusals []string      // the last of each node
+	refused  int           // how often
 	hurry    chan struct{} // has room for one: the node that was asked will not do it
 }
 
@@ -315,12 +317,19 @@ func (c *Client) refused(l *link, refusal *byzdpb.Refusal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.calls[placeKey{refusal.GetSession(), refusal.GetSeq()}]
-	if k == nil || !k.tried[l] || len(k.refusals) >= len(c.cfg.Members) {
+	if k == nil || !k.tried[l] {
 		return
 	}
-	k.refusals = append(k.refusals, fmt.Sprintf("%s: %s", l.endpoint, clip(refusal.GetText())))
-	if refusal.GetReason() == byzdpb.Reason_REASON_BUSY {
-		return
+	k.refused++
+	note := l.endpoint + ": "
+	said := slices.IndexFunc(k.refusals, func(s string) bool { return strings.HasPrefix(s, note) })
+	if note += clip(refusal.GetText()); said >= 0 {
+		k.refusals[said] = note // what it says now
+	} else {
+		k.refusals = append(k.refusals, note)
+	}
+	if refusal.GetReason() == byzdpb.Reason_REASON_BUSY || k.refused > len(c.cfg.Members) {
+		return // Refusals without end are no reason to hurry.
 	}
 	select {
 	case k.hurry <- struct{}{}:

@@ -190,6 +190,42 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
+// A node that refuses again and again is quoted once.
+func TestNoAnswer_QuotesEachNodeOnce(t *testing.T) {
+	cluster := apitest.Start(t, "complaints", 4)
+	for i := range 4 {
+		cluster.SetFault(i, apitest.Fault{Busy: true})
+	}
+	c := open(t, client.Options{
+		Endpoints: cluster.Endpoints, Genesis: cluster.Genesis, Key: freshKey(t, "complaints"),
+	})
+	ctx, cancel := context.WithCancel(within(t))
+	failed := make(chan error, 1)
+	go func() { _, err := c.Put(ctx, []byte("k"), []byte("v")); failed <- err }()
+	wait(t, func() bool {
+		asked := true
+		for i := range 4 {
+			asked = asked && cluster.Delivered(i) > 2
+		}
+		return len(failed) > 0 || asked
+	})
+	cancel()
+	err := <-failed
+	var no *client.NoAnswerError
+	if !errors.As(err, &no) || len(no.Notes) == 0 || len(no.Notes) > 4 {
+		t.Fatalf("refused by all: %v", err)
+	}
+	for _, endpoint := range cluster.Endpoints {
+		if n := strings.Count(err.Error(), endpoint); n > 1 {
+			t.Errorf("%s is quoted %d times: %v", endpoint, n, err)
+		}
+	}
+	if !strings.HasPrefix(err.Error(), "interrupted: ") || no.Hint() != "" ||
+		strings.Contains(err.Error(), context.Canceled.Error()) {
+		t.Errorf("an interrupted request: %v, hint %q", err, no.Hint())
+	}
+}
+
 // wait polls a condition, without a clock but the test's own limit.
 func wait(t *testing.T, done func() bool) {
 	t.Helper()

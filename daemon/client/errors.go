@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -45,7 +46,14 @@ type NoAnswerError struct {
 // Error says what is missing.
 func (e *NoAnswerError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v: %d of %d equal answers, %d nodes connected", ErrNoAnswer, e.Agree, e.Need,
+	what, why := ErrNoAnswer.Error(), ""
+	switch {
+	case errors.Is(e.cause, context.Canceled):
+		what = "interrupted"
+	case e.cause != nil && !errors.Is(e.cause, context.DeadlineExceeded):
+		why = fmt.Sprintf(" (%v)", e.cause)
+	}
+	fmt.Fprintf(&b, "%s: %d of %d equal answers, %d nodes connected", what, e.Agree, e.Need,
 		e.Listening)
 	switch {
 	case e.Registering || e.Sent == 0:
@@ -56,15 +64,16 @@ func (e *NoAnswerError) Error() string {
 	for _, note := range e.Notes {
 		b.WriteString("; " + note)
 	}
-	if e.cause != nil {
-		fmt.Fprintf(&b, " (%v)", e.cause)
-	}
-	return b.String()
+	return b.String() + why
 }
 
 // Hint says what may help.
 func (e *NoAnswerError) Hint() string {
 	switch {
+	case errors.Is(e.cause, context.Canceled) && e.Is(ErrUnknown):
+		return readFirst
+	case errors.Is(e.cause, context.Canceled):
+		return ""
 	case e.Listening == 0:
 		return "check --endpoints and that the nodes run (byzd status), or give more time with " +
 			"--timeout"
@@ -90,9 +99,10 @@ type unknownError struct{ reason string }
 
 func (e *unknownError) Error() string      { return ErrUnknown.Error() + ": " + e.reason }
 func (*unknownError) Is(target error) bool { return target == ErrUnknown }
-func (*unknownError) Hint() string {
-	return "read the key before you repeat the operation"
-}
+func (*unknownError) Hint() string         { return readFirst }
+
+// readFirst is what to do about an unknown outcome.
+const readFirst = "read the key before you repeat the operation"
 
 // adviceError is an error with what to do about it.
 type adviceError struct {

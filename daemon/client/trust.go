@@ -42,6 +42,9 @@ func trust(ctx context.Context, o *Options) (*genesis.Genesis, error) {
 		}
 	}
 	answers := askGenesis(ctx, o.Endpoints)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, fmt.Errorf("ask the endpoints for the genesis: %w", ctx.Err())
+	}
 	if pinned != nil {
 		return pinned, comparePinned(pinPath(o.KeyPath), pinned, answers)
 	}

@@ -80,11 +80,23 @@ func proofBody(cfg *Config, data []byte) ([]byte, error) {
 		return nil, errors.New("the closing digest does not fit; the file is damaged")
 	}
 	if cluster != cfg.Cluster {
-		return nil, fmt.Errorf("it is about cluster %s, not %s; use that cluster's genesis: %w",
-			cluster.Short(), cfg.Cluster.Short(), RefusedCluster)
+		return nil, &wordedError{RefusedCluster, fmt.Sprintf(
+			"it is about cluster %s, but the genesis is that of cluster %s",
+			cluster.Short(), cfg.Cluster.Short())}
 	}
 	if epoch != cfg.Epoch {
-		return nil, fmt.Errorf("it is about epoch %d, not %d: %w", epoch, cfg.Epoch, RefusedEpoch)
+		return nil, &wordedError{RefusedEpoch, fmt.Sprintf("it is about epoch %d, not %d", epoch,
+			cfg.Epoch)}
 	}
 	return data[proofHead:sealed], nil
 }
+
+// wordedError is a refusal in words for people: its own is the label of a counter.
+type wordedError struct {
+	Refusal
+
+	text string
+}
+
+func (e *wordedError) Error() string { return e.text }
+func (e *wordedError) Unwrap() error { return e.Refusal }

@@ -98,8 +98,8 @@ func TestProofErrorsSayWhatIsWrong(t *testing.T) {
 		"cut off":       {w.cfg, data[:60], "the file ends after 60 bytes"},
 		"new version":   {w.cfg, closed(version), "version 9; this byzd reads version 1"},
 		"damaged":       {w.cfg, flipped(data, 100), "the closing digest does not fit"},
-		"other cluster": {w.inCluster("x").cfg, data, "use that cluster's genesis: wrong_cluster"},
-		"other epoch":   {w.inEpoch(3).cfg, data, "it is about epoch 0, not 3: wrong_epoch"},
+		"other cluster": {w.inCluster("x").cfg, data, "but the genesis is that of cluster"},
+		"other epoch":   {w.inEpoch(3).cfg, data, "it is about epoch 0, not 3"},
 		"innocent": {
 			w.cfg, message.EncodeProof(w.cfg, &innocent),
 			"it accuses member 2 of E1-two-prepares, and that does not hold: bad_signature",
