@@ -237,15 +237,16 @@ func valueArgument(c *cli.Context, argument string) ([]byte, error) {
 var sizeHint = fmt.Sprintf("a key has at most %d bytes and a value at most %d (1 MiB): keep large "+
 	"things elsewhere and their digest here", kv.KeyBytesMax, kv.ValueBytesMax)
 
-// entryJSON is an entry of the store. Bytes that are no text stand in base64 under another name.
+// entryJSON is an entry of the store. JSON holds text only: of key and key_base64 exactly one is
+// there, the second where the bytes are no UTF-8; so it is with value and value_base64.
 type entryJSON struct {
-	Key         string `json:"key,omitempty"`
-	KeyBase64   []byte `json:"key_base64,omitempty"`
-	Value       string `json:"value"`
-	ValueBase64 []byte `json:"value_base64,omitempty"`
-	Create      int64  `json:"create_revision"`
-	Mod         int64  `json:"mod_revision"`
-	Version     int64  `json:"version"`
+	Key         *string `json:"key,omitempty"`
+	KeyBase64   []byte  `json:"key_base64,omitempty"`
+	Value       *string `json:"value,omitempty"`
+	ValueBase64 []byte  `json:"value_base64,omitempty"`
+	Create      int64   `json:"create_revision"`
+	Mod         int64   `json:"mod_revision"`
+	Version     int64   `json:"version"`
 }
 
 func entryOf(e *kv.KV) *entryJSON {
@@ -255,11 +256,11 @@ func entryOf(e *kv.KV) *entryJSON {
 	return out
 }
 
-func textOrBytes(b []byte) (text string, raw []byte) {
+func textOrBytes(b []byte) (text *string, raw []byte) {
 	if utf8.Valid(b) {
-		return string(b), nil
+		return new(string(b)), nil
 	}
-	return "", b
+	return nil, b
 }
 
 // show prints text, or a value as JSON where that was asked for.

@@ -72,6 +72,21 @@ func TestClientCommands(t *testing.T) {
 			stdout: `{"key":"fresh","value":"value","create_revision":4,"mod_revision":4,` +
 				`"version":1}` + "\n",
 		},
+		{line: "get k --raw", stdout: "from\nstdin"},
+		{line: "get k --raw --json", code: 2, stderr: "exclude each other"},
+		{line: "put binary -", stdin: "\xff\x00\n", stdout: "OK\n"},
+		{line: "get binary --raw", stdout: "\xff\x00\n"},
+		{
+			line: "get binary --json",
+			stdout: `{"key":"binary","value_base64":"/wAK","create_revision":6,` +
+				`"mod_revision":6,"version":1}` + "\n",
+		},
+		{line: "put \xfe -", stdin: "", stdout: "OK\n"},
+		{
+			line: "get \xfe --json",
+			stdout: `{"key_base64":"/g==","value":"","create_revision":7,"mod_revision":7,` +
+				`"version":1}` + "\n",
+		},
 		{line: "del k", stdout: "1\n"},
 		{line: "del k", stdout: "0\n"},
 		{line: "del k --json", stdout: `{"deleted":0}` + "\n"},
