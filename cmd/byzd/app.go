@@ -92,10 +92,10 @@ func unknownCommand(c *cli.Context) error {
 		return cli.ShowSubcommandHelp(c)
 	}
 	var names []string
-	for _, known := range c.Command.Subcommands {
+	for _, known := range c.Command.VisibleCommands() {
 		names = append(names, known.Name)
 	}
-	name, hint := c.Args().First(), "see byzd --help"
+	name, hint := c.Args().First(), "see "+c.Command.HelpName+" --help"
 	if near := strict.Nearest(name, names); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}

@@ -146,7 +146,9 @@ func suggest(name string, lists ...[]cli.Flag) string {
 	var names []string
 	for _, flags := range lists {
 		for _, f := range flags {
-			names = append(names, f.Names()[0])
+			if v, ok := f.(cli.VisibleFlag); !ok || v.IsVisible() {
+				names = append(names, f.Names()[0])
+			}
 		}
 	}
 	if near := strict.Nearest(name, names); near != "" {

@@ -72,7 +72,10 @@ func TestFlags_AreNeverIgnored(t *testing.T) {
 	refuses(t, exitUsage, `there is no command "genseis"`, `did you mean "genesis"?`, "genseis",
 		"new")
 	refuses(t, exitUsage, `there is no command "shwo"`, `did you mean "show"?`, "genesis", "shwo")
-	refuses(t, exitUsage, `there is no command "frobnicate"`, "byzd --help", "frobnicate")
+	refuses(t, exitUsage, `there is no command "frobnicate"`, "see byzd --help", "frobnicate")
+	refuses(t, exitUsage, `there is no command "foo"`, "see byzd testnet --help", "testnet", "foo")
+	refuses(t, exitUsage, `there is no command "supervice"`, "see byzd testnet --help", "testnet",
+		"supervice") // no way to hidden commands
 	refuses(t, exitUsage, "byzd version takes no arguments, but 1 is given",
 		"usage: byzd version", "version", "x")
 }

@@ -82,7 +82,9 @@ func candidates(app *cli.App, words []string, current string) []string {
 	if strings.HasPrefix(current, "-") {
 		for _, flags := range [][]cli.Flag{a.flags, a.globals} {
 			for _, f := range flags {
-				list = append(list, "--"+f.Names()[0])
+				if v, ok := f.(cli.VisibleFlag); !ok || v.IsVisible() {
+					list = append(list, "--"+f.Names()[0])
+				}
 			}
 		}
 		return append(list, "--help")
@@ -91,7 +93,9 @@ func candidates(app *cli.App, words []string, current string) []string {
 		return nil
 	}
 	for _, c := range a.commands {
-		list = append(list, c.Name)
+		if !c.Hidden {
+			list = append(list, c.Name)
+		}
 	}
 	if len(a.path) == 1 && a.path[0] == "completion" {
 		list = append(list, "bash", "zsh", "fish")

@@ -31,6 +31,8 @@ func TestComplete(t *testing.T) {
 		"genesis new --no-such-flag ": {nil, []string{"new"}},
 		"completion ":                 {[]string{"bash", "zsh", "fish"}, nil},
 		"completion z":                {[]string{"zsh"}, []string{"bash"}},
+		"testnet ":                    {[]string{"up", "down"}, []string{"supervise"}},
+		"run -":                       {[]string{"--listen"}, []string{"--cut"}},
 		"-":                           {[]string{"--home", "--json"}, []string{"--name"}},
 	} {
 		words := strings.Split(line, " ")
