@@ -20,11 +20,7 @@ import (
 // startNode starts node i and returns when it listens and knows what has changed of its cuts and
 // lies since. Whoever calls it has the node's turn.
 func (s *supervisor) startNode(ctx context.Context, i int) error {
-	c, err := s.spawn(i)
-	if err != nil {
-		return err
-	}
-	a, err := s.listens(ctx, i, c)
+	c, a, err := s.launchNode(ctx, i)
 	if err != nil {
 		return err
 	}
@@ -44,8 +40,27 @@ func (s *supervisor) startNode(ctx context.Context, i int) error {
 	return s.inform(ctx, i)
 }
 
-// spawn starts the process of node i.
-func (s *supervisor) spawn(i int) (*child, error) {
+// launchNode starts the process of node i where it was before, and returns when it listens. If
+// somebody was faster and has one of its old ports, it is started once more, with new ones.
+func (s *supervisor) launchNode(ctx context.Context, i int) (*child, config.Addresses, error) {
+	c, err := s.spawn(i, s.ports(i))
+	if err != nil {
+		return nil, config.Addresses{}, err
+	}
+	a, err := s.listens(ctx, i, c)
+	if err == nil || s.portBase() != 0 || !c.portTaken(s.nodeLog(i)) {
+		return c, a, err
+	}
+	s.log.printf("node %d: %v; it gets new ports", i, err)
+	if c, err = s.spawn(i, ports{}); err != nil {
+		return nil, config.Addresses{}, err
+	}
+	a, err = s.listens(ctx, i, c)
+	return c, a, err
+}
+
+// spawn starts the process of node i, on these ports.
+func (s *supervisor) spawn(i int, on ports) (*child, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := &s.state.Nodes[i]
@@ -53,7 +68,7 @@ func (s *supervisor) spawn(i int) (*child, error) {
 	if err := config.Home(n.Home).RemoveAddresses(); err != nil {
 		return nil, fmt.Errorf("start node %d: %w", i, err)
 	}
-	cmd, log, err := command(s.binary, n.Home, s.arguments(i), environment())
+	cmd, log, err := command(s.binary, n.Home, s.arguments(i, on), environment())
 	if err != nil {
 		return nil, fmt.Errorf("start node %d: %w", i, err)
 	}
@@ -69,6 +84,7 @@ func (s *supervisor) spawn(i int) (*child, error) {
 	s.children[i] = c
 	s.runtime[i] = liveness{told: s.specs(i), cut: slices.Clone(n.Cut)}
 	n.PID, n.Started = cmd.Process.Pid, started
+	n.forgetAddresses(on)
 	n.Process, n.ExitCode, n.Signal, n.Last = Running, nil, 0, nil
 	err = s.state.save(s.disk)
 	go s.reap(i, c)
@@ -81,15 +97,11 @@ func (s *supervisor) spawn(i int) (*child, error) {
 }
 
 // arguments are the command line of node i. It is told one address to join at.
-func (s *supervisor) arguments(i int) []string {
+func (s *supervisor) arguments(i int, on ports) []string {
 	n := &s.state.Nodes[i]
 	args := []string{"run", "--home", n.Home}
 	for k, flag := range []string{"--listen", "--gossip", "--client", "--operator"} {
-		port := 0
-		if s.state.PortBase != 0 {
-			port = s.state.PortBase + portsPerNode*i + k
-		}
-		args = append(args, flag, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		args = append(args, flag, net.JoinHostPort("127.0.0.1", strconv.Itoa(on[k])))
 	}
 	if contact := s.contact(i); contact != "" {
 		args = append(args, "--join", contact)
@@ -201,15 +213,17 @@ func (s *supervisor) listens(ctx context.Context, i int, c *child) (config.Addre
 
 // died says that a process has ended that should not have, in its own words.
 func (s *supervisor) died(i int, c *child) error {
-	n, _ := s.node(i)
-	log := filepath.Join(n.Home, nodeLogName)
+	log := s.nodeLog(i)
 	how, _, _ := ended(c.cmd.ProcessState)
 	what := fmt.Sprintf("%s (%v)", how, c.cmd.ProcessState)
 	words, hint := lastWords(log, c.logFrom)
 	if words != "" {
 		what += ": " + words
 	}
-	if hint == "" {
+	switch base := s.portBase(); {
+	case base != 0 && strings.Contains(words, inUse):
+		hint = "choose another --port-base, or end what listens there"
+	case hint == "":
 		hint = "its log may say more"
 	}
 	return failf(hint+" (log: "+log+")", "node %d has %s", i, what)

@@ -496,6 +496,59 @@ func connected(t *testing.T, home string, node int) int {
 	return count
 }
 
+// A node that is started again is where it was, so that clients that were told of it find it; where
+// somebody has its port meanwhile it gets another, and testnet.json says so.
+func TestTestnet_KeepsPorts(t *testing.T) {
+	home := up(t, "--nodes", "2")
+	where := func(i int) [4]string {
+		t.Helper()
+		st, err := testnet.ReadState(home)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := st.Nodes[i]
+		return [4]string{n.Listen, n.Gossip, n.Client, n.Operator}
+	}
+	first, other := where(0), where(1)
+	must(t, home, "restart", "0")
+	if got := where(0); got != first {
+		t.Errorf("restarted: node 0 listens at %v, before at %v", got, first)
+	}
+	must(t, home, "down")
+	must(t, home, "up", "--detach", "--wait", "60s")
+	if got := [2][4]string{where(0), where(1)}; got != [2][4]string{first, other} {
+		t.Errorf("started again: %v, before %v and %v", got, first, other)
+	}
+
+	must(t, home, "kill", "0")
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", first[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	must(t, home, "restart", "0")
+	got := where(0)
+	if got[2] == first[2] || got[0] != first[0] || got[1] != first[1] || got[3] != first[3] {
+		t.Errorf("its client port is taken: node 0 listens at %v, before at %v", got, first)
+	}
+	eventually(t, home, "ready on another port", allReady)
+	put(t, home, 0, "k", "v")
+
+	// A port that is found taken only by the node itself: gossip needs UDP as well.
+	must(t, home, "kill", "1")
+	u, err := lc.ListenPacket(t.Context(), "udp", other[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = u.Close() }()
+	must(t, home, "restart", "1")
+	if got := where(1); got[1] == other[1] {
+		t.Errorf("its gossip port is taken: node 1 listens at %v", got)
+	}
+	eventually(t, home, "ready on another gossip port", allReady)
+}
+
 // Ctrl-C in the foreground stops everything.
 func TestTestnet_Interrupt(t *testing.T) {
 	home := filepath.Join(t.TempDir(), "net")
@@ -685,7 +738,8 @@ func TestTestnet_UpFails(t *testing.T) {
 	base := strconv.Itoa(addr.Port - 2)
 	r = testnetCommand(t, home, "up", "--nodes", "1", "--port-base", base)
 	if r.code != 1 || !strings.Contains(r.errors, "node 0 has exited (exit status") ||
-		!strings.Contains(r.errors, "address already in use") {
+		!strings.Contains(r.errors, "address already in use") ||
+		!strings.Contains(r.errors, "hint: choose another --port-base") {
 		t.Errorf("code %d:\n%s", r.code, r.errors)
 	}
 
