@@ -112,8 +112,7 @@ func leftovers(s *State) []int {
 func incomplete(home string, s *State) string {
 	paths := []string{config.Home(home).Genesis()}
 	for i := range s.Nodes {
-		h := config.Home(s.Nodes[i].Home)
-		paths = append(paths, h.NetworkKey(), h.SigningKey(), h.Genesis())
+		paths = append(paths, nodeFiles(&s.Nodes[i])...)
 	}
 	for _, path := range paths {
 		if _, err := os.Stat(path); err != nil {
@@ -121,6 +120,12 @@ func incomplete(home string, s *State) string {
 		}
 	}
 	return ""
+}
+
+// nodeFiles are the home of a node and what cannot be missing from it.
+func nodeFiles(n *NodeState) []string {
+	h := config.Home(n.Home)
+	return []string{n.Home, h.NetworkKey(), h.SigningKey(), h.Genesis()}
 }
 
 // fits refuses options that a stopped testnet cannot follow, since its genesis is what it is.

@@ -761,6 +761,19 @@ func TestTestnet_UpFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, home, "restart", "3")
+	// Its home is gone: it is not stopped for nothing.
+	dir := filepath.Join(home, "node-3")
+	if err := os.Rename(dir, dir+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, 1, "node 3 cannot be started: "+dir+" is missing", home, "restart", "3")
+	refused(t, 1, "hint: put it back", home, "restart", "3")
+	if n := status(t, home).Nodes[3]; n.Process != testnet.Running {
+		t.Errorf("a restart that was refused: %+v", n)
+	}
+	if err := os.Rename(dir+"-away", dir); err != nil {
+		t.Fatal(err)
+	}
 	refused(t, 2, "there is no node 4", home, "kill", "4")
 	refused(t, 2, "is not the number of a node", home, "kill", "x")
 	refused(t, 2, "", home, "kill")

@@ -82,7 +82,17 @@ func wantPaused(n *NodeState) error {
 	return wantAlive(n)
 }
 
-func wantAny(*NodeState) error { return nil }
+// wantHome is for what is to be started: a node that runs is not stopped for nothing.
+func wantHome(n *NodeState) error {
+	for _, path := range nodeFiles(n) {
+		if _, err := os.Stat(path); err != nil {
+			return failf("put it back from a copy; without it the node is lost, and the others "+
+				"have to go on without it", "node %d cannot be started: %s is missing", n.Node,
+				path)
+		}
+	}
+	return nil
+}
 
 // kill sends SIGKILL, to all at once, and returns when the processes have ended.
 func (s *supervisor) kill(ctx context.Context, nodes []int) error {
@@ -167,7 +177,7 @@ func (s *supervisor) signal(i int, c *child, sig syscall.Signal) error {
 // restart starts nodes, one after the other; those that run are stopped first. It returns when they
 // listen.
 func (s *supervisor) restart(ctx context.Context, nodes []int) error {
-	return s.each(ctx, nodes, wantAny, func(ctx context.Context, i int, c *child) error {
+	return s.each(ctx, nodes, wantHome, func(ctx context.Context, i int, c *child) error {
 		ctx, cancel := context.WithTimeout(ctx, listenTime)
 		defer cancel()
 		if c != nil {
