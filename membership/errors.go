@@ -18,3 +18,12 @@ var (
 
 // errCluster tells of a contact address at which another cluster answers.
 var errCluster = errors.New("another cluster lives there; compare the genesis files")
+
+// plain takes memberlist's list of errors out of its frame of several lines if it holds only one.
+func plain(err error) error {
+	var list interface{ WrappedErrors() []error }
+	if errors.As(err, &list) && len(list.WrappedErrors()) == 1 {
+		return list.WrappedErrors()[0]
+	}
+	return err
+}

@@ -169,7 +169,7 @@ func (g *Gossip) contact(addr string) error {
 		return err
 	}
 	if _, err := g.list.Join(addrs); err != nil {
-		return fmt.Errorf("contact %s: %w", addr, err)
+		return fmt.Errorf("contact %s: %w", addr, plain(err))
 	}
 	return nil
 }
