@@ -3,6 +3,7 @@ package testnet
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind says what sort of failure an [Error] is. cmd/byzd makes exit codes of them.
@@ -37,6 +38,29 @@ func failf(advice, format string, args ...any) error {
 
 func usagef(advice, format string, args ...any) error {
 	return &Error{Kind: Usage, Err: fmt.Errorf(format, args...), Advice: advice}
+}
+
+// joined makes one error of several, with the kind of the first and the advice of all.
+func joined(errs []error) error {
+	var all *Error
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		w := toWire(err)
+		if all == nil {
+			all = &Error{Kind: w.Kind, Err: err, Advice: w.Hint}
+			continue
+		}
+		all.Err = fmt.Errorf("%w; %w", all.Err, err)
+		if w.Hint != "" && !strings.Contains(all.Advice, w.Hint) {
+			all.Advice = strings.TrimPrefix(all.Advice+"; "+w.Hint, "; ")
+		}
+	}
+	if all == nil {
+		return nil
+	}
+	return all
 }
 
 // wireError is an error on its way from the supervisor to whoever asked it.

@@ -87,7 +87,8 @@ func lookAt(home string, force bool) (*State, error) {
 		return nil, err
 	}
 	if missing := incomplete(home, old); missing != "" {
-		return nil, failf("make it anew with: byzd testnet up --force --home "+home,
+		return nil, failf("put it back from a copy, or make a new testnet in its place, which "+
+			"wipes all that this one holds, with: byzd testnet up --force --home "+home,
 			"the testnet in %s is not complete: %s is missing", home, missing)
 	}
 	return old, nil

@@ -1,6 +1,7 @@
 package testnet
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -48,6 +49,20 @@ func TestAddFired(t *testing.T) {
 	sums, now = addFired(n, now, map[string]uint64{"mute": 2})
 	if got := fmt.Sprint(sums, now); got != "map[corrupt:1 mute:9] map[corrupt:1 mute:4]" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// Several errors are one line, with the advice of each, once.
+func TestJoined(t *testing.T) {
+	err := joined([]error{
+		nil, failf("look", "one"), usagef("look", "two"), errors.New("three"), failf("go", "four"),
+	})
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Kind != Failed || e.Error() != "one; two; three; four" || e.Hint() != "look; go" {
+		t.Errorf("got %+v", e)
+	}
+	if joined([]error{nil, nil}) != nil {
+		t.Error("nothing is an error")
 	}
 }
 

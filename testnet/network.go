@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -183,9 +184,23 @@ func (s *supervisor) bringUp(ctx context.Context, wait time.Duration) error {
 	ctx, release := s.until(ctx)
 	defer release()
 	if err := s.startAll(ctx); err != nil {
-		return err
+		return s.withRepair(err)
 	}
 	return s.waitReady(ctx)
+}
+
+// withRepair adds to why a stopped testnet does not start what can be done about it: one damaged
+// node stops them all.
+func (s *supervisor) withRepair(err error) error {
+	if !s.again {
+		return err
+	}
+	w := toWire(err)
+	const advice = "all nodes are stopped, and the others unharmed: put this one right and start " +
+		"the testnet again; --force makes a new one in its place, and wipes all that it holds"
+	return &Error{
+		Kind: w.Kind, Err: err, Advice: strings.TrimPrefix(w.Hint+"; "+advice, "; "),
+	}
 }
 
 // startAll starts one node, which the others join at, and then the others. It is an honest one if
@@ -211,7 +226,7 @@ func (s *supervisor) startAll(ctx context.Context) error {
 	for range s.turn {
 		errs = append(errs, <-failed)
 	}
-	return errors.Join(errs...)
+	return joined(errs)
 }
 
 func (s *supervisor) startInTurn(ctx context.Context, i int) error {

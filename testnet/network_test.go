@@ -774,6 +774,18 @@ func TestTestnet_UpFails(t *testing.T) {
 	if err := os.Rename(dir+"-away", dir); err != nil {
 		t.Fatal(err)
 	}
+	// One damaged node of a stopped testnet: which it is, where its log is, and what can be done.
+	must(t, home, "down")
+	if err := os.WriteFile(filepath.Join(dir, "byzd.toml"), []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, 1, "node 3 has exited", home, "up")
+	refused(t, 1, filepath.Join(dir, "byzd.log"), home, "up")
+	refused(t, 1, "put this one right and start the testnet again; --force", home, "up")
+	if err := os.Remove(filepath.Join(dir, "byzd.toml")); err != nil {
+		t.Fatal(err)
+	}
+	must(t, home, "up", "--detach", "--wait", "60s")
 	refused(t, 2, "there is no node 4", home, "kill", "4")
 	refused(t, 2, "is not the number of a node", home, "kill", "x")
 	refused(t, 2, "", home, "kill")

@@ -32,6 +32,7 @@ type supervisor struct {
 	log                 *eventLog
 	launch              *launcher
 	server              *http.Server
+	again               bool // it is a stopped testnet that is started once more
 
 	// turn[i] is held by whoever starts, stops or signals node i; tell[i] by whoever tells it its
 	// cuts or its lies. Where both are taken, turn comes first; several are taken in ascending
@@ -117,7 +118,8 @@ func newSupervisor(ctx context.Context, o *Options) (s *supervisor, err error) {
 		disk: d, unlock: unlock, log: log, launch: newLauncher(), state: state,
 		turn: newTokens(n), tell: newTokens(n),
 		children: make([]*child, n), runtime: make([]liveness, n),
-		quit: make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
+		again: slices.ContainsFunc(state.Nodes, func(n NodeState) bool { return n.Process != New }),
+		quit:  make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
 	}
 	if err := s.serve(ctx); err != nil {
 		s.launch.close()
