@@ -132,6 +132,23 @@ func loopbackOnly(next http.Handler) http.Handler {
 	})
 }
 
+// notFrozen refuses to give orders to a supervisor that stands still: it would take them, and carry
+// them out whenever it goes on.
+func notFrozen(sup Supervisor, home string) error {
+	if _, still, _ := inspect(sup.PID); !still {
+		return nil
+	}
+	return failf(fmt.Sprintf("let it go on with: kill -CONT %d; or end the testnet with: "+
+		"byzd testnet down --home %s", sup.PID, home),
+		"the testnet's supervisor stands still: its process %d was stopped by a signal", sup.PID)
+}
+
+func silentSupervisor(err error) error {
+	return failf("see what its process does, and supervisor.log in the testnet's home; "+
+		"byzd testnet down ends it if it does not answer",
+		"the testnet's supervisor does not answer in time: %w", err)
+}
+
 // call gives the supervisor at url an order and returns what became of it.
 func call(ctx context.Context, url string, o order, limit time.Duration) error {
 	body, err := json.Marshal(o)
@@ -147,6 +164,8 @@ func call(ctx context.Context, url string, o order, limit time.Duration) error {
 	req.Header.Set("Content-Type", "application/json")
 	text, code, err := fetch(req)
 	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return silentSupervisor(err)
 	case err != nil:
 		return fmt.Errorf("ask the testnet's supervisor: %w", err)
 	case code == http.StatusOK:

@@ -3,6 +3,7 @@ package testnet
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,6 +64,30 @@ func TestJoined(t *testing.T) {
 	}
 	if joined([]error{nil, nil}) != nil {
 		t.Error("nothing is an error")
+	}
+}
+
+// A supervisor that takes connections and answers nothing is named, with advice.
+func TestCall_SilentSupervisor(t *testing.T) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	err = call(t.Context(), "http://"+l.Addr().String()+pathKill, order{}, time.Millisecond)
+	e, ok := errors.AsType[*Error](err)
+	if !ok || !strings.Contains(e.Error(), "does not answer in time") || e.Hint() == "" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Stamps of all times are equally wide.
+func TestStampForm(t *testing.T) {
+	whole := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC).Format(stampForm)
+	odd := time.Date(2030, 1, 2, 3, 4, 5, 123456789, time.UTC).Format(stampForm)
+	if whole != "2030-01-02T03:04:05.000Z" || odd != "2030-01-02T03:04:05.123Z" {
+		t.Errorf("%s and %s", whole, odd)
 	}
 }
 

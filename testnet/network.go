@@ -174,6 +174,9 @@ func (n *Network) order(ctx context.Context, path string, o order, limit time.Du
 		return failf("start it with: byzd testnet up --home "+n.home,
 			"the testnet in %s does not run", n.home)
 	}
+	if err := notFrozen(st.Supervisor, n.home); err != nil {
+		return err
+	}
 	return call(ctx, st.Supervisor.URL+path, o, limit)
 }
 

@@ -659,6 +659,22 @@ func TestTestnet_SupervisorKilled(t *testing.T) {
 	must(t, home, "up", "--detach", "--wait", "60s")
 }
 
+// A supervisor that was frozen says so at once; down ends it all the same.
+func TestTestnet_SupervisorFrozen(t *testing.T) {
+	home := up(t, "--nodes", "1")
+	list := pids(t, home)
+	if err := syscall.Kill(list[0], syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, 1, fmt.Sprintf("stands still: its process %d", list[0]), home, "kill", "0")
+	refused(t, 1, fmt.Sprintf("kill -CONT %d", list[0]), home, "pause", "0")
+	if !runsStill(list[1]) {
+		t.Error("an order was carried out that was refused")
+	}
+	must(t, home, "down")
+	wantGone(t, "down", list)
+}
+
 // What a dead supervisor left is ended by down; a stranger with the number of a node is not.
 func TestDown_EndsWhatIsLeft(t *testing.T) {
 	home := up(t, "--nodes", "2")

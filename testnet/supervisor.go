@@ -246,6 +246,9 @@ func (s *supervisor) until(ctx context.Context) (context.Context, context.Cancel
 	return ctx, func() { cancel(nil) }
 }
 
+// stampForm is RFC 3339 with milliseconds: all stamps are as wide, so that the lines align.
+const stampForm = "2006-01-02T15:04:05.000Z07:00"
+
 // eventLog is supervisor.log: a line for everything that happened to a node.
 type eventLog struct {
 	mu   sync.Mutex
@@ -264,7 +267,7 @@ func (l *eventLog) printf(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// A log on a full disk is no reason to stop.
-	_, _ = fmt.Fprintf(l.file, "%s %s\n", time.Now().Format(time.RFC3339Nano),
+	_, _ = fmt.Fprintf(l.file, "%s %s\n", time.Now().Format(stampForm),
 		fmt.Sprintf(format, args...))
 }
 
