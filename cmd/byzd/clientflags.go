@@ -124,6 +124,14 @@ func clientOptions(c *cli.Context) (client.Options, error) {
 		if o.Endpoints, err = endpointsOf(home); err != nil {
 			return o, err
 		}
+		// Nodes may be started again, elsewhere, while a command waits for them.
+		o.Refresh = func() []string {
+			endpoints, err := endpointsOf(home)
+			if err != nil {
+				return nil // not yet
+			}
+			return endpoints
+		}
 	}
 	var err error
 	if o.Genesis, err = genesisFor(home, c.Path(flagGenesis)); err != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"byzd/daemon/api/apitest"
 	"byzd/daemon/config"
@@ -209,6 +210,41 @@ func TestClientInterrupted(t *testing.T) {
 			strings.Contains(stderr.String(), "canceled") {
 			t.Errorf("%s: exit %d\n%s", where, code, stderr.String())
 		}
+	}
+}
+
+// A command that waits for nodes finds them where they were started again.
+func TestClientFindsRestartedNodes(t *testing.T) {
+	gone, now := apitest.Start(t, "restarted", 1), apitest.Start(t, "restarted", 1)
+	home := testnetHome(t, gone, gone.Endpoints[0])
+	gone.StopEndpoint(0)
+	type result struct {
+		code   int
+		stderr string
+	}
+	done := make(chan result, 1)
+	go func() {
+		code, _, stderr := byzdIn(t, "", "put", "k", "v", "--home", home, "--timeout", "1m")
+		done <- result{code, stderr}
+	}()
+	// The session's directory is made behind the first look at the endpoints.
+	for {
+		live, err := filepath.Glob(filepath.Join(home, "client.key.d", "live-*"))
+		if err != nil || len(done) > 0 {
+			t.Fatal(err, len(done))
+		}
+		if len(live) > 0 {
+			break
+		}
+		<-time.After(time.Millisecond)
+	}
+	other := testnetHome(t, now, now.Endpoints[0])
+	const state = "testnet.json"
+	if err := os.Rename(filepath.Join(other, state), filepath.Join(home, state)); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-done; r.code != 0 {
+		t.Errorf("put: exit %d\n%s", r.code, r.stderr)
 	}
 }
 

@@ -25,6 +25,8 @@ const (
 	silence      = 200 * time.Millisecond
 	backoffLeast = 200 * time.Millisecond
 	backoffMost  = 8 * time.Second
+	// rereadPause is how long a request waits before the endpoints are asked for again.
+	rereadPause = time.Second
 	// shortestPause keeps full jitter from meaning no pause at all.
 	shortestPause = 20 * time.Millisecond
 	// variantsMax bounds the different answers that are counted of one member to one request. A
@@ -129,28 +131,32 @@ func (c *Client) exchange(
 func (c *Client) pursue(ctx context.Context, k *call) (*message.Reply, error) {
 	c.awaitListeners(ctx, k)
 	var first *link
+	read := time.Now()
 	for round := 0; ; {
 		c.mu.Lock()
 		changed := c.changed
 		c.mu.Unlock()
 		sent := c.send(k, c.pick(k, round))
-		var pause <-chan time.Time // nobody to send to: until somebody connects
-		stop := func() bool { return true }
+		pause := rereadPause // nobody to send to: until somebody connects
 		if len(sent) > 0 {
 			if first == nil {
 				first = sent[0]
 			}
-			timer := time.NewTimer(pauseAfter(round))
-			pause, stop, changed = timer.C, timer.Stop, nil
+			pause, changed = pauseAfter(round), nil
 			round++
 		}
-		reply, err := c.await(ctx, k, pause, changed)
-		stop()
+		timer := time.NewTimer(pause)
+		reply, err := c.await(ctx, k, timer.C, changed)
+		timer.Stop()
 		if reply != nil && first != nil {
 			first.strike(round > 1)
 		}
 		if reply != nil || err != nil {
 			return reply, err
+		}
+		if time.Since(read) >= rereadPause {
+			c.reread()
+			read = time.Now()
 		}
 	}
 }

@@ -22,6 +22,7 @@ type Client struct {
 	genesis *genesis.Genesis
 	cfg     *message.Config
 	ledger  *ledger
+	refresh func() []string
 	closing chan struct{}
 	once    sync.Once
 	closed  error
@@ -53,7 +54,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 		return nil, errors.New("a client needs a key or the path of one, and not both")
 	}
 	c := &Client{
-		given: endpoints, closing: make(chan struct{}), changed: make(chan struct{}),
+		given: endpoints, refresh: o.Refresh, closing: make(chan struct{}), changed: make(chan struct{}),
 		advice: map[string]map[uint32]string{}, links: map[string]*link{},
 		calls: map[placeKey]*call{}, notes: map[string]string{},
 	}
@@ -118,9 +119,38 @@ func (c *Client) Close() error {
 	return c.closed
 }
 
+// reread asks for the endpoints again: nodes that were started anew may be elsewhere.
+func (c *Client) reread() {
+	if c.refresh == nil {
+		return
+	}
+	given := slices.DeleteFunc(slices.Clone(c.refresh()), func(endpoint string) bool {
+		_, err := target(endpoint)
+		return err != nil
+	})
+	if len(given) == 0 {
+		return
+	}
+	if err := c.relinkTo(given); err != nil {
+		c.note(given[0], err)
+	}
+}
+
 // relink opens and closes links so that there is one to each endpoint that was given or advised.
-func (c *Client) relink() error {
+func (c *Client) relink() error { return c.relinkTo(nil) }
+
+// relinkTo is relink with other given endpoints, if there are some. Links to those that are given
+// no more are closed here at once, even if they are advised: they ask for advice and call relink,
+// which must not come to wait for its own caller.
+func (c *Client) relinkTo(given []string) error {
 	c.mu.Lock()
+	var stale []*link
+	if given != nil && c.links != nil {
+		c.given = given
+		stale = c.removeLocked(func(l *link) bool {
+			return l.given && !slices.Contains(given, l.endpoint)
+		})
+	}
 	wanted := c.wantedLocked()
 	var failed error
 	for _, endpoint := range wanted {
@@ -135,20 +165,29 @@ func (c *Client) relink() error {
 		c.links[endpoint] = l
 		c.ranking = append(c.ranking, l)
 	}
-	var stale []*link
-	for endpoint, l := range c.links {
-		if !slices.Contains(wanted, endpoint) {
-			stale = append(stale, l)
-			delete(c.links, endpoint)
-			delete(c.notes, endpoint)
-			c.ranking = slices.DeleteFunc(c.ranking, func(other *link) bool { return other == l })
-		}
-	}
+	stale = append(stale, c.removeLocked(func(l *link) bool {
+		return !slices.Contains(wanted, l.endpoint)
+	})...)
 	c.mu.Unlock()
 	for _, l := range stale {
 		failed = errors.Join(failed, l.close())
 	}
 	return failed
+}
+
+// removeLocked forgets links, which the caller then closes without the lock.
+func (c *Client) removeLocked(is func(*link) bool) (removed []*link) {
+	for endpoint, l := range c.links {
+		if is(l) {
+			removed = append(removed, l)
+			delete(c.links, endpoint)
+			delete(c.notes, endpoint)
+		}
+	}
+	c.ranking = slices.DeleteFunc(c.ranking, func(l *link) bool {
+		return slices.Contains(removed, l)
+	})
+	return removed
 }
 
 // wantedLocked lists the endpoints, given ones first. After Close there are none.

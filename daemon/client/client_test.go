@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -342,6 +343,30 @@ func TestReplacedKey(t *testing.T) {
 		if err := errors.Join(c.Close(), os.Remove(path)); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Nodes that come back elsewhere are found there, before a request and while it waits.
+func TestRefresh(t *testing.T) {
+	before, now := apitest.Start(t, "moved", 4), apitest.Start(t, "moved", 4)
+	var asked atomic.Int32
+	c := open(t, client.Options{
+		Endpoints: before.Endpoints[:2], Genesis: before.Genesis, Key: freshKey(t, "moved"),
+		Refresh: func() []string {
+			if asked.Add(1) == 1 {
+				return []string{"nonsense"} // is passed over
+			}
+			return now.Endpoints[1:3]
+		},
+	})
+	for i := range 4 {
+		before.StopEndpoint(i)
+	}
+	if _, err := c.Put(within(t), []byte("k"), []byte("v")); err != nil || asked.Load() < 2 {
+		t.Fatalf("put: %v, endpoints were asked for %d times", err, asked.Load())
+	}
+	if _, found, err := c.Get(within(t), []byte("k")); err != nil || !found {
+		t.Errorf("get: %t, %v", found, err)
 	}
 }
 

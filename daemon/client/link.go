@@ -86,6 +86,7 @@ func Dial(endpoint string) (*grpc.ClientConn, error) {
 type link struct {
 	client   *Client
 	endpoint string
+	given    bool // not advised: it is asked for advice
 	conn     *grpc.ClientConn
 	requests chan []byte
 	cancel   context.CancelFunc
@@ -103,7 +104,7 @@ func (c *Client) openLink(endpoint string, given bool) (*link, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &link{
-		client: c, endpoint: endpoint, conn: conn, cancel: cancel,
+		client: c, endpoint: endpoint, given: given, conn: conn, cancel: cancel,
 		requests: make(chan []byte, queuedRequests),
 	}
 	l.done.Go(func() { l.run(ctx) })

@@ -11,6 +11,9 @@ type Options struct {
 	// The others' addresses are learned from them; to be safe from one that lies about that, name
 	// f+1.
 	Endpoints []string
+	// Refresh, if it is there, tells what Endpoints would be now, or nothing. It is called while a
+	// request waits longer than it should, by any goroutine, at most about once a second for each.
+	Refresh func() []string
 	// Genesis says who the members are. Without it the pinned one is used, or that on which the
 	// endpoints agree.
 	Genesis *genesis.Genesis
