@@ -26,7 +26,7 @@ func verdictCommand() *cli.Command {
 			genesisFlag(),
 			&cli.DurationFlag{
 				Name: "bound", Value: judge.BoundDefault,
-				Usage: "how long what is pending in a running network may take",
+				Usage: "how long what is pending in a running network may take; waited for at most",
 			},
 			&cli.StringFlag{
 				Name: "evidence", DefaultText: "evidence/ in the home",
@@ -58,6 +58,7 @@ func verdict(c *cli.Context) error {
 	bar := newProgress(c.App.ErrWriter)
 	h := judge.NewHistory(s.cluster)
 	h.Numbered, h.Progress = s.numbered, bar.show
+	h.Notice = func(text string) { say(c, "byzd: note: %s", text) }
 	live, lies, err := judge.Watch(c.Context, h, s.nodes, c.Duration("bound"))
 	if err == nil {
 		err = h.Read(c.Context, s.nodes)

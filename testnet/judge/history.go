@@ -18,6 +18,8 @@ type History struct {
 	Logs     []*Log
 	// Progress is told how far a long check is; nil for nobody.
 	Progress func(what string, done, total int)
+	// Notice is told at once what a long wait is for; nil for nobody.
+	Notice func(text string)
 
 	decoded  map[[sha256.Size]byte]*message.Record // each record once, whoever keeps it
 	said     statements

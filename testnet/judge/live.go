@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 )
@@ -52,6 +53,9 @@ type Lies struct {
 // and the lies that the traitors say they told, or said before ([Node].Fired). Nodes whose numbers
 // were not known say them.
 //
+// An operation that is pending for longer than the bound already needs no more waiting: the watch
+// ends with it. History.Notice is told at once what is waited for.
+//
 // A network that is never empty of work is one that makes progress if everything that was pending
 // when the watch began is executed: if at every node the oldest operation came after its first
 // answer, and batches were executed.
@@ -81,9 +85,10 @@ func watchAt(
 	defer ticker.Stop()
 	for {
 		w.look(ctx)
-		if w.done() || time.Since(w.began) >= bound {
+		if w.overdue() || w.done() || time.Since(w.began) >= bound {
 			break
 		}
+		w.notice()
 		h.progress("waiting for progress", int(time.Since(w.began).Milliseconds()),
 			int(bound.Milliseconds()))
 		select {
@@ -104,6 +109,7 @@ type watch struct {
 	live   *Live
 	began  time.Time
 	target uint64
+	said   bool // what is waited for
 }
 
 // watched is what is known of one node.
@@ -199,6 +205,58 @@ func readStatus(ctx context.Context, operator string) (st *status, err error) {
 	return st, nil
 }
 
+// overdue reports whether something has been pending at a correct node for longer than the bound.
+func (w *watch) overdue() bool {
+	for _, n := range w.nodes {
+		if n.correct() && n.late(w.live.Bound) {
+			w.live.Early = true
+		}
+	}
+	return w.live.Early
+}
+
+func (n *watched) late(bound int64) bool {
+	return !n.silent && !n.drained && n.last.Pending.Count > 0 && n.last.Pending.OldestMS >= bound
+}
+
+// notice says once what is waited for.
+func (w *watch) notice() {
+	if w.said || w.h.Notice == nil {
+		return
+	}
+	w.said = true
+	var reasons []string
+	for _, n := range w.nodes {
+		switch who := w.whoIs(n); {
+		case n.foreign != nil || n.Traitor && n.answered:
+		case n.silent:
+			reasons = append(reasons, who+" to answer")
+		case n.settled(w.target):
+		case !n.drained:
+			reasons = append(reasons, fmt.Sprintf("%d operations pending at %s",
+				n.last.Pending.Count, who))
+		default:
+			reasons = append(reasons, fmt.Sprintf("%s to get from %d to %d", who,
+				n.last.Sequence, w.target))
+		}
+	}
+	if more := len(reasons) - noticeMax; more > 0 {
+		reasons = append(reasons[:noticeMax], fmt.Sprintf("%d more", more))
+	}
+	w.h.Notice(fmt.Sprintf("waiting %.1f s at most for %s", float64(w.live.Bound)/1000,
+		strings.Join(reasons, ", ")))
+}
+
+// noticeMax bounds the nodes that are named.
+const noticeMax = 4
+
+func (w *watch) whoIs(n *watched) string {
+	if n.Number < 0 {
+		return n.Operator
+	}
+	return w.h.name(n.Number)
+}
+
 // done reports whether more looks would change nothing.
 func (w *watch) done() bool {
 	silent := false
@@ -223,7 +281,7 @@ func (w *watch) result() *Live {
 			w.live.Nodes = append(w.live.Nodes, Watched{
 				Node: n.Number, Silent: n.silent, Target: w.target, Executed: n.last.Sequence,
 				Pending: n.last.Pending.Count, OldestMS: n.last.Pending.OldestMS,
-				Drained: n.drained,
+				Drained: n.drained, Late: n.late(w.live.Bound),
 			})
 		}
 	}
@@ -233,12 +291,8 @@ func (w *watch) result() *Live {
 		case n.foreign != nil:
 			w.live.Notes = append(w.live.Notes, n.foreign.Error())
 		case !n.answered:
-			who := w.h.name(n.Number)
-			if n.Number < 0 {
-				who = n.Operator
-			}
-			who += " does not answer: it does not run, or is paused"
-			w.live.Notes = append(w.live.Notes, who)
+			w.live.Notes = append(w.live.Notes,
+				w.whoIs(n)+" does not answer: it does not run, or is paused")
 		}
 	}
 	if len(w.live.Nodes) == 0 {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -104,6 +105,41 @@ func TestWatch_NoProgressIsBroken(t *testing.T) {
 	live, _, h = watchAll(t, 300*time.Millisecond,
 		Node{Number: 0, Operator: behind.URL}, Node{Number: 1, Operator: fine.URL})
 	wantFinding(t, termination(h, live), Termination, "node 0 executed up to 4 of 5")
+}
+
+// What has been pending for longer than the bound is not waited for; nodes that would have needed a
+// moment are not blamed then. Before a wait it is said what is waited for.
+func TestWatch_DoesNotWaitForWhatIsLate(t *testing.T) {
+	late := newEndpoint(t, answer(0, 0, 5, 3, 3_600_000))
+	behind := newEndpoint(t, answer(1, 0, 4, 0, 0))
+	h := worldHistory(t)
+	h.Notice = func(text string) { t.Errorf("it waits: %s", text) }
+	nodes := []Node{{Number: 0, Operator: late.URL}, {Number: 1, Operator: behind.URL}}
+	live, _, err := watchAt(t.Context(), h, nodes, time.Hour, quick())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := termination(h, live)
+	wantFinding(t, v, Termination, "node 0", "3 operations are pending, the oldest for 3600.0 s")
+	if v.Termination != Broken || strings.Contains(texts(v), "node 1") {
+		t.Errorf("termination is %s:\n%s", v.Termination, texts(v))
+	}
+}
+
+func TestWatch_SaysWhatItWaitsFor(t *testing.T) {
+	work := newEndpoint(t, answer(0, 0, 5, 3, 10), answer(0, 0, 5, 3, 20), answer(0, 0, 9, 0, 0))
+	behind := newEndpoint(t, answer(1, 0, 4, 0, 0), answer(1, 0, 5, 0, 0))
+	h := worldHistory(t)
+	var notices []string
+	h.Notice = func(text string) { notices = append(notices, text) }
+	nodes := []Node{{Number: 0, Operator: work.URL}, {Number: 1, Operator: behind.URL}}
+	if _, _, err := watchAt(t.Context(), h, nodes, time.Minute, quick()); err != nil {
+		t.Fatal(err)
+	}
+	want := "[waiting 60.0 s at most for 3 operations pending at node 0, node 1 to get from 4 to 5]"
+	if got := fmt.Sprint(notices); got != want {
+		t.Errorf("said %s, want %s", got, want)
+	}
 }
 
 // A network under load is never empty; it makes progress if its oldest work is new and some is

@@ -12,6 +12,9 @@ type Live struct {
 	Nodes []Watched
 	Notes []string // about correct nodes that were asked and did not answer
 	Bound int64    // how long was watched at most, in milliseconds
+	// Early says that the watch ended before the bound, since a node was late already: what the
+	// others would have done in time is not known.
+	Early bool
 }
 
 // Watched is what was seen of one node that runs and is not a traitor.
@@ -24,6 +27,8 @@ type Watched struct {
 	OldestMS int64
 	// Drained says that all that was pending at the first look was executed later.
 	Drained bool
+	// Late says that something was pending for longer than the bound.
+	Late bool
 }
 
 // done reports whether the node did what was expected of it.
@@ -50,7 +55,7 @@ func (h *History) judgeLive(v *Verdict, live *Live) {
 			continue
 		}
 		answering++
-		if w.done() {
+		if w.done() || live.Early && !w.Late {
 			continue
 		}
 		v.say(Termination, Broken, "no progress within %.1f s: %s executed up to %d of %d, "+
