@@ -83,7 +83,7 @@ func clientError(c *cli.Context, err error) error {
 		return failf(exitNoProgress, noAnswerHint(c, err), "%w", err)
 	}
 	if errors.Is(err, kv.ErrTooLarge) {
-		return failf(exitFailed, sizeHint, "%w", err)
+		return failf(exitFailed, sizeHint(), "%w", err)
 	}
 	if errors.Is(err, client.ErrEndpoint) {
 		return failf(exitUsage, "a node's client endpoint looks like 127.0.0.1:4001", "%w", err)
@@ -91,8 +91,8 @@ func clientError(c *cli.Context, err error) error {
 	return err
 }
 
-// noAnswerHint says what to look at when too few nodes answered: where the home has named the nodes,
-// the client's own words about --endpoints do not fit.
+// noAnswerHint says what to look at when too few nodes answered. Where the home has named the
+// nodes, the client's own words about --endpoints do not fit.
 func noAnswerHint(c *cli.Context, err error) string {
 	home := c.String(flagHome)
 	var below hinter
@@ -235,15 +235,17 @@ func valueArgument(c *cli.Context, argument string) ([]byte, error) {
 		}
 	}
 	if len(value) > kv.ValueBytesMax {
-		return nil, failf(exitFailed, sizeHint, "the value has more than %d bytes",
+		return nil, failf(exitFailed, sizeHint(), "the value has more than %d bytes",
 			kv.ValueBytesMax)
 	}
 	return value, nil
 }
 
 // sizeHint names the limits.
-var sizeHint = fmt.Sprintf("a key has at most %d bytes and a value at most %d (1 MiB): keep large "+
-	"things elsewhere and their digest here", kv.KeyBytesMax, kv.ValueBytesMax)
+func sizeHint() string {
+	return fmt.Sprintf("a key has at most %d bytes and a value at most %d (1 MiB): keep large "+
+		"things elsewhere and their digest here", kv.KeyBytesMax, kv.ValueBytesMax)
+}
 
 // entryJSON is an entry of the store. JSON holds text only: of key and key_base64 exactly one is
 // there, the second where the bytes are no UTF-8; so it is with value and value_base64.

@@ -59,7 +59,7 @@ func askOperator(c *cli.Context, path string, into any) error {
 	return nil
 }
 
-// operatorOf reads from a node's home where its operator endpoint is. command is what was asked for.
+// operatorOf reads from a node's home where its operator endpoint is, for a command.
 func operatorOf(home config.Home, command string) (string, error) {
 	if home == "" {
 		return "", usagef("name the node with --home DIR or --operator URL", "no node is named")

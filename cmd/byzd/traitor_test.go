@@ -37,6 +37,6 @@ func TestTraitorCommands(t *testing.T) {
 	}
 	refuses(t, exitUsage, "no such behaviour", `"equivocate-votes"`, "traitor", "explain",
 		"equivocate-vote")
-	refuses(t, exitUsage, "arguments", "NAME", "traitor", "explain")
+	refuses(t, exitUsage, "argument", "NAME", "traitor", "explain")
 	refuses(t, exitUsage, "arguments", "traitor list", "traitor", "list", "mute")
 }

@@ -335,7 +335,7 @@ func TestVerdict_BadInputIsRefusedWithAdvice(t *testing.T) {
 	refuses(t, exitFailed, "no home of a testnet or of a node", "--home DIR", "verdict", "--home", empty)
 	refuses(t, exitUsage, "nothing is named", "--home DIR", "evidence", "list")
 	refuses(t, exitUsage, "without the members' keys", "--genesis", "evidence", "verify", "x")
-	refuses(t, exitUsage, "0 arguments", "evidence verify", "evidence", "verify")
+	refuses(t, exitUsage, "none is given", "evidence verify", "evidence", "verify")
 	refuses(t, exitFailed, "no such file", "evidence list",
 		"evidence", "verify", "nowhere", "--home", s.home)
 	s.write("testnet.json", []byte("{"))

@@ -54,7 +54,8 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 		return nil, errors.New("a client needs a key or the path of one, and not both")
 	}
 	c := &Client{
-		given: endpoints, refresh: o.Refresh, closing: make(chan struct{}), changed: make(chan struct{}),
+		given: endpoints, refresh: o.Refresh,
+		closing: make(chan struct{}), changed: make(chan struct{}),
 		advice: map[string]map[uint32]string{}, links: map[string]*link{},
 		calls: map[placeKey]*call{}, notes: map[string]string{},
 	}

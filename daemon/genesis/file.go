@@ -21,8 +21,8 @@ func Load(path string) (*Genesis, error) {
 	hint := "copy it from another member, or make one with byzd genesis new"
 	home := filepath.Dir(path)
 	if _, err := os.Stat(home); errors.Is(err, fs.ErrNotExist) {
-		hint = fmt.Sprintf("there is no directory %s; a node's home is made with byzd init --home %s",
-			home, home)
+		hint = fmt.Sprintf("there is no directory %s; a node's home is made with byzd init "+
+			"--home %s", home, home)
 	}
 	data, err := readFile(path, hint)
 	if err != nil {
