@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -60,7 +61,12 @@ func verdict(c *cli.Context) error {
 	h.Numbered, h.Progress = s.numbered, bar.show
 	h.Notice = func(text string) { say(c, "byzd: note: %s", text) }
 	live, lies, err := judge.Watch(c.Context, h, s.nodes, c.Duration("bound"))
+	if errors.Is(err, judge.ErrGenesis) {
+		err = failf(exitFailed, "name the genesis of the nodes with --genesis, and nodes of one "+
+			"cluster only with --endpoints", "%w", err)
+	}
 	if err == nil {
+		s.dropSurplus()
 		err = h.Read(c.Context, s.nodes)
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -68,9 +69,29 @@ func remoteScope(c *cli.Context, home string) (*scope, error) {
 		}
 		s.nodes = append(s.nodes, judge.Node{Number: -1, Operator: endpoint})
 	}
-	s.title = fmt.Sprintf("%d of %d nodes, by their operator endpoints",
-		len(s.nodes), len(s.cluster.Members))
 	return s, nil
+}
+
+// dropSurplus leaves out, of the nodes that are known by their endpoints alone, those that were
+// named twice, and addresses at which nobody answers although every member was found elsewhere.
+// Then it says how many are judged.
+func (s *scope) dropSurplus() {
+	if s.title != "" {
+		return
+	}
+	found := map[int]bool{}
+	s.nodes = slices.DeleteFunc(s.nodes, func(n judge.Node) bool {
+		twice := n.Number >= 0 && found[n.Number]
+		if n.Number >= 0 {
+			found[n.Number] = true
+		}
+		return twice
+	})
+	if len(found) == len(s.cluster.Members) {
+		s.nodes = slices.DeleteFunc(s.nodes, func(n judge.Node) bool { return n.Number < 0 })
+	}
+	s.title = fmt.Sprintf("%d of %d nodes, by their operator endpoints",
+		len(found), len(s.cluster.Members))
 }
 
 // homeScope is a testnet, or one node.
@@ -139,6 +160,24 @@ func testnetScope(c *cli.Context, home string, state *testnet.State) (*scope, er
 	return s, nil
 }
 
+// sameCluster refuses a genesis that is not that of the home. A home without one, or with one that
+// cannot be read, is what --genesis is for.
+func sameCluster(file, home string, cluster *message.Config) error {
+	if home == "" {
+		return nil
+	}
+	own, err := genesis.Load(config.Home(home).Genesis())
+	if err != nil {
+		return nil
+	}
+	if theirs := own.ClusterID(); theirs != cluster.Cluster {
+		return failf(exitFailed, "leave --genesis out, or name the right home",
+			"%s is of cluster %s, and %s of cluster %s", file, cluster.Cluster.Short(), home,
+			theirs.Short())
+	}
+	return nil
+}
+
 // newScope reads the genesis.
 func newScope(c *cli.Context, home string) (*scope, error) {
 	file := c.String("genesis")
@@ -152,6 +191,9 @@ func newScope(c *cli.Context, home string) (*scope, error) {
 	cluster, err := g.Config()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if err := sameCluster(file, home, cluster); err != nil {
+		return nil, err
 	}
 	return &scope{cluster: cluster, numbered: g.Testnet, proofs: judge.EvidenceDir(home)}, nil
 }

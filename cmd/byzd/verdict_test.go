@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -248,6 +250,74 @@ func TestVerdict_HeldOfAStoppedTestnet(t *testing.T) {
 	if v := judged(t, exitNoProgress, "--home", s.home); v.Agreement != "unknown" {
 		t.Errorf("without node 1 agreement is %s", v.Agreement)
 	}
+}
+
+// endpoint serves what the operator endpoint of node i does, as far as the verdict asks.
+func (s *stopped) endpoint(i int) string {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"node":%d,"cluster":%q,"sequence":1}`, i, s.cluster.Cluster)
+	})
+	mux.HandleFunc("GET /journal", func(w http.ResponseWriter, _ *http.Request) {
+		_ = journal.WriteStream(w, func(fn func(uint64, journal.Record) error) error {
+			for k, r := range s.records[i] {
+				if err := fn(uint64(k)+1, r); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	server := httptest.NewServer(mux)
+	s.t.Cleanup(server.Close)
+	return server.URL
+}
+
+// An address too many is no node; a wrong genesis is refused; one log is said to be one.
+func TestVerdict_Endpoints(t *testing.T) {
+	inEmptyDir(t)
+	s := newStopped(t)
+	s.decide(s.cluster.Base, "v", []int{0, 1, 2, 3}, 1, 2, 3)
+	s.save()
+	dead := httptest.NewServer(http.NotFoundHandler())
+	dead.Close()
+	var urls []string
+	for i := range 4 {
+		urls = append(urls, s.endpoint(i))
+	}
+	genesisFile := filepath.Join(s.home, "genesis.toml")
+	verdictOn := func(urls ...string) ran {
+		t.Helper()
+		return runMain(t, "verdict", "--endpoints", strings.Join(urls, ","), "--genesis", genesisFile)
+	}
+	r := verdictOn(append(urls, dead.URL, urls[2])...)
+	if r.code != exitGood || !strings.Contains(r.out, "verdict on 4 of 4 nodes") ||
+		!strings.Contains(r.out, dead.URL+" does not answer") {
+		t.Errorf("a dead address and a repeated one: exit %d\n%s%s", r.code, r.out, r.errors)
+	}
+	r = verdictOn(urls[0], urls[1], urls[3], dead.URL)
+	if r.code != exitNoProgress || !strings.Contains(r.out, "verdict on 3 of 4 nodes") {
+		t.Errorf("one member is missing: exit %d\n%s%s", r.code, r.out, r.errors)
+	}
+	r = verdictOn(urls[0])
+	if r.code != exitGood || !strings.Contains(r.out, "one log of 4 cannot disagree") {
+		t.Errorf("one log: exit %d\n%s%s", r.code, r.out, r.errors)
+	}
+	g, err := genesis.Load(genesisFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := genesis.SetParam(&g.Params, "view-timeout", "777"); err != nil {
+		t.Fatal(err)
+	}
+	genesisFile = "other.toml"
+	if err := g.Save(genesisFile); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, exitFailed, "the genesis is of another cluster", "--genesis", "verdict",
+		"--endpoints", strings.Join(urls, ","), "--genesis", genesisFile)
+	refuses(t, exitFailed, "and "+s.home+" of cluster", "--genesis", "verdict",
+		"--home", s.home, "--genesis", genesisFile)
 }
 
 func TestVerdict_BrokenNamesTheGuiltyAndTheirProofsVerify(t *testing.T) {

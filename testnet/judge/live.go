@@ -85,6 +85,9 @@ func watchAt(
 	defer ticker.Stop()
 	for {
 		w.look(ctx)
+		if err := w.wrongGenesis(); err != nil {
+			return nil, nil, err
+		}
 		if w.overdue() || w.done() || time.Since(w.began) >= bound {
 			break
 		}
@@ -163,7 +166,7 @@ func (n *watched) ask(ctx context.Context, h *History) {
 	}
 	n.silent = false
 	if why := n.stranger(h, st); why != nil {
-		n.foreign = why
+		n.foreign, n.last = why, *st
 		return
 	}
 	if !n.answered {
@@ -203,6 +206,23 @@ func readStatus(ctx context.Context, operator string) (st *status, err error) {
 		return nil, fmt.Errorf("%s/status: %w", operator, err)
 	}
 	return st, nil
+}
+
+// ErrGenesis says that nodes that were named by their endpoints are not the genesis' cluster.
+var ErrGenesis = errors.New("the genesis is of another cluster")
+
+// wrongGenesis returns an error where a node that was named by its endpoint alone is of another
+// cluster. One that was expected somewhere else may have left its port to a stranger.
+func (w *watch) wrongGenesis() error {
+	ours := w.h.Config.Cluster.String()
+	for _, n := range w.nodes {
+		theirs := n.last.Cluster
+		if n.Home == "" && theirs != "" && theirs != ours {
+			return fmt.Errorf("%w: %s is a node of cluster %.8s, the genesis is of %.8s", ErrGenesis,
+				n.Operator, theirs, ours)
+		}
+	}
+	return nil
 }
 
 // overdue reports whether something has been pending at a correct node for longer than the bound.

@@ -182,6 +182,10 @@ func Judge(h *History, live *Live) *Verdict {
 	h.judgeAgreement(v, replays)
 	h.judgeBatches(v, replays)
 	h.judgeTermination(v, replays, live)
+	if v.Nodes == 1 && len(h.Config.Members) > 1 {
+		v.note("one log of %d cannot disagree with any other: what it says of agreement is that it "+
+			"does not contradict itself", len(h.Config.Members))
+	}
 	h.judgeCulprits(v)
 	h.measure(v, replays)
 	v.Signatures = h.checked
