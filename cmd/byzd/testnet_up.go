@@ -36,8 +36,9 @@ func testnetUpCommand() *cli.Command {
 			beyondFFlag(),
 			&cli.BoolFlag{Name: "force", Usage: "wipe the stopped testnet that is in --home"},
 			&cli.Uint64Flag{
-				Name:  "rotate-every",
-				Usage: "change the primary as planned after `N` batches; 0 is never",
+				Name: "rotate-every",
+				Usage: "change the primary as planned at the first stable checkpoint after " +
+					"`N` batches, and one comes every checkpoint-every (128) batches; 0 is never",
 			},
 			&cli.IntFlag{
 				Name: "port-base",
