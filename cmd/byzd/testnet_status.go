@@ -4,7 +4,20 @@ import (
 	"fmt"
 
 	"github.com/urfave/cli/v2"
+
+	"byzd/testnet"
 )
+
+// stoppedNote says what can be done where no supervisor runs.
+func stoppedNote(st *testnet.Status) string {
+	for i := range st.Nodes {
+		if st.Nodes[i].Process.Alive() {
+			return "the testnet's supervisor is gone and has left nodes behind; end them with: " +
+				"byzd testnet down --home " + st.Home
+		}
+	}
+	return "the testnet is stopped; start it again with: byzd testnet up --home " + st.Home
+}
 
 func testnetStatusCommand() *cli.Command {
 	return &cli.Command{
@@ -23,6 +36,9 @@ func testnetStatusCommand() *cli.Command {
 			}
 			if c.Bool(flagJSON) {
 				return printJSON(c, st)
+			}
+			if !st.Supervisor.Running {
+				say(c, "byzd: note: %s", stoppedNote(st))
 			}
 			s := newScreen(c.App.Writer)
 			for _, line := range s.table(st, 1<<10) {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/term"
 
+	"byzd/daemon/api"
 	"byzd/testnet"
 )
 
@@ -26,8 +27,8 @@ type screen struct {
 	w        io.Writer
 	file     *os.File // nil if it is no terminal
 	colour   bool
-	drawn    int // lines of the last table
-	lastSeen []string
+	drawn    int      // lines of the last table
+	lastSeen []string // of each node, what a new line is printed for
 }
 
 func newScreen(w io.Writer) *screen {
@@ -71,20 +72,19 @@ func (s *screen) show(st *testnet.Status, footer string) error {
 // What changes all the time is left out.
 func (s *screen) showChanges(st *testnet.Status) error {
 	seen := make([]string, len(st.Nodes))
+	var changed []string
 	for i := range st.Nodes {
 		n := &st.Nodes[i]
-		seen[i] = fmt.Sprintf("node %d: %s, %s, view %s, proofs %d%s", i, n.Describe(),
-			readiness(n), number(n, n.View), n.Evidence, lies(n, " TRAITOR "))
+		line := fmt.Sprintf("node %d: %s, %s, view %s, proofs %d", i, n.Describe(), readiness(n),
+			number(n, n.View), n.Evidence)
+		seen[i] = withoutCounts(line, n)
+		if s.lastSeen != nil && seen[i] != s.lastSeen[i] {
+			changed = append(changed, line+lies(n, " TRAITOR "))
+		}
 	}
-	var lines []string
+	lines := changed
 	if s.lastSeen == nil {
 		lines = s.table(st, 1<<10)
-	} else {
-		for i := range seen {
-			if seen[i] != s.lastSeen[i] {
-				lines = append(lines, seen[i])
-			}
-		}
 	}
 	s.lastSeen = seen
 	for _, line := range lines {
@@ -95,15 +95,31 @@ func (s *screen) showChanges(st *testnet.Status) error {
 	return nil
 }
 
+// withoutCounts is a node's line without what counts on: how often it lied, and the numbers in why
+// it is not ready.
+func withoutCounts(line string, n *testnet.NodeStatus) string {
+	key := strings.Replace(line, reason(n), withoutDigits(reason(n)), 1)
+	for _, l := range n.Lies {
+		key += fmt.Sprintf(" %s %t", l.Spec, l.Fired > 0)
+	}
+	return key
+}
+
+func withoutDigits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, text)
+}
+
 // table returns the table's lines, none wider than width.
 func (s *screen) table(st *testnet.Status, width int) []string {
 	const form = "%-5s %-20s %-6s %5s %8s %9s %9s %7s  %s"
 	head := fmt.Sprintf(form, "NODE", "PROCESS", "READY", "VIEW", "PRIMARY", "SEQUENCE", "STABLE",
 		"PROOFS", "")
 	lines := []string{cut(strings.TrimRight(head, " "), width)}
-	if !st.Supervisor.Running {
-		lines = append(lines, cut("no supervisor runs: nothing can be done to this testnet", width))
-	}
 	for i := range st.Nodes {
 		n := &st.Nodes[i]
 		process := n.Describe()
@@ -134,7 +150,7 @@ func remarks(n *testnet.NodeStatus) string {
 		list = append(list, "cut off from "+strings.Trim(fmt.Sprint(n.Cut), "[]"))
 	}
 	if !n.Ready && n.Process == testnet.Running {
-		list = append(list, n.Reason)
+		list = append(list, reason(n))
 	}
 	return strings.Join(list, "; ")
 }
@@ -167,7 +183,12 @@ func readiness(n *testnet.NodeStatus) string {
 	if n.Ready {
 		return "ready"
 	}
-	return "not ready: " + n.Reason
+	return "not ready: " + reason(n)
+}
+
+// reason is why a node is not ready, without that it is not: the column, or the line, says that.
+func reason(n *testnet.NodeStatus) string {
+	return strings.TrimPrefix(n.Reason, api.ErrNotReady.Error()+": ")
 }
 
 // lies describes a traitor, behind prefix; it is empty for a node that never was one.

@@ -55,9 +55,18 @@ func TestTable(t *testing.T) {
 		}
 	}
 	st := someStatus()
-	st.Supervisor.Running = false
-	if got := (&screen{}).table(st, 200)[1]; !strings.Contains(got, "no supervisor") {
-		t.Errorf("a dead supervisor is shown as %q", got)
+	st.Supervisor.Running, st.Home = false, "lab"
+	if got := strings.Join((&screen{}).table(st, 200), "\n"); got != want {
+		t.Errorf("a table without a supervisor has other lines:\n%s", got)
+	}
+	if got := stoppedNote(st); !strings.Contains(got, "testnet down --home lab") {
+		t.Errorf("nodes without a supervisor: %q", got)
+	}
+	for i := range st.Nodes {
+		st.Nodes[i].Process = testnet.Exited
+	}
+	if got := stoppedNote(st); !strings.Contains(got, "testnet up --home lab") {
+		t.Errorf("a stopped testnet: %q", got)
 	}
 	if got := (&screen{colour: true}).table(someStatus(), 200)[2]; got[:5] != "\x1b[31m" {
 		t.Errorf("a dead node is not red: %q", got)
@@ -79,9 +88,19 @@ func TestScreen_WithoutATerminal(t *testing.T) {
 		t.Errorf("at first: %q", got)
 	}
 	st := someStatus()
-	st.Nodes[0].Sequence++ // it changes all the time
+	st.Nodes[0].Sequence++ // it changes all the time, as do a mute node's lies, and what it misses
+	st.Nodes[3].Lies = []testnet.LieStatus{{Spec: "mute", Fired: 10}, {Spec: "censor"}}
+	st.Nodes[3].Reason = "this node is not ready: it reaches 2 of 4"
+	show(st)
+	st.Nodes[3].Lies = []testnet.LieStatus{{Spec: "mute", Fired: 12}, {Spec: "censor"}}
+	st.Nodes[3].Reason = "this node is not ready: it reaches 1 of 4"
 	if got := show(st); got != "" {
 		t.Errorf("nothing has changed: %q", got)
+	}
+	st.Nodes[3].Lies = []testnet.LieStatus{{Spec: "mute", Fired: 12}, {Spec: "censor", Fired: 1}}
+	if got := show(st); !strings.Contains(got, "censor: fired 1") ||
+		!strings.Contains(got, "not ready: it reaches 1 of 4") || strings.Count(got, "\n") != 1 {
+		t.Errorf("its first lie of a kind: %q", got)
 	}
 	st.Nodes[0].Process, st.Nodes[0].Signal = testnet.Killed, 9
 	st.Nodes[0].Ready, st.Nodes[0].Answers = false, false
