@@ -46,11 +46,11 @@ func listEvidence(c *cli.Context) error {
 	if _, err := arguments(c, 0, 0, "--home DIR"); err != nil {
 		return err
 	}
+	const hint = "name a testnet's or a node's directory with --home DIR"
 	if c.String(flagHome) == "" {
-		return usagef("name a testnet's or a node's directory with --home DIR",
-			"nothing is named to be listed")
+		return usagef(hint, "nothing is named to be listed")
 	}
-	s, err := homeScope(c, c.String(flagHome))
+	s, err := homeScope(c, c.String(flagHome), hint)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func findScope(c *cli.Context) (*scope, error) {
 	case home == "":
 		return nil, usagef(scopeHint, "nothing is named to be judged")
 	default:
-		s, err = homeScope(c, home)
+		s, err = homeScope(c, home, scopeHint)
 	}
 	if err != nil {
 		return nil, err
@@ -94,8 +94,8 @@ func (s *scope) dropSurplus() {
 		len(found), len(s.cluster.Members))
 }
 
-// homeScope is a testnet, or one node.
-func homeScope(c *cli.Context, home string) (*scope, error) {
+// homeScope is a testnet, or one node. hint is for a directory that is neither.
+func homeScope(c *cli.Context, home, hint string) (*scope, error) {
 	state, err := testnet.ReadState(home)
 	switch {
 	case err == nil:
@@ -104,7 +104,7 @@ func homeScope(c *cli.Context, home string) (*scope, error) {
 		return nil, testnetError(err)
 	}
 	if _, err := os.Stat(config.Home(home).Genesis()); c.String("genesis") == "" && err != nil {
-		return nil, failf(exitFailed, scopeHint, "%s is no home of a testnet or of a node: it has "+
+		return nil, failf(exitFailed, hint, "%s is no home of a testnet or of a node: it has "+
 			"neither testnet.json nor genesis.toml", home)
 	}
 	s, err := newScope(c, home)

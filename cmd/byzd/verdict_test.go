@@ -404,6 +404,8 @@ func TestVerdict_BadInputIsRefusedWithAdvice(t *testing.T) {
 	refuses(t, exitUsage, "the bound is 0s", "--bound 30s", "verdict", "--home", s.home, "--bound", "0s")
 	refuses(t, exitFailed, "no home of a testnet or of a node", "--home DIR", "verdict", "--home", empty)
 	refuses(t, exitUsage, "nothing is named", "--home DIR", "evidence", "list")
+	refuses(t, exitFailed, "no home of a testnet or of a node", "with --home DIR\n",
+		"evidence", "list", "--home", empty)
 	refuses(t, exitUsage, "without the members' keys", "--genesis", "evidence", "verify", "x")
 	refuses(t, exitUsage, "none is given", "evidence verify", "evidence", "verify")
 	refuses(t, exitFailed, "no such file", "evidence list",
