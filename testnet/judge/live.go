@@ -245,6 +245,7 @@ func (w *watch) notice() {
 		return
 	}
 	w.said = true
+	limit := w.pace.silent // for nodes that may not even run
 	var reasons []string
 	for _, n := range w.nodes {
 		switch who := w.whoIs(n); {
@@ -253,9 +254,11 @@ func (w *watch) notice() {
 			reasons = append(reasons, who+" to answer")
 		case n.settled(w.target):
 		case !n.drained:
+			limit = w.bound()
 			reasons = append(reasons, fmt.Sprintf("%d operations pending at %s",
 				n.last.Pending.Count, who))
 		default:
+			limit = w.bound()
 			reasons = append(reasons, fmt.Sprintf("%s to get from %d to %d", who,
 				n.last.Sequence, w.target))
 		}
@@ -263,9 +266,11 @@ func (w *watch) notice() {
 	if more := len(reasons) - noticeMax; more > 0 {
 		reasons = append(reasons[:noticeMax], fmt.Sprintf("%d more", more))
 	}
-	w.h.Notice(fmt.Sprintf("waiting %.1f s at most for %s", float64(w.live.Bound)/1000,
+	w.h.Notice(fmt.Sprintf("waiting %.1f s at most for %s", min(limit, w.bound()).Seconds(),
 		strings.Join(reasons, ", ")))
 }
+
+func (w *watch) bound() time.Duration { return time.Duration(w.live.Bound) * time.Millisecond }
 
 // noticeMax bounds the nodes that are named.
 const noticeMax = 4

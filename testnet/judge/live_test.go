@@ -140,6 +140,17 @@ func TestWatch_SaysWhatItWaitsFor(t *testing.T) {
 	if got := fmt.Sprint(notices); got != want {
 		t.Errorf("said %s, want %s", got, want)
 	}
+	// Nodes that do not answer are not waited for as long.
+	gone := newEndpoint(t, "")
+	notices = nil
+	nodes = []Node{{Number: 0, Operator: gone.URL}}
+	p := pace{look: 5 * time.Millisecond, silent: 100 * time.Millisecond}
+	if _, _, err := watchAt(t.Context(), h, nodes, time.Minute, p); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(notices); got != "[waiting 0.1 s at most for node 0 to answer]" {
+		t.Errorf("said %s", got)
+	}
 }
 
 // A network under load is never empty; it makes progress if its oldest work is new and some is
