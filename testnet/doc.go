@@ -33,7 +33,8 @@
 // # Discovery is real
 //
 // A node is told one address to join at: the gossip address of one node that runs. It knows no
-// other; ports are the kernel's choice unless [Options].PortBase says otherwise.
+// other; ports are the kernel's choice unless [Options].PortBase says otherwise, or the node had some
+// before that are free: who was told where it is should find it again.
 //
 // # What the network is told, and what it keeps
 //
@@ -42,5 +43,6 @@
 // in testnet.json for good: what it signed cannot be unsigned, and verdicts must not count it among
 // the correct ones. How often a node lied is kept too ([NodeState].Fired), so that the verdict on a
 // stopped network can say it: traitors are asked every second, and once more before they are
-// stopped, killed, paused or told other lies.
+// stopped, killed, paused or told other lies. And what a node had executed and was waiting for when
+// it was stopped, killed or paused is kept ([NodeState].Last): no journal tells what was pending.
 package testnet

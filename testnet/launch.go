@@ -221,7 +221,7 @@ func (s *supervisor) died(i int, c *child) error {
 		what += ": " + words
 	}
 	switch base := s.portBase(); {
-	case base != 0 && strings.Contains(words, inUse):
+	case base != 0 && sayInUse(words):
 		hint = "choose another --port-base, or end what listens there"
 	case hint == "":
 		hint = "its log may say more"

@@ -14,8 +14,8 @@ import (
 // choice.
 type ports [portsPerNode]int
 
-// inUse is what the system calls a port that somebody has.
-var inUse = syscall.EADDRINUSE.Error()
+// sayInUse reports whether a node's words say that somebody has a port of its.
+func sayInUse(words string) bool { return strings.Contains(words, syscall.EADDRINUSE.Error()) }
 
 // ports are those that --port-base gives node i, else those that it had before, so that whoever was
 // told of them finds it again; 0 stands for one that somebody else has meanwhile, or that it never
@@ -85,7 +85,7 @@ func (c *child) portTaken(log string) bool {
 		return false
 	}
 	words, _ := lastWords(log, c.logFrom)
-	return strings.Contains(words, inUse)
+	return sayInUse(words)
 }
 
 // portBase is the first of the ports that all nodes were given, 0 if they were given none.

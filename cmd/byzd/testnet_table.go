@@ -78,7 +78,7 @@ func (s *screen) showChanges(st *testnet.Status) error {
 		line := fmt.Sprintf("node %d: %s, %s, view %s, proofs %d", i, n.Describe(), readiness(n),
 			number(n, n.View), n.Evidence)
 		seen[i] = withoutCounts(line, n)
-		if s.lastSeen != nil && seen[i] != s.lastSeen[i] {
+		if len(s.lastSeen) > i && seen[i] != s.lastSeen[i] {
 			changed = append(changed, line+lies(n, " TRAITOR "))
 		}
 	}
@@ -98,11 +98,11 @@ func (s *screen) showChanges(st *testnet.Status) error {
 // withoutCounts is a node's line without what counts on: how often it lied, and the numbers in why
 // it is not ready.
 func withoutCounts(line string, n *testnet.NodeStatus) string {
-	key := strings.Replace(line, reason(n), withoutDigits(reason(n)), 1)
+	words := []string{strings.Replace(line, reason(n), withoutDigits(reason(n)), 1)}
 	for _, l := range n.Lies {
-		key += fmt.Sprintf(" %s %t", l.Spec, l.Fired > 0)
+		words = append(words, l.Spec, strconv.FormatBool(l.Fired > 0))
 	}
-	return key
+	return strings.Join(words, " ")
 }
 
 func withoutDigits(text string) string {

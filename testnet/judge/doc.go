@@ -9,7 +9,8 @@
 //     gateway.
 //   - Integrity: each request was executed once at most, with the bytes that were signed.
 //   - Termination: of a running network, what is pending is executed within a bound; of a stopped
-//     one, what a correct node knew of is executed.
+//     one, what a correct node knew of is executed, nothing was pending when it stopped (which
+//     [Node].Last has to say), and no correct node was behind. Else it is unknown.
 //   - Linearizable: unknown, without a recorded history of the clients.
 //
 // Each is held, broken or unknown. A journal that is missing or damaged makes unknown what rests on

@@ -218,8 +218,8 @@ func (w *watch) wrongGenesis() error {
 	for _, n := range w.nodes {
 		theirs := n.last.Cluster
 		if n.Home == "" && theirs != "" && theirs != ours {
-			return fmt.Errorf("%w: %s is a node of cluster %.8s, the genesis is of %.8s", ErrGenesis,
-				n.Operator, theirs, ours)
+			return fmt.Errorf("%w: %s is a node of cluster %.8s, the genesis is of %.8s",
+				ErrGenesis, n.Operator, theirs, ours)
 		}
 	}
 	return nil

@@ -183,8 +183,8 @@ func Judge(h *History, live *Live) *Verdict {
 	h.judgeBatches(v, replays)
 	h.judgeTermination(v, replays, live)
 	if v.Nodes == 1 && len(h.Config.Members) > 1 {
-		v.note("one log of %d cannot disagree with any other: what it says of agreement is that it "+
-			"does not contradict itself", len(h.Config.Members))
+		v.note("one log of %d cannot disagree with any other: what it says of agreement is that "+
+			"it does not contradict itself", len(h.Config.Members))
 	}
 	h.judgeCulprits(v)
 	h.measure(v, replays)
