@@ -169,7 +169,8 @@ func explainJournal(err error) error {
 			"restore nothing, keep the files, and replace the node by one with new keys",
 			"the journal is damaged: %w", err)
 	case errors.Is(err, journal.ErrOwner):
-		return advise("use the genesis and the keys that the journal was made with, or another --home",
+		return advise(
+			"use the genesis and the keys that the journal was made with, or another --home",
 			"the journal is another cluster's or another member's: %w", err)
 	default:
 		return fmt.Errorf("open the journal: %w", err)
@@ -295,12 +296,13 @@ func (n *node) diskFull(err error) {
 func haltAdvice(why string) string {
 	switch {
 	case strings.HasPrefix(why, "AMNESIA"):
-		return "give it its newest journal back if that exists; else replace it by a member with new " +
-			"keys: it cannot know what it has promised"
+		return "give it its newest journal back if that exists; else replace it by a member " +
+			"with new keys: it cannot know what it has promised"
 	case strings.HasPrefix(why, "DIVERGED"):
-		return "keep its files to find out why, and start it again with an empty data directory only " +
-			"as a member with new keys"
+		return "keep its files to find out why, and start it again with an empty data directory " +
+			"only as a member with new keys"
 	default:
-		return "keep all nodes' files and run byzd verdict: more members lie than the cluster withstands"
+		return "keep all nodes' files and run byzd verdict: more members lie than the cluster " +
+			"withstands"
 	}
 }

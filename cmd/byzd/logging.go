@@ -34,7 +34,8 @@ func newLogger(w io.Writer, level, format string) (*logrus.Logger, error) {
 	switch format {
 	case "text", "":
 		log.SetFormatter(&logrus.TextFormatter{
-			FullTimestamp: true, TimestampFormat: logTime, DisableColors: os.Getenv("NO_COLOR") != "",
+			FullTimestamp: true, TimestampFormat: logTime,
+			DisableColors: os.Getenv("NO_COLOR") != "",
 		})
 	case "json":
 		log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: logTime})

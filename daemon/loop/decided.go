@@ -91,6 +91,15 @@ func (a *archive) batch(seq uint64) (*message.Batch, error) {
 	return rec.Batch, nil
 }
 
+// digest looks up the digest of a decided batch.
+func (a *archive) digest(seq uint64) (crypto.Digest, bool) {
+	b, err := a.batch(seq)
+	if err != nil {
+		return crypto.Digest{}, false
+	}
+	return b.Header.Digest(), true
+}
+
 func (a *archive) read(lsn uint64) (*message.Record, error) {
 	raw, err := a.journal.Read(lsn)
 	if err != nil {

@@ -26,6 +26,8 @@ type Guard struct {
 	newView map[uint64]crypto.Digest
 	parents map[crypto.Digest]message.Ref // of the batches staged lately
 	order   []crypto.Digest               // of parents, oldest first
+
+	executed message.Ref
 }
 
 type voteKey struct {
@@ -33,10 +35,15 @@ type voteKey struct {
 	view, seq uint64
 }
 
+// chainEnd is the last vote of a kind in the highest view, and how far its chain is known to reach:
+// along what is executed, which may have gone on for longer than parents are remembered.
+//
+// Invariant: reach descends from ref, or is ref.
 type chainEnd struct {
-	view uint64
-	ref  message.Ref
-	set  bool
+	view  uint64
+	ref   message.Ref
+	reach message.Ref
+	set   bool
 }
 
 // keptParents bounds the headers that the guard remembers: more than two windows.
@@ -161,7 +168,7 @@ func (g *Guard) approveVote(v *message.Vote) error {
 		return fmt.Errorf("COMMIT (%d,%d) above the recorded certificate", v.View, v.Seq)
 	}
 	end := g.last[chainOf(v.Kind)]
-	if end.set && end.view == v.View && !g.oneChain(end.ref, v.Ref()) {
+	if end.set && end.view == v.View && !g.onChain(end, v.Ref()) {
 		return fmt.Errorf("%v of %d in view %d is off the chain of %d",
 			v.Kind, v.Seq, v.View, end.ref.Seq)
 	}
@@ -180,7 +187,14 @@ func (g *Guard) note(v *message.Vote) {
 	g.votes[voteKey{v.Kind, v.View, v.Seq}] = v.Digest
 	end := &g.last[chainOf(v.Kind)]
 	if !end.set || end.view < v.View || end.view == v.View && end.ref.Seq <= v.Seq {
-		*end = chainEnd{view: v.View, ref: v.Ref(), set: true}
+		reach := v.Ref()
+		switch {
+		case end.set && end.view == v.View && end.reach.Seq > v.Seq:
+			reach = end.reach
+		case g.executed.Seq > v.Seq && g.oneChain(v.Ref(), g.executed):
+			reach = g.executed
+		}
+		*end = chainEnd{view: v.View, ref: v.Ref(), reach: reach, set: true}
 	}
 	if v.Kind == crypto.KindCommit && g.commit.Less(v.Rank()) {
 		g.commit = v.Rank()
@@ -197,6 +211,37 @@ func (g *Guard) forget(v *message.Vote) {
 			delete(g.votes, key)
 		}
 	}
+}
+
+// Executed lets the guard follow what is executed, in order.
+func (g *Guard) Executed(ref message.Ref, parent crypto.Digest) {
+	before := message.Ref{Seq: ref.Seq - 1, Digest: parent}
+	for k := range g.last {
+		if end := &g.last[k]; end.set && end.reach == before {
+			end.reach = ref
+		}
+	}
+	g.executed = ref
+}
+
+// resume tells a guard that continues after a start what is executed; at looks up the digest of an
+// executed batch.
+func (g *Guard) resume(executed message.Ref, at func(seq uint64) (crypto.Digest, bool)) {
+	g.executed = executed
+	for k := range g.last {
+		end := &g.last[k]
+		if !end.set || end.ref.Seq >= executed.Seq {
+			continue
+		}
+		if d, known := at(end.ref.Seq); known && d == end.ref.Digest {
+			end.reach = executed
+		}
+	}
+}
+
+// onChain reports whether a vote for a batch stays on the chain of the votes before it.
+func (g *Guard) onChain(end chainEnd, ref message.Ref) bool {
+	return g.oneChain(end.ref, ref) || ref.Seq >= end.ref.Seq && g.oneChain(end.reach, ref)
 }
 
 // oneChain reports whether the known headers show that one batch descends from the other.

@@ -87,6 +87,7 @@ func Open(cfg Config) (*Loop, error) {
 	}
 	l.proofs = st.Proofs
 	l.guard = NewGuard(cfg.Sealer, st)
+	l.guard.resume(st.Executed, l.archive.digest)
 	l.gateway = newGateway(uint64(cfg.Self), fold.Reserved) //nolint:gosec // not negative
 	l.replica = pbft.New(cfg.Cluster, cfg.Self, st)
 	return l, nil
@@ -254,6 +255,7 @@ func (l *Loop) dispatch(o traitor.Outgoing) {
 func (l *Loop) execute(e pbft.Execute) {
 	ref := message.Ref{Seq: e.Batch.Header.Seq, Digest: e.Batch.Header.Digest()}
 	l.archive.executed(ref)
+	l.guard.Executed(ref, e.Batch.Header.Parent)
 	applied := l.exec.apply(e.Batch, e.Verdicts)
 	l.gateway.executed(applied)
 	l.betray(applied)
