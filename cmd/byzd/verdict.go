@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"byzd/testnet/judge"
+	"byzd/testnet/judge/linear"
 )
 
 func verdictCommand() *cli.Command {
@@ -76,6 +78,7 @@ func verdict(c *cli.Context) error {
 	v := judge.Judge(h, live)
 	bar.clear()
 	v.TellLies(lies)
+	tellHistory(c.String(flagHome), v)
 	if err := h.WriteProofs(v, s.proofs); err != nil {
 		v.Notes = append(v.Notes, fmt.Sprintf("the proofs are not on disk: %v", err))
 	}
@@ -86,6 +89,23 @@ func verdict(c *cli.Context) error {
 		return silent(code)
 	}
 	return nil
+}
+
+// historyTime bounds the check of a recorded history.
+const historyTime = time.Minute
+
+// tellHistory adds what the clients saw, if byzd nemesis has recorded it in the home.
+func tellHistory(home string, v *judge.Verdict) {
+	if home == "" {
+		return
+	}
+	r, found, err := linear.CheckFile(home, historyTime)
+	switch {
+	case err != nil:
+		v.TellHistory(judge.Unknown, err.Error())
+	case found:
+		r.Tell(v)
+	}
 }
 
 // printVerdict prints the table, or the result for programs and the reasons beside it.
@@ -102,7 +122,7 @@ func printVerdict(c *cli.Context, s *scope, v *judge.Verdict) error {
 // writeReasons says why what is not held is not.
 func writeReasons(w io.Writer, v *judge.Verdict) {
 	for _, f := range v.Findings {
-		if f.Property != judge.Linearizable {
+		if f.Property != judge.Linearizable || f.State == judge.Broken {
 			_, _ = fmt.Fprintf(w, "byzd: %s is %s: %s\n", f.Property, f.State, f.Text)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"byzd/daemon/kv"
 	"byzd/pbft/message"
 	"byzd/testnet"
+	"byzd/testnet/judge/linear"
 )
 
 // stopped is the home of a testnet of four that was stopped, made without running it: its journals
@@ -274,6 +275,35 @@ func (s *stopped) endpoint(i int) string {
 }
 
 // An address too many is no node; a wrong genesis is refused; one log is said to be one.
+// What clients saw counts where it was recorded: a stale read breaks the verdict on journals that
+// show nothing wrong.
+func TestVerdict_RecordedHistory(t *testing.T) {
+	inEmptyDir(t)
+	s := newStopped(t)
+	s.decide(s.cluster.Base, "0", []int{0, 1, 2, 3}, 1, 2, 3)
+	s.save()
+	const written = `{"workload":"register","object":"register/0/0","client":0,"action":"write",` +
+		`"value":"a","answer":{"done":true},"called":1,"returned":2}` + "\n"
+	const read = `{"workload":"register","object":"register/0/0","client":1,"action":"read",` +
+		`"answer":{"value":%q},"called":3,"returned":4}` + "\n"
+	for _, c := range []struct {
+		history, want string
+		code          int
+	}{
+		{written + fmt.Sprintf(read, "a"), "held", exitGood},
+		{written + fmt.Sprintf(read, ""), "broken", exitBroken},
+		{written + "{", "unknown", exitGood},
+	} {
+		path := filepath.Join(s.home, linear.FileName)
+		if err := os.WriteFile(path, []byte(c.history), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if v := judged(t, c.code, "--home", s.home); v.Linearizable != c.want {
+			t.Errorf("%s: %+v", c.history, v)
+		}
+	}
+}
+
 func TestVerdict_Endpoints(t *testing.T) {
 	inEmptyDir(t)
 	s := newStopped(t)
