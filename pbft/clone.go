@@ -49,3 +49,14 @@ func (r *Replica) Clone() *Replica {
 	c.restored = slices.Clone(r.restored)
 	return &c
 }
+
+// Unthrottle forgets what was counted towards the limits on passing on, serving and fetching. A
+// search calls it after each step: it then explores what a replica may say that is never throttled,
+// and everything that a throttled one says is among that. Two states that differ only in such
+// counts become one.
+func (r *Replica) Unthrottle() {
+	for i := range r.peers {
+		p := &r.peers[i]
+		p.servedAt, p.passedAt, p.spent, p.spentAt = 0, 0, 0, 0
+	}
+}

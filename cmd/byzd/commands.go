@@ -18,6 +18,7 @@ func commands() []*cli.Command {
 		membersCommand(),
 		putCommand(),
 		runCommand(),
+		simCommand(),
 		statusCommand(),
 		testnetCommand(),
 		traitorCommand(),

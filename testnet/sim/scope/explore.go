@@ -1,0 +1,301 @@
+package scope
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxCorrect bounds the correct replicas of a scope.
+const maxCorrect = 4
+
+// global is a state of the whole: the local states of the correct replicas.
+type global [maxCorrect]uint32
+
+// visit is a global state that was met, and from where.
+type visit struct {
+	at     global
+	parent uint32
+	depth  uint32
+}
+
+// Report says what a search did.
+type Report struct {
+	Scope       string
+	States      int    // global states that were met
+	Expanded    int    // those of them whose ways out were taken
+	Transitions int    // ways from one of them to another that were taken
+	Locals      int    // states of single replicas
+	Steps       int    // inputs that were given to real replicas
+	Messages    int    // different messages
+	Depth       int    // the longest shortest way to a state
+	Exhausted   bool   // everything was visited
+	Bound       string // what ended the search otherwise
+	Elapsed     time.Duration
+	Violation   string   // the promise that was broken; empty if none was
+	Trace       []string // how
+}
+
+// Limits end a search that would take too long. Zero is no limit.
+type Limits struct {
+	States int
+	Time   time.Duration
+	// Progress, if not nil, is told now and then how far the search is.
+	Progress func(Report)
+}
+
+// explorer searches one scope.
+type explorer struct {
+	*space
+	lim    Limits
+	start  time.Time
+	nodes  int
+	visits []visit
+	met    map[global]uint32
+	exits  map[exitKey][]uint32
+	judged map[global]bool // by facts
+	report Report
+}
+
+// exitKey names a question: where can a replica go from a local state, given these messages?
+type exitKey struct {
+	at  uint32
+	has set
+}
+
+// Explore visits every state of a scope, breadth first, until a promise is broken, everything was
+// visited, or a limit is reached.
+func Explore(ctx context.Context, sc *Scope, lim Limits) Report {
+	return explore(ctx, sc, lim).summary()
+}
+
+func explore(ctx context.Context, sc *Scope, lim Limits) *explorer {
+	w := newWorld(sc)
+	x := &explorer{
+		space: newSpace(w), lim: lim, start: time.Now(), met: map[global]uint32{},
+		exits: map[exitKey][]uint32{}, judged: map[global]bool{},
+	}
+	x.report.Scope = sc.Name
+	var first global
+	ids := x.initial()
+	x.nodes = len(ids)
+	copy(first[:], ids)
+	x.meet(first, 0, 0)
+	x.run(ctx)
+	return x
+}
+
+func (x *explorer) summary() Report {
+	r := &x.report
+	r.States, r.Locals, r.Steps = len(x.visits), len(x.locals)-1, x.steps
+	r.Messages = len(x.w.said) - firstMessage
+	r.Elapsed = time.Since(x.start)
+	if n := len(x.visits); n > 0 {
+		r.Depth = int(x.visits[n-1].depth)
+	}
+	return *r
+}
+
+// checkEvery is how many states are expanded between two looks at the limits.
+const checkEvery = 4096
+
+func (x *explorer) run(ctx context.Context) {
+	for k := 0; k < len(x.visits); k++ {
+		if k%checkEvery == 0 && x.ended(ctx) {
+			return
+		}
+		x.expand(uint32(k)) //nolint:gosec // memory ends first
+		x.report.Expanded++
+		if x.report.Violation != "" {
+			return
+		}
+	}
+	x.report.Exhausted = true
+}
+
+// ended reports whether a limit is reached.
+func (x *explorer) ended(ctx context.Context) bool {
+	switch {
+	case ctx.Err() != nil:
+		x.report.Bound = "interrupted"
+	case x.lim.States > 0 && len(x.visits) >= x.lim.States:
+		x.report.Bound = fmt.Sprintf("the limit of %d states", x.lim.States)
+	case x.lim.Time > 0 && time.Since(x.start) >= x.lim.Time:
+		x.report.Bound = fmt.Sprintf("the limit of %v", x.lim.Time)
+	default:
+		if x.lim.Progress != nil {
+			x.lim.Progress(x.summary())
+		}
+		return false
+	}
+	return true
+}
+
+// meet notes a global state, and judges it if it is new.
+func (x *explorer) meet(g global, parent, depth uint32) {
+	if _, known := x.met[g]; known {
+		return
+	}
+	id := uint32(len(x.visits)) //nolint:gosec // memory ends first
+	x.met[g] = id
+	x.visits = append(x.visits, visit{g, parent, depth})
+	var seen global
+	for k := range x.nodes {
+		seen[k] = x.locals[g[k]].facts
+	}
+	if x.judged[seen] {
+		return
+	}
+	x.judged[seen] = true
+	all := make([]*facts, x.nodes)
+	for k := range all {
+		all[k] = x.facts[seen[k]]
+	}
+	if bad := x.w.violation(all); bad != "" && x.report.Violation == "" {
+		x.report.Violation = bad
+		x.report.Trace = x.trace(id)
+	}
+}
+
+// expand takes every way out of a global state.
+func (x *explorer) expand(id uint32) {
+	v := x.visits[id]
+	all := x.visible(v.at)
+	for k := range x.nodes {
+		for _, to := range x.ways(v.at[k], all) {
+			next := v.at
+			next[k] = to
+			x.report.Transitions++
+			x.meet(next, id, v.depth+1)
+			if x.report.Violation != "" {
+				return
+			}
+		}
+	}
+}
+
+// visible returns what can be delivered in a global state.
+func (x *explorer) visible(g global) set {
+	var sent set
+	for k := range x.nodes {
+		sent = sent.union(x.facts[x.locals[g[k]].facts].sent)
+	}
+	return x.w.available(sent)
+}
+
+// ways returns where a replica can go from a local state.
+func (x *explorer) ways(at uint32, all set) []uint32 {
+	key := exitKey{at, all.intersect(x.w.reach[x.locals[at].node])}
+	if list, known := x.exits[key]; known {
+		return list
+	}
+	var list []uint32
+	if x.w.scope.Plain {
+		for event := range x.events(at, key.has) {
+			if to := x.after(at, event); to != at && !slices.Contains(list, to) {
+				list = append(list, to)
+			}
+		}
+	} else {
+		list = x.leave(at, key.has)
+	}
+	x.exits[key] = list
+	return list
+}
+
+// events goes through what can happen to a replica.
+func (x *explorer) events(at uint32, has set) func(func(int) bool) {
+	return func(yield func(int) bool) {
+		for event := range firstMessage {
+			if x.possible(at, event) && !yield(event) {
+				return
+			}
+		}
+		for event := range has.all() {
+			if !yield(event) {
+				return
+			}
+		}
+	}
+}
+
+// trace tells the way to a state in words, event by event.
+func (x *explorer) trace(id uint32) []string {
+	var way []uint32
+	for at := id; at != 0; at = x.visits[at].parent {
+		way = append(way, at)
+	}
+	slices.Reverse(way)
+	var text []string
+	for _, at := range way {
+		from, to := x.visits[x.visits[at].parent].at, x.visits[at].at
+		for k := range x.nodes {
+			if from[k] != to[k] {
+				text = append(text, x.tell(from[k], to[k], x.visible(from))...)
+			}
+		}
+	}
+	return text
+}
+
+// tell finds the shortest way from one local state to another and puts it into words.
+func (x *explorer) tell(from, to uint32, all set) []string {
+	l := x.locals[from]
+	has := all.intersect(x.w.reach[l.node])
+	type came struct {
+		from  uint32
+		event int
+	}
+	origin := map[uint32]came{from: {}}
+	for queue := []uint32{from}; len(queue) > 0; queue = queue[1:] {
+		at := queue[0]
+		if at == to {
+			break
+		}
+		for event := range x.events(at, has) {
+			next := x.after(at, event)
+			if _, known := origin[next]; !known {
+				origin[next] = came{at, event}
+				queue = append(queue, next)
+			}
+		}
+	}
+	var lines []string
+	for at := to; at != from; at = origin[at].from {
+		lines = append(lines, x.line(origin[at].from, at, origin[at].event))
+	}
+	slices.Reverse(lines)
+	return lines
+}
+
+// line is one event of one replica in words.
+func (x *explorer) line(from, to uint32, event int) string {
+	l := x.locals[from]
+	what := ""
+	switch event {
+	case eventReturn:
+		what = "counts its own " + x.w.said[l.back[0]].key
+	case eventTurn:
+		what = "ends its turn"
+	case eventTimer:
+		what = "waits until its timers fire"
+	default:
+		s := x.w.said[event]
+		what = fmt.Sprintf("receives %s", s.key)
+	}
+	before, after := x.facts[l.facts], x.facts[x.locals[to].facts]
+	var said []string
+	for id := range after.sent.minus(before.sent).all() {
+		said = append(said, x.w.said[id].key)
+	}
+	for _, ref := range after.executed[len(before.executed):] {
+		said = append(said, fmt.Sprintf("EXECUTES %d %s", ref.Seq, ref.Digest.Short()))
+	}
+	text := fmt.Sprintf("%d %s", l.node, what)
+	if len(said) > 0 {
+		text += " => " + strings.Join(said, "; ")
+	}
+	return text
+}

@@ -1,0 +1,239 @@
+package scope
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"byzd/crypto"
+	"byzd/pbft"
+	"byzd/pbft/message"
+)
+
+// local is the state of one correct replica with what stands in for its daemon. Local states are
+// met once and numbered; what each event makes of one is computed once. A global state is one
+// number for each correct replica: what was sent follows from them.
+type local struct {
+	node    int
+	replica *pbft.Replica
+	back    []uint16 // own statements that are durable and have not come back yet, in order
+	timers  int      // how many timer events it has had
+	facts   uint32   // what others can see of it, and what is promised about it
+	next    []uint32 // by event: the state that follows, 0 if it is not known yet
+}
+
+// facts is what an event must change to be seen by anybody, now or ever.
+type facts struct {
+	sent     set
+	executed []message.Ref
+	state    pbft.State
+	entered  []entered // NEW-VIEWs that it accepted, in order
+	votes    []*message.Vote
+	bad      string // the promise that it broke
+}
+
+// entered is a NEW-VIEW that a replica accepted.
+type entered struct {
+	view uint64
+	base message.Rank
+	ref  message.Ref
+}
+
+// key names the facts.
+func (f *facts) key(node int) string {
+	return fmt.Sprint(node, f.sent, f.executed, f.state.View, f.state.Target, f.state.Stable,
+		f.state.Halted, f.entered, f.bad)
+}
+
+// space is all local states that were met.
+type space struct {
+	w      *world
+	locals []*local // by number; the first stands for "not known"
+	byKey  map[crypto.Digest]uint32
+	facts  []*facts
+	byFact map[string]uint32
+	steps  int // events that were computed
+}
+
+func newSpace(w *world) *space {
+	return &space{
+		w: w, locals: []*local{nil}, byKey: map[crypto.Digest]uint32{},
+		byFact: map[string]uint32{},
+	}
+}
+
+// initial returns the numbers of the correct replicas' first states.
+func (x *space) initial() []uint32 {
+	var ids []uint32
+	for i, r := range x.w.replicas() {
+		if !x.w.isLiar[i] {
+			l := &local{node: i, replica: r}
+			ids = append(ids, x.enter(l, &facts{state: r.State()}))
+		}
+	}
+	return ids
+}
+
+// enter numbers a local state.
+func (x *space) enter(l *local, f *facts) uint32 {
+	name := f.key(l.node)
+	id, known := x.byFact[name]
+	if !known {
+		id = uint32(len(x.facts)) //nolint:gosec // memory ends first
+		x.facts = append(x.facts, f)
+		x.byFact[name] = id
+	}
+	l.facts = id
+	fp := l.replica.Fingerprint()
+	parts := binary.LittleEndian.AppendUint32(fp[:], id)
+	parts = append(parts, byte(l.timers))
+	for _, m := range l.back {
+		parts = binary.LittleEndian.AppendUint16(parts, m)
+	}
+	key := crypto.Hash("scope/local", parts)
+	if at, met := x.byKey[key]; met {
+		return at
+	}
+	at := uint32(len(x.locals)) //nolint:gosec // memory ends first
+	x.locals = append(x.locals, l)
+	x.byKey[key] = at
+	return at
+}
+
+// after returns what an event makes of a local state; the state itself if it changes nothing.
+func (x *space) after(at uint32, event int) uint32 {
+	l := x.locals[at]
+	if event < len(l.next) && l.next[event] != 0 {
+		return l.next[event]
+	}
+	for len(l.next) <= event {
+		l.next = append(l.next, 0)
+	}
+	to := x.compute(at, event)
+	l.next[event] = to
+	return to
+}
+
+// possible reports whether an event that is no delivery can happen in a local state.
+func (x *space) possible(at uint32, event int) bool {
+	l := x.locals[at]
+	switch event {
+	case eventReturn:
+		return len(l.back) > 0
+	case eventTimer:
+		return l.timers < x.w.scope.Timers
+	}
+	return true
+}
+
+func (x *space) compute(at uint32, event int) uint32 {
+	before := x.locals[at]
+	if !x.possible(at, event) {
+		return at
+	}
+	x.steps++
+	l := &local{
+		node: before.node, replica: before.replica.Clone(), back: slices.Clone(before.back),
+		timers: before.timers,
+	}
+	old := x.facts[before.facts]
+	f := &facts{
+		sent: old.sent, executed: slices.Clone(old.executed), entered: slices.Clone(old.entered),
+		votes: slices.Clone(old.votes), bad: old.bad,
+	}
+	s := step{space: x, l: l, f: f}
+	s.take(x.input(l, event))
+	for x.w.scope.AtOnce && len(l.back) > 0 {
+		s.take(x.input(l, eventReturn))
+	}
+	l.replica.Unthrottle()
+	f.state = l.replica.State()
+	s.judge(&old.state)
+	return x.enter(l, f)
+}
+
+func (x *space) input(l *local, event int) pbft.Input {
+	switch event {
+	case eventReturn:
+		m := x.w.said[l.back[0]]
+		l.back = l.back[1:]
+		return pbft.Received{Msg: m.own}
+	case eventTurn:
+		return pbft.TurnEnd{}
+	case eventTimer:
+		l.timers++
+		return pbft.Tick{Now: clockStart + int64(l.timers)*timerStep}
+	}
+	return pbft.Received{Msg: x.w.said[event].in}
+}
+
+// timerStep is how far a timer event moves a clock: by the timeout of a first view.
+const timerStep = 1000
+
+// step is one event's work.
+type step struct {
+	*space
+	l *local
+	f *facts
+}
+
+func (s *step) blame(format string, args ...any) {
+	if s.f.bad == "" {
+		s.f.bad = fmt.Sprintf(format, args...)
+	}
+}
+
+// take gives the replica an input and does what it asks for. Every record is durable at once, so
+// what waits for it leaves at once (rule R1); own statements come back in order, when they do.
+func (s *step) take(in pbft.Input) {
+	for _, e := range s.l.replica.Step(in) {
+		switch e := e.(type) {
+		case pbft.Send:
+			s.send(e)
+		case pbft.Execute:
+			s.execute(e)
+		case pbft.Persist:
+			if m := e.Record.NewView; e.Record.Type == message.RecordView {
+				s.f.entered = append(s.f.entered,
+					entered{m.View, m.Base.Rank(), m.Base.Ref()})
+			}
+		case pbft.Accuse:
+			if !s.w.isLiar[e.Evidence.Culprit] {
+				s.blame("replica %d accuses correct replica %d of %v", s.l.node,
+					e.Evidence.Culprit, e.Evidence.Kind)
+			}
+		case pbft.Halt:
+			s.blame("replica %d halts: %s", s.l.node, e.Why)
+		}
+	}
+}
+
+func (s *step) send(e pbft.Send) {
+	id := s.w.utter(s.l.node, e.To, e.Msg)
+	if s.w.violated != "" {
+		s.blame("%s", s.w.violated)
+	}
+	if id < 0 {
+		return
+	}
+	if e.To == pbft.All {
+		s.l.back = append(s.l.back, uint16(id)) //nolint:gosec // below maxMessages
+	}
+	if s.f.sent.has(id) {
+		return
+	}
+	s.say(s.w.said[id])
+	s.f.sent.add(id)
+}
+
+func (s *step) execute(e pbft.Execute) {
+	h := &e.Batch.Header
+	ref := message.Ref{Seq: h.Seq, Digest: h.Digest()}
+	if h.Seq != uint64(len(s.f.executed))+1 {
+		s.blame("replica %d executes batch %d after %d", s.l.node, h.Seq, len(s.f.executed))
+	}
+	s.f.executed = append(s.f.executed, ref)
+	if e.Checkpoint {
+		s.take(pbft.Executed{Batch: ref, Root: rootOf(ref.Digest)})
+	}
+}

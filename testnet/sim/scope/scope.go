@@ -1,0 +1,59 @@
+package scope
+
+import "strings"
+
+// Scope is what one search explores.
+type Scope struct {
+	Name string
+	Text string // what is in it, what is not, and why
+
+	Traitors []int
+	Seqs     int    // sequence numbers that there are bundles for
+	Views    uint64 // views whose messages are delivered
+	Digests  int    // batches that a lying primary proposes for each place
+	Timers   int    // timer events of each replica
+
+	Checkpoints     bool // traitors sign checkpoints
+	CheckpointEvery uint64
+	Window          uint64
+	InFlight        int
+
+	Junk   bool // traitors vote for a digest that no batch has
+	AtOnce bool // own statements come back at once, instead of whenever the disk is ready
+	Plain  bool // every single delivery is a state: no reduction
+
+	// Control marks a scope with more than f traitors. A search that finds nothing broken in it is
+	// blind.
+	Control bool
+}
+
+// small returns the numbers that most scopes share: no checkpoint is reached.
+func small(name, text string, traitors ...int) Scope {
+	return Scope{
+		Name: name, Text: text, Traitors: traitors, Seqs: 1, Views: 1, Digests: 2,
+		CheckpointEvery: 8, Window: 32, InFlight: 1,
+	}
+}
+
+// Scopes lists the scopes that there are, in order.
+func Scopes() []Scope {
+	primary := small("X1-primary", "1 sequence number, 1 view, 2 digests; the primary lies", 0)
+	backup := small("X1-backup", "1 sequence number, 1 view; a backup lies, and votes for a "+
+		"second digest", 3)
+	backup.Junk = true
+	control := small("control", "X1 with two traitors of four: must be found broken", 0, 3)
+	control.Control = true
+	return []Scope{primary, backup, control}
+}
+
+// Find returns the scopes of a name, or of a group: what comes before the first hyphen.
+func Find(name string) []Scope {
+	var found []Scope
+	for _, sc := range Scopes() {
+		group, _, _ := strings.Cut(sc.Name, "-")
+		if strings.EqualFold(sc.Name, name) || strings.EqualFold(group, name) {
+			found = append(found, sc)
+		}
+	}
+	return found
+}

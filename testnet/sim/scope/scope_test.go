@@ -1,0 +1,102 @@
+package scope
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+)
+
+// limit ends a search that has gone astray; it is far above what one takes.
+const limit = 5 * time.Minute
+
+func find(t *testing.T, name string) *Scope {
+	t.Helper()
+	list := Find(name)
+	if len(list) != 1 {
+		t.Fatalf("there are %d scopes %q", len(list), name)
+	}
+	return &list[0]
+}
+
+// X1 (VERIFY §7.1): agreement, Lemma 1, and that no correct replica can be accused, in every state
+// of one sequence number and one view, with a traitor as primary and as backup. The numbers of
+// states follow from the core alone: a change of the core that changes them is to be understood.
+func TestX1IsExhaustedAndHolds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes about 20 seconds")
+	}
+	for _, name := range []string{"X1-primary", "X1-backup"} {
+		r := Explore(t.Context(), find(t, name), Limits{Time: limit})
+		if r.Violation != "" {
+			t.Errorf("%s: %s", name, r.Violation)
+			for _, line := range r.Trace {
+				t.Log(line)
+			}
+		}
+		if !r.Exhausted {
+			t.Errorf("%s: ended by %s", name, r.Bound)
+		}
+		if r.States < 10_000 {
+			t.Errorf("%s: only %d states: it does not reach what it should", name, r.States)
+		}
+		t.Logf("%s: %d states, %d transitions, depth %d, %v", name, r.States, r.Transitions,
+			r.Depth, r.Elapsed)
+	}
+}
+
+// With f+1 traitors agreement can break, and the search must say how (VERIFY §10, control C2).
+func TestControlIsFoundBroken(t *testing.T) {
+	r := Explore(t.Context(), find(t, "control"), Limits{Time: limit})
+	if r.Violation == "" || len(r.Trace) == 0 {
+		t.Fatalf("two traitors of four, and nothing was found broken: %+v", r)
+	}
+	t.Log(r.Violation)
+	for _, line := range r.Trace {
+		t.Log(line)
+	}
+}
+
+// The reduction (DESIGN.md) loses nothing that anybody could see: on a scope that is small enough
+// to visit every single delivery, both searches meet the same visible states.
+func TestReductionLosesNothing(t *testing.T) {
+	sc := *find(t, "X1-backup")
+	sc.Junk, sc.AtOnce = false, true
+	visible := func(plain bool) []string {
+		sc.Plain = plain
+		x := explore(t.Context(), &sc, Limits{Time: limit})
+		if !x.report.Exhausted {
+			t.Fatalf("plain=%t: ended by %s", plain, x.report.Bound)
+		}
+		t.Logf("plain=%t: %d states, %d visible", plain, len(x.visits), len(x.judged))
+		names := map[string]bool{}
+		for seen := range x.judged {
+			name := ""
+			for k := range x.nodes {
+				for id := range x.facts[seen[k]].sent.all() {
+					name += x.w.said[id].key + ";"
+				}
+				for _, ref := range x.facts[seen[k]].executed {
+					name += "executed " + ref.Digest.Short()
+				}
+				name += "|"
+			}
+			names[name] = true
+		}
+		return slices.Sorted(maps.Keys(names))
+	}
+	if plain, reduced := visible(true), visible(false); !slices.Equal(plain, reduced) {
+		t.Errorf("%d visible states without the reduction, %d with it", len(plain), len(reduced))
+	}
+}
+
+// Two searches of one scope are the same, state by state (O17).
+func TestSearchIsDeterministic(t *testing.T) {
+	first := Explore(t.Context(), find(t, "X1-backup"), Limits{States: 5000})
+	second := Explore(t.Context(), find(t, "X1-backup"), Limits{States: 5000})
+	first.Elapsed, second.Elapsed = 0, 0
+	if first.States != second.States || first.Transitions != second.Transitions ||
+		first.Locals != second.Locals || first.Steps != second.Steps {
+		t.Errorf("%+v\n%+v", first, second)
+	}
+}

@@ -1,0 +1,314 @@
+package scope
+
+import (
+	"fmt"
+
+	"byzd/crypto"
+	"byzd/pbft"
+	"byzd/pbft/message"
+	"byzd/pbft/pbfttest"
+)
+
+// The events that are no deliveries. Messages are numbered after them.
+const (
+	eventReturn = iota // the oldest own statement that is durable comes back (rule R1)
+	eventTurn          // the end of a turn: a primary proposes
+	eventTimer         // so much time passes that every timer of a first view fires
+	firstMessage
+)
+
+// clockStart is what every clock says when the search begins.
+const clockStart = 1_000_000
+
+// said is a message that was, or may be, sent. Messages that differ only in which quorum's
+// signatures prove a certificate are one: nothing in the core looks at that.
+type said struct {
+	from, to int // to is [pbft.All] or one replica
+	key      string
+	msg      message.Message
+	in       message.Verified // as others receive it
+	own      message.Verified // as its author gets it back
+	votes    []*message.Vote  // the PREPARE or COMMIT that it states
+}
+
+// world is everything that the states of a search share: who the replicas are, and all messages
+// that were met so far.
+type world struct {
+	scope    *Scope
+	cfg      *message.Config
+	sealers  []message.Sealer
+	liars    []int
+	isLiar   []bool
+	said     []*said // by number; nothing below firstMessage
+	byKey    map[string]int
+	reach    []set // of each replica, the messages that it may be given
+	headers  map[crypto.Digest]message.Header
+	bundles  []*message.Bundle
+	powers   map[set]set // of what correct replicas sent, all that can be delivered
+	violated string      // what went wrong while a message was made
+}
+
+// noCache checks every bundle anew.
+type noCache struct{}
+
+func (noCache) Has(crypto.Digest) bool { return false }
+func (noCache) Add(crypto.Digest)      {}
+
+func newWorld(sc *Scope) *world {
+	p := message.DefaultParams()
+	p.MaxBatchRequests, p.InFlight = 1, sc.InFlight
+	p.CheckpointEvery, p.Window = sc.CheckpointEvery, sc.Window
+	cfg, signers := pbfttest.Config(4, crypto.SchemeEd25519, p)
+	n := len(cfg.Members)
+	w := &world{
+		scope: sc, cfg: cfg, liars: sc.Traitors, isLiar: make([]bool, n),
+		said: make([]*said, firstMessage), byKey: map[string]int{}, reach: make([]set, n),
+		headers: map[crypto.Digest]message.Header{}, powers: map[set]set{},
+	}
+	for i := range n {
+		w.sealers = append(w.sealers, message.Sealer{Config: cfg, Self: i, Signer: signers[i]})
+	}
+	for _, i := range sc.Traitors {
+		w.isLiar[i] = true
+	}
+	for k := range sc.Seqs {
+		b := &message.Bundle{
+			Session: 3, Seq: uint64(k), //nolint:gosec // small
+			Items: []message.Item{{Op: fmt.Appendf(nil, "op%d", k)}},
+		}
+		w.sealers[3].SealBundle(b)
+		w.bundles = append(w.bundles, b)
+	}
+	return w
+}
+
+// replicas returns the members as they are when the search begins: their fences are lifted, and
+// each holds every bundle.
+func (w *world) replicas() []*pbft.Replica {
+	list := make([]*pbft.Replica, len(w.cfg.Members))
+	type letter struct {
+		from, to int
+		msg      message.Message
+	}
+	var post []letter
+	step := func(i int, in pbft.Input) {
+		for _, e := range list[i].Step(in) {
+			s, is := e.(pbft.Send)
+			if !is {
+				continue
+			}
+			for to := range list {
+				if to != i && (s.To == pbft.All || s.To == to) {
+					post = append(post, letter{i, to, s.Msg})
+				}
+			}
+		}
+	}
+	for i := range list {
+		list[i] = pbft.New(w.cfg, i, pbft.Restored{})
+	}
+	for i := range list {
+		step(i, pbft.Tick{Now: clockStart})
+	}
+	for len(post) > 0 {
+		l := post[0]
+		post = post[1:]
+		switch l.msg.Type() {
+		case message.TypeFenceAsk, message.TypeFenceAnswer:
+			step(l.to, pbft.Received{Msg: w.verify(l.from, l.msg)})
+		default:
+		}
+	}
+	for i := range list {
+		for _, b := range w.bundles {
+			step(i, pbft.Received{Msg: w.verify(b.Gateway, &message.Submission{Bundle: b})})
+		}
+		list[i].Unthrottle()
+	}
+	return list
+}
+
+// verify lets a message travel: it is encoded, decoded and verified. A message that its receivers
+// would refuse is a bug of whoever made it.
+func (w *world) verify(from int, m message.Message) message.Verified {
+	v, err := w.travel(from, m)
+	if err != nil {
+		panic(fmt.Sprintf("scope: %v of %d: %v", m.Type(), from, err))
+	}
+	return v
+}
+
+func (w *world) travel(from int, m message.Message) (message.Verified, error) {
+	epoch, back, err := message.Decode(message.Encode(w.cfg.Epoch, m))
+	if err != nil {
+		return message.Verified{}, err
+	}
+	return message.Verify(w.cfg, noCache{}, from, epoch, back)
+}
+
+// kept reports whether a message that a correct replica sends can do anything that the messages of
+// the search do not do without it. What it leaves out:
+//
+//   - STATUS, HAVE and fetches only ask others to repeat what they said, or for bodies, which
+//     everybody has. What would be repeated is in the set of messages already.
+//   - Certificates sent to one who is behind (Proof): a traitor sends them, whenever they exist.
+//   - Votes of others that are passed on, and NEW-VIEWs that are relayed: the author's own message
+//     is in the set, for everybody.
+//   - Proofs of lies: they end views, which timers do as well. Who holds one is checked.
+func (w *world) kept(from int, m message.Message) bool {
+	switch m := m.(type) {
+	case *message.PrePrepare, *message.Checkpoint, *message.ViewChange, *message.NewView,
+		*message.Complain:
+		return true
+	case *message.Vote:
+		return m.Voter == from || len(m.Sig) == 0
+	}
+	return false
+}
+
+// utter notes that a replica says something and returns the message's number, or -1 if it is not
+// kept. The statements that a VIEW-CHANGE or a COMPLAIN carries are taken off: they are votes that
+// are in the set of messages anyhow, and may be delivered right before.
+func (w *world) utter(from, to int, m message.Message) int {
+	if !w.kept(from, m) {
+		return -1
+	}
+	switch t := m.(type) {
+	case *message.ViewChange:
+		bare := *t
+		bare.Statements = nil
+		m = &bare
+	case *message.Complain:
+		bare := *t
+		bare.Statements = nil
+		m = &bare
+	}
+	return w.enter(from, to, m)
+}
+
+// enter numbers a message and makes it ready for its receivers.
+func (w *world) enter(from, to int, m message.Message) int {
+	key := fmt.Sprintf("%s of %d%s", w.describe(m), from, only(to))
+	if id, known := w.byKey[key]; known {
+		return id
+	}
+	s := &said{from: from, to: to, key: key}
+	s.own = w.sealers[from].Seal(m)
+	s.msg = s.own.Message()
+	in, err := w.travel(from, s.msg)
+	if err != nil {
+		if !w.isLiar[from] {
+			w.violated = fmt.Sprintf("replica %d sends what others refuse (%v): %s", from, err, key)
+		}
+		w.byKey[key] = -1
+		return -1
+	}
+	s.in = in
+	s.votes = w.statements(s.msg)
+	id := len(w.said)
+	if id >= maxMessages {
+		panic(fmt.Sprintf("scope: more than %d messages", maxMessages))
+	}
+	w.said = append(w.said, s)
+	w.byKey[key] = id
+	if p, is := s.msg.(*message.PrePrepare); is {
+		w.headers[p.Header.Digest()] = p.Header
+	}
+	for i := range w.reach {
+		if i != from && (to == pbft.All || to == i) && w.viewOf(s.msg) < w.scope.Views {
+			w.reach[i].add(id)
+		}
+	}
+	return id
+}
+
+// statements lists the PREPAREs and COMMITs that a message of their author states.
+func (w *world) statements(m message.Message) []*message.Vote {
+	switch m := m.(type) {
+	case *message.PrePrepare:
+		return []*message.Vote{m.Vote(w.cfg)}
+	case *message.Vote:
+		return []*message.Vote{m}
+	case *message.NewView:
+		if v := m.Prepare(w.cfg); v != nil {
+			return []*message.Vote{v}
+		}
+	}
+	return nil
+}
+
+// viewOf is the view that a message belongs to: those of views beyond the scope are not delivered.
+func (*world) viewOf(m message.Message) uint64 {
+	switch m := m.(type) {
+	case *message.PrePrepare:
+		return m.View
+	case *message.Vote:
+		return m.View
+	case *message.ViewChange:
+		return m.Stmt.NewView
+	case *message.NewView:
+		return m.View
+	case *message.Complain:
+		return m.View
+	}
+	return 0
+}
+
+// describe names a message by what it states; certificates by what they certify.
+func (w *world) describe(m message.Message) string {
+	switch m := m.(type) {
+	case *message.PrePrepare:
+		return fmt.Sprintf("PRE-PREPARE view=%d seq=%d %s", m.View, m.Header.Seq,
+			m.Header.Digest().Short())
+	case *message.Vote:
+		return fmt.Sprintf("%v view=%d seq=%d %s", m.Kind, m.View, m.Seq, m.Digest.Short())
+	case *message.Checkpoint:
+		return fmt.Sprintf("CHECKPOINT seq=%d %s root %s", m.Seq, m.Digest.Short(), m.Root.Short())
+	case *message.ViewChange:
+		t := &m.Stmt.Tuple
+		return fmt.Sprintf("VIEW-CHANGE to %d high=(%d,%d) %s stable=%d %s", t.NewView, t.HighView,
+			t.High.Seq, t.High.Digest.Short(), t.Stable.Seq, t.Root.Short())
+	case *message.NewView:
+		return fmt.Sprintf("NEW-VIEW %d base=(%d,%d) %s by %v prepares=%t %s", m.View, m.Base.View,
+			m.Base.Seq, m.Base.Digest.Short(), voters(m), m.HoldsChain,
+			m.Statement(w.cfg).Short())
+	case *message.Complain:
+		return fmt.Sprintf("COMPLAIN view=%d %v", m.View, m.Reason)
+	case *message.Proof:
+		return "PROOF" + describeProof(m)
+	}
+	return m.Type().String()
+}
+
+// only says to whom a message goes that does not go to all.
+func only(to int) string {
+	if to == pbft.All {
+		return ""
+	}
+	return fmt.Sprintf(" to %d", to)
+}
+
+func voters(m *message.NewView) []int {
+	list := make([]int, 0, len(m.Stmts))
+	for i := range m.Stmts {
+		list = append(list, m.Stmts[i].Voter)
+	}
+	return list
+}
+
+func describeProof(m *message.Proof) string {
+	text := ""
+	for _, c := range []*message.Certificate{m.Prepared, m.Commit} {
+		if c != nil {
+			text += fmt.Sprintf(" %v certificate view=%d seq=%d %s", c.Kind, c.View, c.Seq,
+				c.Digest.Short())
+		}
+	}
+	if c := m.Checkpoint; c != nil {
+		text += fmt.Sprintf(" CHECKPOINT certificate seq=%d %s", c.Seq, c.Digest.Short())
+	}
+	return text
+}
+
+// rootOf is the root of the state after a batch: it follows from the batch, which names its chain.
+func rootOf(d crypto.Digest) crypto.Digest { return crypto.Hash("scope/root", d[:]) }
