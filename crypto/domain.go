@@ -26,6 +26,7 @@ const (
 	KindStatus            Kind = 11
 	KindComplain          Kind = 12
 	KindProofOfPossession Kind = 14
+	KindReady             Kind = 15
 )
 
 // String returns the kind's name in lower case, or "kind-N" for a number without one.
@@ -57,6 +58,8 @@ func (k Kind) String() string {
 		return "complain"
 	case KindProofOfPossession:
 		return "proof-of-possession"
+	case KindReady:
+		return "ready"
 	}
 	return fmt.Sprintf("kind-%d", uint8(k))
 }

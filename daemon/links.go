@@ -33,7 +33,7 @@ func classOf(t message.Type) transport.Class {
 	case message.TypeSubmission, message.TypeHave, message.TypeFetchBundles:
 		return transport.Requests
 	case message.TypeFetchBatches, message.TypeBatchReply, message.TypeFetchDecided,
-		message.TypeDecided, message.TypeEvidence:
+		message.TypeDecided, message.TypeEvidence, message.TypeEpoch, message.TypeReady:
 		return transport.Sync
 	default:
 		return transport.Votes

@@ -73,7 +73,7 @@ func (r *Replica) forgetComplete() {
 
 func (r *Replica) checkBody(e *entry) {
 	if e.missing == 0 && e.bad == "" {
-		e.bad = e.batch().CheckBody(r.cfg.Params)
+		e.bad = e.batch().CheckBody(r.cfg)
 	}
 }
 

@@ -154,7 +154,19 @@ func (g *Genesis) Config() (*message.Config, error) {
 	}
 	params := g.Params
 	params.Testnet = g.Testnet
-	return message.NewConfig(g.ClusterID(), scheme, members, params)
+	cfg, err := message.NewConfig(g.ClusterID(), scheme, members, params)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Admins.Threshold = g.Admins.Threshold
+	for _, raw := range g.Admins.Keys {
+		key, err := scheme.ParsePublicKey(raw)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Admins.Keys = append(cfg.Admins.Keys, key)
+	}
+	return cfg, nil
 }
 
 // adviceError is an error that knows what to do about it.

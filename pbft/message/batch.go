@@ -87,7 +87,8 @@ func (b *Batch) IDs() []crypto.Digest {
 
 // CheckBody returns the first rule that the bundles break against their header, or "". It is a
 // pure function of the batch (DESIGN §5 point 7): signatures were checked with each bundle.
-func (b *Batch) CheckBody(p Params) Refusal {
+func (b *Batch) CheckBody(cfg *Config) Refusal {
+	p := &cfg.Params
 	requests, size := 0, 0
 	seen := make(map[RequestKey]bool, len(b.Bundles))
 	for _, bundle := range b.Bundles {
@@ -103,8 +104,11 @@ func (b *Batch) CheckBody(p Params) Refusal {
 		return RefusedBatchTooLarge
 	}
 	h := &b.Header
-	if len(b.Bundles) == 0 && h.Kind == Normal {
+	if len(b.Bundles) == 0 {
 		return RefusedEmptyBatch
+	}
+	if !b.checkKind(cfg) {
+		return RefusedReconfig
 	}
 	if int(h.Requests) != requests || int(h.Bytes) != size || h.Root != BatchRoot(b.IDs()) {
 		return RefusedBodyMismatch

@@ -41,7 +41,7 @@ func TestRoundTrip(t *testing.T) {
 				}
 			})
 		}
-		for typ := message.TypePrePrepare; typ <= message.TypeFenceAnswer; typ++ {
+		for typ := message.TypePrePrepare; typ <= message.TypeReady; typ++ {
 			if !seen[typ] {
 				t.Errorf("no sample of %v", typ)
 			}
@@ -111,7 +111,7 @@ func TestUnknownTypes(t *testing.T) {
 		if !errors.Is(err, message.ErrMalformed) {
 			t.Errorf("an empty message of type %d: %v", typ, err)
 		}
-		known := typ >= int(message.TypePrePrepare) && typ <= int(message.TypeFenceAnswer)
+		known := typ >= int(message.TypePrePrepare) && typ <= int(message.TypeReady)
 		name := message.Type(typ).String()
 		if isNumber := len(name) > 5 && name[:5] == "type-"; typ > 0 && isNumber == known {
 			t.Errorf("type %d is called %q", typ, name)

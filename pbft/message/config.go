@@ -2,6 +2,7 @@ package message
 
 import (
 	"fmt"
+	"slices"
 
 	"byzd/crypto"
 	"byzd/pbft/quorum"
@@ -12,6 +13,16 @@ type Member struct {
 	Name string
 	Node crypto.NodeID
 	Key  crypto.PublicKey // of the cluster's scheme
+	// Session is the number of its gateway's session. It stays the member's for as long as the
+	// member does, wherever in the list it stands, and is never given to another (rule R3).
+	Session uint64
+}
+
+// Admins are who may change the members: Threshold of the owners of Keys together. Without keys
+// nobody can. They stand in the genesis and are the same in every epoch.
+type Admins struct {
+	Threshold int
+	Keys      []crypto.PublicKey
 }
 
 // Params are the numbers that all replicas of a cluster share. Times are in milliseconds.
@@ -72,6 +83,18 @@ func (p Params) Validate() error {
 	return nil
 }
 
+// check is Validate, also against the scheme: a bundle must hold an operation beside its signature.
+func (p Params) check(scheme crypto.Scheme) error {
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	if least := leastBundle(scheme); p.MaxBundleBytes < least {
+		return fmt.Errorf("max-bundle-bytes is %d; with the signatures of %s it must be at "+
+			"least %d", p.MaxBundleBytes, scheme.Name(), least)
+	}
+	return nil
+}
+
 // Config is one epoch: who the replicas are and what they agreed on. It is immutable.
 type Config struct {
 	Cluster crypto.Digest
@@ -81,6 +104,9 @@ type Config struct {
 	Members []Member
 	Params  Params
 	Sizes   quorum.Sizes
+	Admins  Admins
+	// NextSession is the number that the next new member's gateway session gets.
+	NextSession uint64
 }
 
 // NewConfig returns the configuration of the first epoch. It checks the number of members and the
@@ -93,16 +119,17 @@ func NewConfig(
 	if err != nil {
 		return nil, err
 	}
-	if err := params.Validate(); err != nil {
+	if err := params.check(scheme); err != nil {
 		return nil, err
 	}
-	if least := leastBundle(scheme); params.MaxBundleBytes < least {
-		return nil, fmt.Errorf("max-bundle-bytes is %d; with the signatures of %s it must be at "+
-			"least %d", params.MaxBundleBytes, scheme.Name(), least)
+	members = slices.Clone(members)
+	for i := range members {
+		members[i].Session = uint64(i) //nolint:gosec // an index
 	}
 	return &Config{
 		Cluster: cluster, Scheme: scheme, Members: members, Params: params, Sizes: sizes,
-		Base: Ref{Digest: crypto.Hash("byzd/base/1", cluster[:])},
+		Base:        Ref{Digest: crypto.Hash("byzd/base/1", cluster[:])},
+		NextSession: uint64(len(members)),
 	}, nil
 }
 

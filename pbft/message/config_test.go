@@ -194,7 +194,7 @@ func TestBatchRoundTrip(t *testing.T) {
 	if refOf(back) != refOf(b) || string(message.EncodeBatch(back)) != string(data) {
 		t.Error("it came back as another one")
 	}
-	if why := back.CheckBody(w.cfg.Params); why != "" {
+	if why := back.CheckBody(w.cfg); why != "" {
 		t.Errorf("its body is refused: %v", why)
 	}
 	for i := range data {

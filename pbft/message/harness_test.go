@@ -16,6 +16,7 @@ type world struct {
 	tb      testing.TB
 	cfg     *message.Config
 	signers []crypto.Signer
+	admins  []crypto.Signer // three, of whom two must agree
 }
 
 func newWorld(tb testing.TB, n int, scheme string) *world {
@@ -47,6 +48,16 @@ func newWorldWith(tb testing.TB, n int, scheme string, p message.Params) *world 
 	if err != nil {
 		tb.Fatal(err)
 	}
+	for i := range 3 {
+		seed := crypto.DeriveSeed([crypto.SeedSize]byte{byte(i)}, "message test admin")
+		signer, err := s.NewSigner(seed)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		w.admins = append(w.admins, signer)
+		w.cfg.Admins.Keys = append(w.cfg.Admins.Keys, signer.Public())
+	}
+	w.cfg.Admins.Threshold = 2
 	return w
 }
 
@@ -54,14 +65,14 @@ func newWorldWith(tb testing.TB, n int, scheme string, p message.Params) *world 
 func (w *world) inEpoch(epoch uint64) *world {
 	cfg := *w.cfg
 	cfg.Epoch = epoch
-	return &world{tb: w.tb, cfg: &cfg, signers: w.signers}
+	return &world{tb: w.tb, cfg: &cfg, signers: w.signers, admins: w.admins}
 }
 
 // inCluster is the same members under another genesis.
 func (w *world) inCluster(name string) *world {
 	cfg := *w.cfg
 	cfg.Cluster = crypto.Hash(name)
-	return &world{tb: w.tb, cfg: &cfg, signers: w.signers}
+	return &world{tb: w.tb, cfg: &cfg, signers: w.signers, admins: w.admins}
 }
 
 func (w *world) sealer(i int) message.Sealer {
@@ -361,6 +372,7 @@ func (w *world) samples() []sample {
 	batches := &message.FetchBatches{Digests: batch.IDs()}
 	after := &message.FetchDecided{After: 7}
 	ask := &message.FenceAsk{Nonce: 1 << 63}
+	ready := w.growth(top, 1).Ready[0]
 	status := &message.Status{
 		View: 1, Target: 2, Executed: 3, Stable: 4, Tip: 5,
 		Committed: message.Rank{View: 6, Seq: 7}, High: message.Rank{View: 8, Seq: 9},
@@ -412,6 +424,11 @@ func (w *world) samples() []sample {
 			name: "fence-answer, nothing known", m: &message.FenceAnswer{Nonce: 5},
 			free: [][2]int{{head, head + 8}},
 		},
+		{name: "submission of a reconfiguration", m: &message.Submission{
+			Bundle: w.reconfigBundle(1, 4, w.growth(top, 2)),
+		}},
+		{name: "epoch", m: w.epochProof(w.growth(top, 2), top)},
+		{name: "ready", m: ready, free: all(ready)},
 	}
 }
 

@@ -19,6 +19,8 @@ type Limits struct {
 	Evidence   int
 	Proof      int
 	Fence      int // the answer to who has just started
+	Epoch      int // the proof that an epoch ended
+	Ready      int
 }
 
 const frameHead = 1 + 8
@@ -74,6 +76,8 @@ func (c *Config) Limits() Limits {
 		Evidence: frameHead + c.evidenceLimit(),
 		Proof:    frameHead + 1 + 2*certificate + checkpoint + newView,
 		Fence:    frameHead + 8 + statements + 4 + stmt,
+		Epoch:    frameHead + checkpoint + ManifestSize + 4 + configSize(c.Scheme),
+		Ready:    frameHead + 32 + 2 + HeaderSize + 4 + sig,
 	}
 }
 
@@ -90,5 +94,5 @@ func (c *Config) evidenceLimit() int {
 // Largest is the largest frame of any kind.
 func (l Limits) Largest() int {
 	return max(l.Vote, l.Complain, l.ViewChange, l.NewView, l.PrePrepare, l.Submission, l.Batch,
-		l.Decided, l.Evidence, l.Proof, l.Fence)
+		l.Decided, l.Evidence, l.Proof, l.Fence, l.Epoch, l.Ready)
 }

@@ -51,6 +51,8 @@ func limitsReached(t *testing.T, w *world) {
 		{"fence-answer", limits.Fence, &message.FenceAnswer{
 			Votes: votes, Stmts: []message.VcStmt{change.Stmt},
 		}},
+		{"epoch", limits.Epoch, w.largeEpochProof()},
+		{"ready", limits.Ready, w.growth(largeRef, 1).Ready[0]},
 	} {
 		frame := message.Encode(w.cfg.Epoch, c.m)
 		if len(frame) != c.limit {

@@ -40,10 +40,14 @@ func (m *Manifest) Encode() []byte {
 // [Manifest.Root] with a certificate.
 func DecodeManifest(data []byte) (*Manifest, error) {
 	r := reader{buf: data}
-	m := &Manifest{
-		Header: decodeHeader(&r), Config: r.digest(), Store: r.digest(), Ledger: r.digest(),
-	}
+	m := decodeManifest(&r)
 	return m, r.done()
+}
+
+func decodeManifest(r *reader) *Manifest {
+	return &Manifest{
+		Header: decodeHeader(r), Config: r.digest(), Store: r.digest(), Ledger: r.digest(),
+	}
 }
 
 // Proves reports whether the manifest describes the state that a checkpoint certificate certifies.
@@ -67,7 +71,9 @@ func (c *Config) encode() []byte {
 		w.bytes([]byte(m.Name))
 		w.raw(m.Node[:])
 		w.bytes(m.Key.Bytes())
+		w.u64(m.Session)
 	}
+	w.u64(c.NextSession)
 	c.Params.encode(&w)
 	return w.buf
 }

@@ -80,7 +80,7 @@ func verifyBundle(cfg *Config, b *Bundle, cache Cache) error {
 	if b.Gateway >= len(cfg.Members) {
 		return RefusedMember
 	}
-	if b.Session != uint64(b.Gateway) { //nolint:gosec // never negative
+	if b.Session != cfg.Members[b.Gateway].Session {
 		return RefusedSession
 	}
 	if b.Size() > cfg.Params.MaxBundleBytes {
@@ -140,7 +140,10 @@ func (m *BatchReply) verify(cfg *Config, cache Cache) error {
 	if m.Batch.Header.Cluster != cfg.Cluster {
 		return RefusedCluster
 	}
-	if r := m.Batch.CheckBody(cfg.Params); r != "" {
+	if m.Batch.Header.Epoch != cfg.Epoch {
+		return RefusedEpoch
+	}
+	if r := m.Batch.CheckBody(cfg); r != "" {
 		return r
 	}
 	for _, b := range m.Batch.Bundles {
@@ -183,7 +186,7 @@ func (m *Decided) verify(cfg *Config) error {
 		if b.Header != m.Headers[i] {
 			return RefusedBodyMismatch
 		}
-		if r := b.CheckBody(cfg.Params); r != "" {
+		if r := b.CheckBody(cfg); r != "" {
 			return r
 		}
 	}
@@ -207,6 +210,9 @@ func (m *Decided) verifyChain(cfg *Config) (top Ref, err error) {
 		h := &m.Headers[i]
 		if h.Cluster != cfg.Cluster {
 			return Ref{}, RefusedCluster
+		}
+		if h.Epoch != cfg.Epoch {
+			return Ref{}, RefusedEpoch // a run never crosses the end of an epoch
 		}
 		if i > 0 && (h.Parent != top.Digest || h.Seq != top.Seq+1) {
 			return Ref{}, RefusedChain

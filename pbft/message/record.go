@@ -23,6 +23,7 @@ const (
 	RecordReserved                         // gateway bundle numbers below this may have been used
 	RecordEvidence                         // a proof, so that it outlives this process
 	RecordAlarm                            // two certificates that cannot both be
+	RecordEpoch                            // the proof that an epoch ended, before the next begins
 	recordEnd
 )
 
@@ -43,6 +44,7 @@ type Record struct {
 	Reserved   RequestKey
 	Evidence   *Evidence
 	Alarm      *Alarm
+	End        *EpochProof
 }
 
 // Alarm is what cannot happen with at most f liars: two certificates of different chains.
@@ -77,6 +79,8 @@ func (rec *Record) Encode() []byte {
 		rec.Evidence.encode(&w)
 	case RecordAlarm:
 		rec.Alarm.encode(&w)
+	case RecordEpoch:
+		rec.End.encode(&w)
 	default:
 		panic(fmt.Sprintf("journal record of type %d", rec.Type))
 	}
@@ -112,6 +116,8 @@ func DecodeRecord(t RecordType, version uint8, body []byte) (*Record, error) {
 		rec.Evidence = decodeEvidence(&r)
 	case RecordAlarm:
 		rec.Alarm = decodeAlarm(&r)
+	case RecordEpoch:
+		rec.End = decodeEpochProof(&r)
 	default:
 		return nil, fmt.Errorf("%w: record of unknown type %d", ErrMalformed, t)
 	}

@@ -45,6 +45,7 @@ func (w *world) records() []*message.Record {
 			Type: message.RecordAlarm, Epoch: epoch,
 			Alarm: &message.Alarm{FirstCheckpoint: stable, Second: cc},
 		},
+		{Type: message.RecordEpoch, Epoch: epoch, End: w.epochProof(w.growth(ref, 2), ref)},
 	}
 }
 

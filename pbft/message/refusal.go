@@ -28,4 +28,5 @@ const (
 	RefusedChain            Refusal = "broken_chain"
 	RefusedEvidence         Refusal = "worthless_evidence"
 	RefusedStatement        Refusal = "bad_statement"
+	RefusedReconfig         Refusal = "bad_reconfiguration"
 )

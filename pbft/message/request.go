@@ -47,11 +47,12 @@ func requestStatement(
 	return d.SignBytes(crypto.KindRequest, w.buf)
 }
 
-// Item is one operation of a bundle: a plain one, for which the gateway answers, or one that a
-// client has signed.
+// Item is one operation of a bundle: a plain one, for which the gateway answers, one that a client
+// has signed, or a change of the members, which its administrators have signed.
 type Item struct {
-	Op     []byte         // nil if Signed is set
-	Signed *ClientRequest // nil for a plain operation
+	Op       []byte           // nil if one of the others is set
+	Signed   *ClientRequest   // nil for a plain operation
+	Reconfig *Reconfiguration // alone in its bundle
 }
 
 // Bundle is the unit of ordering: operations that one member's gateway gathered, under one
@@ -74,6 +75,14 @@ func (b *Bundle) ID() crypto.Digest { return b.id }
 // Size is the number of encoded bytes.
 func (b *Bundle) Size() int { return len(b.encoded) }
 
+// Reconfiguration returns the change of the members that the bundle carries, or nil.
+func (b *Bundle) Reconfiguration() *Reconfiguration {
+	if len(b.Items) != 1 {
+		return nil
+	}
+	return b.Items[0].Reconfig
+}
+
 // Key is the place that the bundle claims; at most one bundle is ever executed for it.
 func (b *Bundle) Key() RequestKey { return RequestKey{b.Session, b.Seq} }
 
@@ -91,13 +100,17 @@ func (b *Bundle) encodeItems(w *writer) {
 	w.u32(uint32(len(b.Items))) //nolint:gosec // capped by the validator
 	for i := range b.Items {
 		item := &b.Items[i]
-		if item.Signed == nil {
+		switch {
+		case item.Reconfig != nil:
+			w.u8(2)
+			item.Reconfig.encode(w)
+		case item.Signed != nil:
+			w.u8(1)
+			encodeClientRequest(w, item.Signed)
+		default:
 			w.u8(0)
 			w.bytes(item.Op)
-			continue
 		}
-		w.u8(1)
-		encodeClientRequest(w, item.Signed)
 	}
 }
 
@@ -169,6 +182,11 @@ func decodeBundle(r *reader) *Bundle {
 			b.Items = append(b.Items, Item{Op: r.bytes(MaxOpBytes)})
 		case 1:
 			b.Items = append(b.Items, Item{Signed: decodeClientRequest(r)})
+		case 2:
+			b.Items = append(b.Items, Item{Reconfig: decodeReconfiguration(r)})
+			if items > 1 {
+				r.fail("a reconfiguration among %d operations", items)
+			}
 		default:
 			r.fail("unknown kind of operation")
 		}

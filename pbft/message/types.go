@@ -53,3 +53,9 @@ func (*FenceAsk) Type() Type { return TypeFenceAsk }
 
 // Type implements [Message].
 func (*FenceAnswer) Type() Type { return TypeFenceAnswer }
+
+// Type implements [Message].
+func (*EpochProof) Type() Type { return TypeEpoch }
+
+// Type implements [Message].
+func (*Ready) Type() Type { return TypeReady }

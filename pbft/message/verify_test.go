@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -26,7 +27,7 @@ func TestRefusals(t *testing.T) {
 	reached := map[message.Refusal]bool{}
 	for _, list := range [][]refusal{
 		w.badVotes(), w.badCertificates(), w.badPrePrepares(), w.badBundles(), w.badBatches(),
-		w.badViewChanges(), w.badNewViews(), w.badDecided(), w.badProofs(), w.badEvidence(),
+		w.badViewChanges(), w.badNewViews(), w.badDecided(), w.badProofs(), w.badEvidence(), w.badEpochs(),
 	} {
 		for _, c := range list {
 			t.Run(c.m.Type().String()+"/"+c.name, func(t *testing.T) {
@@ -374,13 +375,16 @@ func (w *world) badBatches() []refusal {
 	wrong := with(w.prepare(0, 0, 1, crypto.Hash("x")), func(v *message.Vote) { v.Seq = 2 })
 	half := make([]byte, w.cfg.Params.MaxBatchBytes/2)
 	alone := w.batch(0, w.cfg.Base, w.bundle(1, 5, plain(make([]string, 600)...)...))
-	if why := alone.CheckBody(w.cfg.Params); why != "" {
+	if why := alone.CheckBody(w.cfg); why != "" {
 		w.tb.Errorf("one bundle alone may be larger than a batch, but: %v", why)
 	}
 	foreign := w.inCluster("x")
 	return []refusal{
 		{"of another cluster", message.RefusedCluster, change(func(b *message.Batch) {
 			b.Header.Cluster = crypto.Hash("x")
+		})},
+		{"of another epoch", message.RefusedEpoch, change(func(b *message.Batch) {
+			b.Header.Epoch++
 		})},
 		{"empty", message.RefusedEmptyBatch, reply(w.batch(0, w.cfg.Base))},
 		{
@@ -498,6 +502,10 @@ func (w *world) badDecided() []refusal {
 	foreign := w.inCluster("x").chain(0, w.cfg.Base, 1, "x")
 	return []refusal{
 		{"nothing", message.RefusedChain, &message.Decided{Proof: cc}},
+		{"of another epoch", message.RefusedEpoch, change(func(m *message.Decided) {
+			m.Headers = slices.Clone(m.Headers)
+			m.Headers[0].Epoch++
+		})},
 		{"a gap", message.RefusedChain, change(func(m *message.Decided) {
 			m.Headers, m.Bodies = []message.Header{m.Headers[0], m.Headers[2]}, nil
 		})},

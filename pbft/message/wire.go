@@ -33,6 +33,8 @@ const (
 	TypeEvidence
 	TypeFenceAsk
 	TypeFenceAnswer
+	TypeEpoch
+	TypeReady
 	typeEnd
 )
 
@@ -41,7 +43,7 @@ func (t Type) String() string {
 	names := [...]string{
 		"", "pre-prepare", "vote", "checkpoint", "view-change", "new-view", "complain", "status",
 		"submission", "have", "fetch-bundles", "fetch-batches", "batch", "fetch-decided", "decided",
-		"proof", "evidence", "fence-ask", "fence-answer",
+		"proof", "evidence", "fence-ask", "fence-answer", "epoch", "ready",
 	}
 	if int(t) < len(names) {
 		return names[t]
@@ -118,6 +120,10 @@ func decodeBody(t Type, r *reader) Message {
 		return &FenceAsk{Nonce: r.u64()}
 	case TypeFenceAnswer:
 		return decodeFenceAnswer(r)
+	case TypeEpoch:
+		return decodeEpochProof(r)
+	case TypeReady:
+		return decodeReady(r)
 	default:
 		return nil
 	}
@@ -189,6 +195,8 @@ func verify(cfg *Config, cache Cache, m Message) error {
 		return m.Verify(cfg)
 	case *FenceAnswer:
 		return m.verify(cfg)
+	case *EpochProof:
+		return m.refusal(cfg)
 	default: // the rest is advice, and has nothing to check
 		return nil
 	}

@@ -170,7 +170,7 @@ func (h *History) noteBatch(l *Log, b *message.Batch) {
 	if h.batches[d] == b {
 		return
 	}
-	if why := b.CheckBody(h.Config.Params); why != "" {
+	if why := b.CheckBody(h.Config); why != "" {
 		l.spoiled[d] = why
 		return
 	}
