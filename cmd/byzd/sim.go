@@ -1,12 +1,119 @@
 package main
 
-import "github.com/urfave/cli/v2"
+import (
+	"bufio"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"byzd/testnet/sim"
+)
+
+// markersFrom is the number of seeds from which a marker at zero is a failure.
+const markersFrom = 1000
 
 func simCommand() *cli.Command {
 	return &cli.Command{
-		Name: "sim", Usage: "try to break the protocol, in one process and without a network",
-		Subcommands: []*cli.Command{
-			simScopeCommand(),
+		Name:  "sim",
+		Usage: "run simulated clusters in which everything goes wrong, and ask the oracles",
+		Description: "Each seed is one run: the shipped node in virtual time, with faults, traitors\n" +
+			"and lying clients that the seed draws. The same seed is the same run.\n" +
+			"Exit code 4: an oracle found something; 1: a rare state was never reached\n" +
+			"(from 1000 seeds on); 0: clean.",
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "seeds", Value: 100, Usage: "run `N` seeds"},
+			&cli.Uint64Flag{Name: "first", Value: 1, Usage: "the first `SEED`"},
+			&cli.Uint64Flag{Name: "seed", Usage: "run one `SEED` only"},
+			&cli.Uint64Flag{Name: "until", Usage: "end the run of --seed before event `N`"},
+			&cli.Uint64Flag{Name: "from", Usage: "begin the dump with event `N`"},
+			&cli.BoolFlag{Name: "dump", Usage: "print the events of --seed"},
+			&cli.StringSliceFlag{Name: "off", Usage: "switch `ORACLE` off; may be repeated"},
+			&cli.IntFlag{Name: "failures", Value: 10, Usage: "stop after `N` failures; 0 for never"},
 		},
+		Subcommands: simSubcommands(),
+		Action:      simulate,
 	}
+}
+
+// simSubcommands are the searches that stand beside the simulator.
+func simSubcommands() []*cli.Command {
+	return []*cli.Command{
+		simScopeCommand(),
+	}
+}
+
+func simulate(c *cli.Context) error {
+	if _, err := arguments(c, 0, 0, "[--seeds N] | --seed S [--dump]"); err != nil {
+		return err
+	}
+	s, err := simSetup(c)
+	if err != nil {
+		return err
+	}
+	if c.IsSet("seed") {
+		return simulateOne(c, s)
+	}
+	if c.Int("seeds") < 1 {
+		return usagef("for instance --seeds 1000", "%d seeds are none", c.Int("seeds"))
+	}
+	sum := sim.Many(c.Context, c.Uint64("first"), c.Int("seeds"), c.Int("failures"), s, nil)
+	if err := sum.Write(c.App.Writer); err != nil {
+		return err
+	}
+	for _, r := range sum.Failures {
+		say(c, "byzd: seed %d: %v\n  %s\n  replay: byzd sim --seed %d --dump",
+			r.Seed, r.Failure, r.Options.String(), r.Seed)
+	}
+	missing := sum.Missing()
+	for _, name := range missing {
+		say(c, "byzd: note: never reached: %s", name)
+	}
+	switch {
+	case c.Context.Err() != nil:
+		return c.Context.Err()
+	case len(sum.Failures) > 0:
+		return silent(exitBroken)
+	case len(missing) > 0 && sum.Seeds >= markersFrom:
+		return failf(exitFailed, "", "%d rare states were never reached", len(missing))
+	}
+	return nil
+}
+
+// simSetup reads which oracles are off.
+func simSetup(c *cli.Context) (sim.Setup, error) {
+	s := sim.Setup{
+		Off: map[string]bool{}, Until: c.Uint64("until"), From: c.Uint64("from"),
+	}
+	for _, name := range c.StringSlice("off") {
+		known := false
+		for _, o := range sim.Oracles() {
+			known = known || o[0] == name
+		}
+		if !known {
+			return s, usagef("the oracles are O1 to O20 and panic", "there is no oracle %q", name)
+		}
+		s.Off[name] = true
+	}
+	return s, nil
+}
+
+// simulateOne replays a seed.
+func simulateOne(c *cli.Context, s sim.Setup) error {
+	out := bufio.NewWriter(c.App.Writer)
+	if c.Bool("dump") {
+		s.Trace = out
+	}
+	r := sim.New(c.Uint64("seed"), s).Run()
+	if _, err := fmt.Fprintf(out, "seed %d %s\nhash %016x, %d events, %.3f s, %d batches\n",
+		r.Seed, r.Options.String(), r.Hash, r.Events, float64(r.Virtual)/1e6, r.Batches); err != nil {
+		return err
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	if r.Failure != nil {
+		say(c, "byzd: seed %d: %v\n%s", r.Seed, r.Failure, r.Failure.Stack)
+		return silent(exitBroken)
+	}
+	return nil
 }

@@ -15,6 +15,14 @@ type Links interface {
 	Send(to int, t message.Type, frame []byte)
 }
 
+// MessageLinks are links that take messages as they are, where nobody needs their bytes: a
+// simulation's. Receivers share what they get, and must not change it.
+type MessageLinks interface {
+	Links
+	// SendMessage does with a message what Send does with its frame.
+	SendMessage(to int, m message.Message)
+}
+
 // Config is what a loop is made of. Only Adversary may be nil.
 type Config struct {
 	Cluster   *message.Config
@@ -246,6 +254,10 @@ func (l *Loop) dispatch(o traitor.Outgoing) {
 		return
 	}
 	frame, t := o.Frame, o.Type
+	if direct, ok := l.cfg.Links.(MessageLinks); ok && frame == nil {
+		direct.SendMessage(o.To, o.Msg)
+		return
+	}
 	if frame == nil {
 		frame, t = message.Encode(l.cfg.Cluster.Epoch, o.Msg), o.Msg.Type()
 	}

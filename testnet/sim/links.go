@@ -1,0 +1,159 @@
+package sim
+
+import (
+	"byzd/pbft"
+	"byzd/pbft/message"
+)
+
+// packet is a frame, or a message that was not encoded, on its way. All receivers of a broadcast
+// share it, and its check.
+type packet struct {
+	from  int // the replica at the other end
+	typ   message.Type
+	msg   message.Message
+	frame []byte
+
+	bad      bool // the network has changed it
+	foreign  bool // of another cluster or epoch
+	opened   bool
+	verified message.Verified
+	err      error
+	proof    message.Verified
+	guilty   bool // proof holds evidence against whom the packet names
+}
+
+// open decodes and verifies a packet as the daemon does.
+func (w *World) open(p *packet) (message.Verified, error) {
+	if p.opened {
+		return p.verified, p.err
+	}
+	p.opened = true
+	epoch := w.cfg.Epoch
+	if p.frame != nil {
+		var m message.Message
+		epoch, m, p.err = message.Decode(p.frame)
+		if p.err != nil {
+			return message.Verified{}, p.err
+		}
+		p.msg = m
+	}
+	p.verified, p.err = message.Verify(w.cfg, w.bundles, p.from, epoch, p.msg)
+	if p.err != nil {
+		p.proof, p.guilty = message.Incriminate(w.cfg, p.from, epoch, p.msg)
+	}
+	return p.verified, p.err
+}
+
+// copy is the packet for a receiver that shares nothing with the others.
+func (p *packet) copy() *packet { return &packet{from: p.from, typ: p.typ, frame: p.frame} }
+
+// send gives a packet to the network.
+func (w *World) send(from *node, to int, p *packet) {
+	w.sends++
+	w.oracles.sent(from, to, p)
+	w.traceSend(from, to, p)
+	for _, n := range w.nodes {
+		if n.replica == p.from || to != pbft.All && n.replica != to {
+			continue
+		}
+		if w.opts.Codec {
+			w.route(from, n, p.copy())
+		} else {
+			w.route(from, n, p)
+		}
+	}
+}
+
+// route decides what becomes of a packet on one link.
+func (w *World) route(from, to *node, p *packet) {
+	if w.blocked(from, to) {
+		w.mark(markCutOff)
+		return
+	}
+	calm := w.calm(from, to)
+	if !calm {
+		if w.strikes(classDrop) {
+			return
+		}
+		if w.strikes(classCorrupt) {
+			p = w.corrupted(p)
+		}
+		if w.strikes(classDuplicate) {
+			w.arrive(from, to, p, w.delay(from, to))
+		}
+	}
+	w.arrive(from, to, p, w.delay(from, to))
+}
+
+// delay draws how long a packet takes.
+func (w *World) delay(from, to *node) int64 {
+	if w.opts.Rush && (from.liar != nil || to.liar != nil) {
+		return 1
+	}
+	d := w.opts.Delay/2 + exponential(w.rnd[streamDelay], w.opts.Delay/2)
+	if !w.calm(from, to) && w.strikes(classTail) {
+		d += exponential(w.rnd[streamDelay], 50*w.opts.Delay)
+	}
+	return d
+}
+
+// arrive plans an arrival: in the order of sending, unless the network reorders.
+func (w *World) arrive(from, to *node, p *packet, delay int64) {
+	at := w.now + delay
+	last := &w.last[from.index*len(w.nodes)+to.index]
+	if w.calm(from, to) || !w.strikes(classReorder) {
+		at = max(at, *last+1)
+		*last = at
+	}
+	w.queue.push(event{
+		at: at, tie: w.tie(), kind: evArrive, node: int16(to.index), boot: to.boot, pack: p, //nolint:gosec // small
+	})
+}
+
+// calm reports whether no fault strikes on a link: outside the phase with faults, and between
+// members of the healed core.
+func (w *World) calm(from, to *node) bool {
+	_ = from
+	_ = to
+	return w.phase != phaseFaults
+}
+
+// corrupted flips a bit of a packet's frame.
+func (w *World) corrupted(p *packet) *packet {
+	frame := p.frame
+	if frame == nil {
+		frame = message.Encode(w.cfg.Epoch, p.msg)
+	}
+	frame = append([]byte(nil), frame...)
+	bit := w.rnd[streamCorrupt].IntN(8 * len(frame))
+	frame[bit/8] ^= 1 << (bit % 8)
+	return &packet{from: p.from, typ: p.typ, frame: frame, bad: true}
+}
+
+// blocked reports whether nothing gets from one node to another.
+func (w *World) blocked(from, to *node) bool {
+	return w.walls[from.index*len(w.nodes)+to.index] > 0
+}
+
+// deliver does with a packet what the daemon does with a frame.
+func (w *World) deliver(n *node, p *packet) {
+	v, err := w.open(p)
+	if err != nil {
+		w.oracles.refused(n, p)
+		if p.guilty {
+			w.mark(markIncriminated)
+			n.loop.Receive(p.proof)
+		}
+		return
+	}
+	if p.bad {
+		// A flipped bit can hit what nobody signs, like a status or a number that asks for
+		// something: then it is another legal message.
+		w.mark(markCorruptAccepted)
+	}
+	w.current = p
+	w.oracles.accepted(n, p)
+	n.loop.Receive(v)
+	w.oracles.delivered(n, p)
+	w.current = nil
+}

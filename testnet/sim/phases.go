@@ -1,0 +1,184 @@
+package sim
+
+// The lengths of the phases, in µs. The phase with faults has the length that was drawn.
+const (
+	warmUp     = 400_000
+	checkEvery = 50_000
+	liveOps    = 2 // operations that each client still begins in the liveness phase
+)
+
+// nextPhase ends a phase, or looks whether it can end.
+func (w *World) nextPhase() {
+	switch w.phase {
+	case phaseWarm:
+		w.phase = phaseFaults
+		w.tracef("phase %v", w.phase)
+		w.startClients()
+		w.startFaults()
+		w.later(evPhase, w.opts.Safety*1000, 0)
+	case phaseFaults:
+		w.heal()
+		w.later(evPhase, checkEvery, 0)
+	case phaseLive:
+		if w.coreDone() {
+			w.oracles.live()
+			w.drain()
+		} else if w.now-w.healed > w.bound() {
+			w.fail("O13", "%s", w.stuck())
+			return
+		}
+		w.later(evPhase, checkEvery, 0)
+	case phaseDrain:
+		if w.drained() {
+			w.phase = phaseDone
+			return
+		}
+		if w.now-w.healed > w.bound() {
+			w.fail("O13", "while everybody drains: %s", w.stuck())
+			return
+		}
+		w.later(evPhase, checkEvery, 0)
+	case phaseDone:
+	}
+}
+
+// bound is how long after the healing everything must be done, in µs (VERIFY P5): f+1 view timeouts
+// of what they can have grown to, and what it takes to start, to be let in and to catch up.
+func (w *World) bound() int64 {
+	f := int64(w.cfg.Sizes.F)
+	return (5_000 + (f+2)*3*w.opts.Params.MaxViewTimeout) * 1000
+}
+
+// heal chooses a core of a quorum of correct nodes and frees it from every fault. The other correct
+// nodes are stopped or cut off for good; traitors, and what is charged to f, go on.
+func (w *World) heal() {
+	w.phase, w.healed = phaseLive, w.now
+	w.tracef("phase %v", w.phase)
+	w.mendAll()
+	r := w.rnd[streamHeal]
+	left := w.cfg.Sizes.Quorum
+	for _, i := range r.Perm(len(w.nodes)) {
+		n := w.nodes[i]
+		n.paused, n.fuse = 0, 0
+		n.mem.Full(false)
+		n.mem.Fail(0)
+		n.mem.FailSync(0)
+		n.disk.misplace = 0
+		switch {
+		case !n.correct:
+			n.comeBack()
+		case left > 0:
+			left--
+			w.core[i] = true
+			n.comeBack()
+		case r.IntN(2) == 0:
+			w.stop(n)
+		default:
+			w.isolate(n)
+		}
+	}
+	if left > 0 {
+		w.fail("O13", "%d of a quorum of correct nodes are lacking", left)
+	}
+	for i, c := range w.clients {
+		if c == w.liar {
+			continue
+		}
+		c.left = liveOps
+		if o := c.doing; o != nil {
+			o.live = true
+			w.pending++
+			if o.request == nil { // its node may be gone: nobody knows what became of it
+				o.live = false
+				w.pending--
+				o.gaveUp = true
+				c.doing = nil
+			} else {
+				o.ask()
+			}
+		}
+		w.later(evClient, int64(i)*1000, int64(i))
+	}
+}
+
+// comeBack starts a node that is down.
+func (n *node) comeBack() {
+	n.held = false
+	if !n.up && n.broken == "" {
+		n.w.plan(event{at: n.w.now + 1, kind: evRestart}, n)
+	}
+}
+
+// stop ends a node's process until the drain.
+func (w *World) stop(n *node) {
+	n.held = true
+	w.crash(n, true)
+}
+
+// isolate cuts all links of a node until the drain.
+func (w *World) isolate(n *node) {
+	var links []int
+	for k := range w.nodes {
+		if k != n.index {
+			links = append(links, n.index*len(w.nodes)+k, k*len(w.nodes)+n.index)
+		}
+	}
+	for _, k := range links {
+		w.walls[k]++
+	}
+	w.remember(cut{links: links})
+	n.comeBack()
+}
+
+// coreDone reports whether all that the liveness phase waits for is done.
+func (w *World) coreDone() bool {
+	if w.pending > 0 {
+		return false
+	}
+	for _, c := range w.clients {
+		if c != w.liar && (c.left > 0 || c.doing != nil) {
+			return false
+		}
+	}
+	return w.level(w.core)
+}
+
+// level reports whether nodes are up, idle and at one place.
+func (w *World) level(which []bool) bool {
+	var top executed
+	first := true
+	for i, n := range w.nodes {
+		if !which[i] {
+			continue
+		}
+		if !n.up || !n.loop.Idle() || len(n.inbox) > 0 || n.loop.Waiting() > 0 {
+			return false
+		}
+		if first {
+			top, first = n.top, false
+		} else if n.top != top {
+			return false
+		}
+	}
+	return true
+}
+
+// drain lets the rest come back.
+func (w *World) drain() {
+	w.phase = phaseDrain
+	w.healed = w.now
+	w.tracef("phase %v", w.phase)
+	w.mendAll()
+	for _, n := range w.nodes {
+		n.comeBack()
+	}
+}
+
+// drained reports whether all correct nodes are at one place.
+func (w *World) drained() bool {
+	all := make([]bool, len(w.nodes))
+	for i, n := range w.nodes {
+		all[i] = n.correct
+	}
+	return w.level(all)
+}
