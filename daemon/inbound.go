@@ -75,7 +75,7 @@ func (in *inbound) Receive(id crypto.NodeID, _ transport.Class, _ uint64, frame 
 	<-in.tickets
 	if err != nil {
 		in.refusals.add(err.Error())
-		if proof, ok := message.Incriminate(in.cluster, from, epoch, m); ok {
+		if proof, ok := message.Incriminate(in.cluster, from, epoch, m, err); ok {
 			in.hand(proof)
 		}
 		return

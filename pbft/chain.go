@@ -74,6 +74,7 @@ func (r *Replica) forgetComplete() {
 func (r *Replica) checkBody(e *entry) {
 	if e.missing == 0 && e.bad == "" {
 		e.bad = e.batch().CheckBody(r.cfg)
+		r.proveBatch(e)
 	}
 }
 

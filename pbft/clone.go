@@ -46,6 +46,10 @@ func (r *Replica) Clone() *Replica {
 	c.proofs = maps.Clone(r.proofs)
 	c.told = r.told.clone()
 	c.newViews = slices.Clone(r.newViews)
+	c.words = slices.Clone(r.words)
+	for g := range c.words {
+		c.words[g] = slices.Clone(r.words[g])
+	}
 	c.restored = slices.Clone(r.restored)
 	return &c
 }

@@ -49,11 +49,11 @@ func TestCloneAndFingerprintCoverEveryField(t *testing.T) {
 func sampleReplicas(t *testing.T) []*pbft.Replica {
 	t.Helper()
 	var list []*pbft.Replica
-	for seed := uint64(1); seed <= 12; seed++ {
+	for seed := uint64(1); seed <= 40; seed++ {
 		w := newWalk(seed)
 		for step := range 400 {
 			w.step(step)
-			if step%100 == 99 {
+			if step%50 == 49 {
 				for _, node := range w.net.Nodes {
 					list = append(list, node.Replica.Clone())
 				}
@@ -241,6 +241,10 @@ func altered(v reflect.Value) reflect.Value {
 	case *message.NewView:
 		c := *m
 		c.View++
+		return reflect.ValueOf(&c)
+	case *message.Word:
+		c := *m
+		c.Key.Seq++
 		return reflect.ValueOf(&c)
 	case *message.Bundle:
 		return reflect.Zero(v.Type())

@@ -43,6 +43,7 @@ func (r *Replica) executeBatch(e *entry) {
 		x.Checkpoint, x.Clients = true, r.clients.Root()
 	}
 	r.emit(x)
+	r.proveBundles(b)
 	r.logCommitted(e.ref)
 	r.pool.discharge(r.clients, b, r.now)
 }
@@ -102,6 +103,9 @@ func (r *Replica) onCheckpoint(from int, c *message.Checkpoint) {
 	if c.Seq%r.cfg.Params.CheckpointEvery != 0 {
 		r.drop(from, DropCheckpointPlace)
 		return
+	}
+	if c.Seq == r.stable.Seq && from != r.self {
+		r.proveRoots([]*message.Checkpoint{c}, r.stable)
 	}
 	if c.Seq <= r.stable.Seq || c.Seq > r.stable.Seq+8*r.cfg.Params.Window {
 		r.drop(from, DropCheckpointOld)
@@ -182,6 +186,7 @@ func (r *Replica) learnStable(c *message.CheckpointCertificate) {
 	}
 	r.stable = c
 	r.persist(&message.Record{Type: message.RecordStable, Stable: c})
+	r.proveRoots(r.checkpoints[c.Seq], c)
 	r.observe(EventStable, c.Ref(), "")
 	r.forgetBelow(c.Seq)
 	r.emit(Release{Stable: c.Seq})

@@ -20,6 +20,10 @@ type fence struct {
 
 func (f *fence) ready() bool { return !f.raised }
 
+// Fenced reports whether this replica has just started and does not know yet whether it forgot
+// anything. Until then its caller must sign nothing in its name either.
+func (r *Replica) Fenced() bool { return r.fence.raised }
+
 // fenceRepeat is the time between two questions, in milliseconds.
 const fenceRepeat = 200
 

@@ -113,6 +113,11 @@ func (r *Replica) printVotes(p *printer) {
 	for _, c := range r.changes {
 		p.put("change %s\n", changeName(c))
 	}
+	for _, words := range r.words {
+		for _, w := range words {
+			p.put("word %d %v %x\n", w.Gateway, w.Key, w.Said.Body)
+		}
+	}
 }
 
 func compareRanks(a, b message.Rank) int {

@@ -276,8 +276,9 @@ func (r *Replica) onVote(from int, v *message.Vote) {
 		r.told.note(v)
 	}
 	r.cross(v)
-	if v.Kind == crypto.KindPrepare {
-		r.proveForks(v)
+	r.proveForks(v)
+	if e := r.entries[v.Digest]; e != nil {
+		r.proveBatch(e)
 	}
 	if s.cert == nil {
 		r.tally(s, v)

@@ -46,12 +46,17 @@ const (
 
 func (r *Replica) onSubmission(from int, b *message.Bundle) {
 	r.learnBundle(b) // a batch may name it, whatever becomes of it here
+	r.proveSpent(b)
 	if r.clients.Discharged(b) {
 		r.drop(from, DropBundleDone)
 		return
 	}
 	if why := r.pool.add(b, r.now); why != "" {
 		r.drop(from, why)
+		if other := r.pool.queues[b.Gateway].bundles[b.Seq]; why == DropBundleConflict &&
+			b.Gateway != r.self {
+			r.proveTwice(other.Word(r.cfg), b.Word(r.cfg))
+		}
 	}
 	r.pool.queues[b.Gateway].note(r.now)
 }

@@ -53,6 +53,7 @@ type Replica struct {
 	newest      [2][]*message.Vote             // of each voter, the highest PREPARE and COMMIT
 	told        statements                     // what the primaries said
 	newViews    []*message.NewView             // the last few of all, ascending
+	words       [][]*message.Word              // of each gateway, of the bundles executed last
 
 	clients *ClientTable
 	pool    pool
@@ -113,7 +114,7 @@ func New(cfg *message.Config, self int, st Restored) *Replica {
 		changes: make([]*message.ViewChange, n), peers: make([]peer, n),
 		newest: [2][]*message.Vote{make([]*message.Vote, n), make([]*message.Vote, n)},
 		pool:   newPool(n), clients: NewClientTable(cfg), proofs: map[string]*message.Evidence{},
-		told: newStatements(),
+		told: newStatements(), words: make([][]*message.Word, n),
 	}
 	r.monitor = newMonitor(cfg)
 	r.restore(st)
@@ -222,6 +223,8 @@ func (r *Replica) onReceived(v message.Verified) {
 		r.onProof(from, m)
 	case *message.Evidence:
 		r.accuse(from, m)
+	case *message.Spoilt:
+		r.onSpoilt(m)
 	case *message.FenceAsk:
 		r.onFenceAsk(from, m)
 	case *message.FenceAnswer:

@@ -45,8 +45,7 @@ func (r *Replica) restore(st Restored) {
 		}
 	}
 	for _, e := range st.Proofs {
-		r.proofs[e.Key()] = e
-		r.convicted = r.convicted.Add(e.Culprit)
+		r.keep(e)
 	}
 	if st.Alarm != nil {
 		r.halted = "two conflicting certificates are on this disk"

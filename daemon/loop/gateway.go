@@ -84,6 +84,9 @@ func itemSize(item *message.Item) int {
 // submitGathered makes bundles of what was gathered, while not too many are under way.
 func (l *Loop) submitGathered() {
 	g := &l.gateway
+	if l.replica.Fenced() {
+		return // a disk from yesterday would give the same numbers to other bundles (R7.3, R14)
+	}
 	frame := 2 + 3*8 + 4 + 4 + l.cfg.Cluster.Scheme.SignatureSize()
 	room := min(bundleBytes, l.cfg.Cluster.Params.MaxBundleBytes-frame)
 	for len(g.gathered) > 0 && len(g.waiting) < maxOutstanding {

@@ -203,7 +203,7 @@ func (s *play) deliver(p packet) {
 	v, err := message.Verify(s.cfg, noCache{}, p.from, epoch, m)
 	if err != nil {
 		to.counters[err.Error()]++
-		proof, provable := message.Incriminate(s.cfg, p.from, epoch, m)
+		proof, provable := message.Incriminate(s.cfg, p.from, epoch, m, err)
 		if !provable {
 			return
 		}

@@ -14,7 +14,8 @@ func TestEvidenceHolds(t *testing.T) {
 	names := map[string]string{
 		"E1": "E1-two-prepares", "E2": "E2-two-commits", "E3": "E3-two-new-views",
 		"E4": "E4-forked-prepares", "E5": "E5-lock-hiding", "E6": "E6-invalid-new-view",
-		"E10": "E10-two-view-changes", "E11": "E11-two-checkpoints",
+		"E7": "E7-invalid-batch", "E8": "E8-wrong-root", "E9": "E9-two-bundles",
+		"E10": "E10-two-view-changes", "E11": "E11-two-checkpoints", "E2b": "E2b-forked-commits",
 	}
 	keys := map[string]bool{}
 	for _, scheme := range crypto.SchemeNames() {
@@ -39,8 +40,10 @@ func TestEvidenceHolds(t *testing.T) {
 	if len(keys) != len(names) {
 		t.Errorf("%d kinds of proof have %d keys", len(names), len(keys))
 	}
-	if unknown := message.EvidenceKind(7).String(); unknown != "E7" {
-		t.Errorf("kind 7 is called %q", unknown)
+	for kind, want := range map[message.EvidenceKind]string{12: "E12", 99: "E99"} {
+		if kind.String() != want {
+			t.Errorf("kind %d is called %q", kind, kind)
+		}
 	}
 }
 
@@ -51,7 +54,8 @@ func TestEvidenceIsBound(t *testing.T) {
 		for where, cfg := range map[string]*message.Config{
 			"another cluster": w.inCluster("x").cfg, "another epoch": w.inEpoch(1).cfg,
 		} {
-			if e.Verify(cfg) == nil {
+			survives := name == "E9" && where == "another epoch" // as requests do
+			if (e.Verify(cfg) == nil) != survives {
 				t.Errorf("%s holds in %s", name, where)
 			}
 		}
@@ -62,7 +66,7 @@ func TestEvidenceIsBound(t *testing.T) {
 				t.Errorf("%s against %d: %v", name, i, err)
 			}
 		}
-		if name == "E6" {
+		if e.Second.Kind == 0 { // of one statement
 			continue
 		}
 		half := *e
@@ -165,7 +169,7 @@ func TestCorrectReplicaIsNeverAccused(t *testing.T) {
 					v.Kind, v.View, v.Seq, u.Kind, u.View, u.Seq)
 			}
 			for _, h := range headers {
-				if message.Fork(v, u, h) != nil {
+				if e := message.Fork(v, u, h); e != nil {
 					t.Errorf("(%d,%d) and (%d,%d) are called a fork", v.View, v.Seq, u.View, u.Seq)
 				}
 			}
@@ -209,7 +213,7 @@ func TestForkNeedsTheWholeChain(t *testing.T) {
 	low := w.prepare(1, 0, 1, refOf(rival[0]).Digest)
 	high := w.prepare(1, 0, 4, refOf(chain[3]).Digest)
 	headers := down(chain[3], chain[2], chain[1])
-	if message.Fork(low, high, headers) == nil {
+	if e := message.Fork(low, high, headers); e == nil || e.Kind != message.EvidenceFork {
 		t.Fatal("a fork is not called one")
 	}
 	onChain := w.prepare(1, 0, 1, refOf(chain[0]).Digest)
@@ -223,6 +227,10 @@ func TestForkNeedsTheWholeChain(t *testing.T) {
 	}
 	far := refOf(long[len(long)-1])
 	lowCommit, highCommit := w.commit(1, 0, 1, low.Digest), w.commit(1, 0, 4, high.Digest)
+	e := message.Fork(lowCommit, highCommit, headers) // rule R6 holds for COMMITs as well
+	if e == nil || e.Kind != message.EvidenceForkedCommits {
+		t.Fatal("forked COMMITs are not called that (E2′)")
+	}
 	for name, c := range map[string]struct {
 		low, high *message.Vote
 		headers   []message.Header
@@ -237,8 +245,8 @@ func TestForkNeedsTheWholeChain(t *testing.T) {
 		"low and high turned":  {high, low, headers},
 		"another view":         {w.prepare(1, 1, 1, low.Digest), high, headers},
 		"two voters":           {w.prepare(2, 0, 1, low.Digest), high, headers},
-		"commits":              {lowCommit, highCommit, headers},
 		"a prepare, a commit":  {low, highCommit, headers},
+		"a commit, a prepare":  {lowCommit, high, headers},
 		"one place":            {low, w.prepare(1, 0, 1, crypto.Hash("x")), nil},
 		"a number skipped":     {low, skipped, down(&skips, chain[2], chain[1])},
 		"more than can travel": {low, w.prepare(1, 0, far.Seq, far.Digest), all},

@@ -298,7 +298,17 @@ func (w *world) evidence() map[string]*message.Evidence {
 	bad := *good
 	bad.Base = base
 	w.sealer(1).Seal(&bad)
+	word := w.bundle(1, 5, plain("x")...).Word(w.cfg)
+	twice := w.batch(1, w.cfg.Base, w.bundle(1, 5, plain("x")...), w.bundle(1, 5, plain("y")...))
 	proofs := map[string]*message.Evidence{
+		"E7": message.InvalidBatch(w.cfg, w.prepare(1, 1, 1, refOf(twice).Digest), twice.Header,
+			twice.IDs(), twice.Bundles),
+		"E8": message.WrongRoot(w.cfg,
+			w.checkpoint(1, message.Ref{Seq: 8, Digest: a}, crypto.Hash("wrong")),
+			w.stable(message.Ref{Seq: 8, Digest: a}, crypto.Hash("root"))),
+		"E9": message.ContradictingWords(w.cfg, word, w.bundle(1, 5, plain("y")...).Word(w.cfg)),
+		"E2b": message.Fork(w.commit(1, 1, 1, refOf(low).Digest),
+			w.commit(1, 1, 3, refOf(fork[2]).Digest), headers),
 		"E1": message.ContradictingVotes(w.prepare(1, 1, 7, a), w.prepare(1, 1, 7, b)),
 		"E2": message.ContradictingVotes(w.commit(1, 1, 7, a), w.commit(1, 1, 7, b)),
 		"E3": message.ContradictingNewViews(w.cfg, good, &bad),
@@ -413,6 +423,9 @@ func (w *world) samples() []sample {
 		{name: "evidence of a vote", m: e["E1"]},
 		{name: "evidence of a fork", m: e["E4"]},
 		{name: "evidence of a new view", m: e["E6"]},
+		{name: "evidence of a batch", m: e["E7"]},
+		{name: "evidence of a root", m: e["E8"]},
+		{name: "evidence of bundles", m: e["E9"]},
 		{name: "fence-ask", m: ask, free: all(ask)},
 		{
 			name: "fence-answer", m: &message.FenceAnswer{

@@ -39,7 +39,7 @@ func TestIncriminate(t *testing.T) {
 		{"a proof of something else", w.cfg.Epoch, &message.Proof{Prepared: high}, false},
 		{"a vote", w.cfg.Epoch, w.prepare(1, 0, 1, crypto.Hash("x")), false},
 	} {
-		v, ok := message.Incriminate(w.cfg, 2, c.epoch, c.m)
+		v, ok := message.Incriminate(w.cfg, 2, c.epoch, c.m, message.RefusedBase)
 		if ok != c.guilt {
 			t.Errorf("%s: incriminates %t", c.name, ok)
 		}

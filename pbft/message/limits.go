@@ -81,16 +81,6 @@ func (c *Config) Limits() Limits {
 	}
 }
 
-// evidenceLimit is the size of the largest proof that holds: of a fork with the longest chain, of
-// an invalid NEW-VIEW with everybody's tuples, or of two VIEW-CHANGEs.
-func (c *Config) evidenceLimit() int {
-	statement := func(body int) int { return 1 + 4 + body + 4 + c.Scheme.SignatureSize() }
-	fork := 2*statement(voteSize) + MaxEvidenceHeaders*HeaderSize
-	newView := statement(newViewSize) + 1 + 4 + 4 + len(c.Members)*(tupleSize+2+4)
-	changes := 2 * statement(tupleSize)
-	return 1 + 2 + max(fork, newView, changes) + 4 + 4
-}
-
 // Largest is the largest frame of any kind.
 func (l Limits) Largest() int {
 	return max(l.Vote, l.Complain, l.ViewChange, l.NewView, l.PrePrepare, l.Submission, l.Batch,

@@ -198,6 +198,9 @@ func (w *world) largeEvidence(newView *message.NewView) *message.Evidence {
 		message.InvalidNewView(w.cfg, bad),
 		message.Fork(w.prepare(0, 0, 1, largeRoot), w.prepare(0, 0, parent.Seq, parent.Digest),
 			headers[:message.MaxEvidenceHeaders]),
+		w.largeBadBatch(),
+		message.WrongRoot(w.cfg, w.checkpoint(0, largeRef, crypto.Hash("other")),
+			w.stable(largeRef, largeRoot, w.all()...)),
 	}
 	for _, e := range w.evidence() {
 		candidates = append(candidates, e)
@@ -209,6 +212,30 @@ func (w *world) largeEvidence(newView *message.NewView) *message.Evidence {
 		}
 	}
 	return largest
+}
+
+// largeBadBatch is the proof of a primary whose batch has as many bundles as it may, of which one,
+// the largest there can be, was signed for another cluster.
+func (w *world) largeBadBatch() *message.Evidence {
+	bundle := w.inCluster("elsewhere").bundleOf(w.cfg.Params.MaxBundleBytes, 1)
+	ids := make([]crypto.Digest, w.cfg.Params.MaxBatchRequests)
+	for i := range ids {
+		ids[i] = crypto.Hash("id", []byte{byte(i), byte(i >> 8)})
+	}
+	ids[len(ids)/2] = bundle.ID()
+	h := message.Header{
+		Cluster: w.cfg.Cluster, Seq: 1, Parent: w.cfg.Base.Digest, Root: message.BatchRoot(ids),
+	}
+	vote := w.prepare(0, 0, 1, h.Digest())
+	if !message.Separable(w.cfg.Scheme) { // then what one said may be shown by all
+		vote.Sig = nil
+	}
+	e := message.InvalidBatch(w.cfg, vote, h, ids, []*message.Bundle{bundle})
+	if vote.Sig == nil {
+		e.First = w.certificate(crypto.KindPrepare, 0,
+			message.Ref{Seq: 1, Digest: h.Digest()}, w.all()...).Statement()
+	}
+	return e
 }
 
 func (w *world) largeProof(newView *message.NewView) *message.Proof {

@@ -38,13 +38,18 @@ func (c *ClientRequest) SignBytes(d crypto.Domain) []byte {
 func requestStatement(
 	d crypto.Domain, owner crypto.NodeID, session, seq, ack uint64, ops []byte,
 ) []byte {
-	w := writer{buf: make([]byte, 0, 88)}
+	return d.SignBytes(crypto.KindRequest, requestBody(owner, session, seq, ack, ops))
+}
+
+// requestBody is the signed body of a request: whose it is, its place, and what it asks for.
+func requestBody(owner crypto.NodeID, session, seq, ack uint64, ops []byte) []byte {
+	w := writer{buf: make([]byte, 0, requestSize)}
 	w.raw(owner[:])
 	w.u64(session)
 	w.u64(seq)
 	w.u64(ack)
 	w.digest(crypto.Hash("byzd/ops/1", ops))
-	return d.SignBytes(crypto.KindRequest, w.buf)
+	return w.buf
 }
 
 // Item is one operation of a bundle: a plain one, for which the gateway answers, one that a client
@@ -90,10 +95,13 @@ func (b *Bundle) Key() RequestKey { return RequestKey{b.Session, b.Seq} }
 type RequestKey struct{ Session, Seq uint64 }
 
 func (b *Bundle) signBytes(c *Config) []byte {
+	return c.RequestDomain().SignBytes(crypto.KindRequest, b.requestBody(c))
+}
+
+func (b *Bundle) requestBody(c *Config) []byte {
 	var ops writer
 	b.encodeItems(&ops)
-	return requestStatement(
-		c.RequestDomain(), c.Members[b.Gateway].Node, b.Session, b.Seq, b.Ack, ops.buf)
+	return requestBody(c.Members[b.Gateway].Node, b.Session, b.Seq, b.Ack, ops.buf)
 }
 
 func (b *Bundle) encodeItems(w *writer) {
