@@ -31,7 +31,7 @@ func TestInvalidBatchesConvict(t *testing.T) {
 		{"one bundle twice", 1, 1, w.batch(1, w.cfg.Base, good, next, good), true},
 		{"not signed by its gateway", 1, 1, w.batch(1, w.cfg.Base, good, foreign), true},
 		{"not signed by its client", 1, 1, w.batch(1, w.cfg.Base, good, client), true},
-		{"in another's session", 1, 1, w.batch(1, w.cfg.Base, good, stranger), true},
+		{"in another's session", 1, 1, w.batch(1, w.cfg.Base, good, stranger), false},
 		{"nothing wrong", 1, 1, w.batch(1, w.cfg.Base, good, next), false},
 		{"a backup's PREPARE", 1, 2, w.batch(1, w.cfg.Base, good, next, other), false},
 		// Rule R7.2: who leads a later view certifies again what it never looked into.

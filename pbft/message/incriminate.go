@@ -39,10 +39,8 @@ func incriminatesPrimary(cfg *Config, from int, m *NewView) (Verified, bool) {
 
 // incriminatesProposer picks the bundle that is not validly signed, if that is why they were refused.
 func incriminatesProposer(cfg *Config, from int, why error, bundles ...*Bundle) (Verified, bool) {
-	wrong := errors.Is(why, RefusedSignature) || errors.Is(why, RefusedMember) ||
-		errors.Is(why, RefusedSession)
 	for _, b := range bundles {
-		if wrong && !validlySigned(cfg, b) {
+		if errors.Is(why, RefusedSignature) && !validlySigned(cfg, b) {
 			return Verified{from: from, msg: &Spoilt{Bundle: b}}, true
 		}
 	}
