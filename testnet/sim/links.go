@@ -39,7 +39,7 @@ func (w *World) open(p *packet) (message.Verified, error) {
 	}
 	p.verified, p.err = message.Verify(w.cfg, w.bundles, p.from, epoch, p.msg)
 	if p.err != nil {
-		p.proof, p.guilty = message.Incriminate(w.cfg, p.from, epoch, p.msg)
+		p.proof, p.guilty = message.Incriminate(w.cfg, p.from, epoch, p.msg, p.err)
 	}
 	return p.verified, p.err
 }
