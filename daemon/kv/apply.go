@@ -64,10 +64,10 @@ func (x *execution) op(op Op) (Result, Code) {
 }
 
 // show adds an entry to a result, within the bound of the whole result.
-func (x *execution) show(kvs *[]KV, e *entry, keysOnly bool) Code {
-	kv := KV{Key: []byte(e.key), Create: e.create, Mod: e.mod, Version: e.version}
+func (x *execution) show(kvs *[]KV, e entry, keysOnly bool) Code {
+	kv := KV{Key: e.key, Create: e.create, Mod: e.mod, Version: e.version}
 	if !keysOnly {
-		kv.Value = e.value // Entries never change.
+		kv.Value = e.value
 	}
 	x.bytes += kvBytesMin + int64(len(kv.Key)) + int64(len(kv.Value))
 	if x.bytes > ResultBytesMax {
@@ -79,7 +79,7 @@ func (x *execution) show(kvs *[]KV, e *entry, keysOnly bool) Code {
 
 func (x *execution) put(op Put) (Result, Code) {
 	var r Result
-	if old := x.store.get(op.Key); op.PrevKV && old != nil {
+	if old, there := x.store.get(op.Key); op.PrevKV && there {
 		if code := x.show(&r.PrevKVs, old, false); code != CodeOK {
 			return r, code
 		}
@@ -90,7 +90,7 @@ func (x *execution) put(op Put) (Result, Code) {
 func (x *execution) ranged(op Range) (Result, Code) {
 	var r Result
 	code := x.revision(op.Revision)
-	x.store.visit(op.Key, op.End, func(e *entry) bool {
+	x.store.visit(op.Key, op.End, func(e entry) bool {
 		switch {
 		case code != CodeOK:
 			return false
@@ -122,9 +122,9 @@ func (x *execution) revision(asked int64) Code {
 
 func (x *execution) deleteRange(op DeleteRange) (Result, Code) {
 	var r Result
-	var doomed []*entry
+	var doomed []entry
 	code := CodeOK
-	x.store.visit(op.Key, op.End, func(e *entry) bool {
+	x.store.visit(op.Key, op.End, func(e entry) bool {
 		doomed = append(doomed, e)
 		if op.PrevKV {
 			code = x.show(&r.PrevKVs, e, false)
@@ -143,12 +143,12 @@ func (x *execution) deleteRange(op DeleteRange) (Result, Code) {
 
 func (x *execution) compareAndSwap(op CompareAndSwap) (Result, Code) {
 	var r Result
-	old := x.store.get(op.Key)
-	if old == nil && op.Absent || old != nil && !op.Absent && bytes.Equal(old.value, op.Expect) {
+	old, there := x.store.get(op.Key)
+	if !there && op.Absent || there && !op.Absent && bytes.Equal(old.value, op.Expect) {
 		r.Succeeded = true
 		return r, x.store.write(op.Key, op.New)
 	}
-	if old == nil {
+	if !there {
 		return r, CodeOK
 	}
 	return r, x.show(&r.KVs, old, false)
@@ -157,7 +157,7 @@ func (x *execution) compareAndSwap(op CompareAndSwap) (Result, Code) {
 func (x *execution) txn(op Txn) (Result, Code) {
 	r := Result{Succeeded: true}
 	for _, c := range op.Compares {
-		if !c.holds(x.store.get(c.Key)) {
+		if e, there := x.store.get(c.Key); !c.holds(e, there) {
 			r.Succeeded = false
 			break
 		}
@@ -176,13 +176,10 @@ func (x *execution) txn(op Txn) (Result, Code) {
 	return r, CodeOK
 }
 
-// holds compares one key, which does not exist if e is nil.
-func (c Compare) holds(e *entry) bool {
-	if e == nil {
-		if c.Target == TargetValue {
-			return false
-		}
-		e = &entry{}
+// holds compares one key; one that is not there has no value, and zeros for numbers.
+func (c Compare) holds(e entry, there bool) bool {
+	if !there && c.Target == TargetValue {
+		return false
 	}
 	var order int
 	switch c.Target {

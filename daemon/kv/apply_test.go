@@ -293,7 +293,7 @@ func TestApply_Txn(t *testing.T) {
 // A transaction that fails in its middle takes back everything, the order of keys included.
 func TestApply_RollsBack(t *testing.T) {
 	s := filled(t)
-	before := s.Snapshot()
+	before := dump(s)
 	bad := kv.Range{Key: []byte("a"), Revision: 1}
 	for _, ops := range [][]kv.Op{
 		{put("a", "9"), bad},
@@ -306,7 +306,7 @@ func TestApply_RollsBack(t *testing.T) {
 		if r := apply(t, s, kv.Txn{Success: ops}); r.Code != kv.CodeNoHistory {
 			t.Errorf("%+v: %s", ops, text(r))
 		}
-		if !bytes.Equal(s.Snapshot(), before) {
+		if !bytes.Equal(dump(s), before) {
 			t.Errorf("%+v left something behind", ops)
 		}
 	}

@@ -76,8 +76,8 @@ var (
 	ErrTooManyOps = errors.New("kv: too many operations in a transaction")
 	// ErrNested says that a transaction holds something else than Put, Range and DeleteRange.
 	ErrNested = errors.New("kv: operation not allowed in a transaction")
-	// ErrSnapshot says that a snapshot is well-formed but no store could have written it.
-	ErrSnapshot = errors.New("kv: impossible snapshot")
+	// ErrImpossible says that a state is well-formed but no store could have come to it.
+	ErrImpossible = errors.New("kv: impossible state")
 )
 
 // codeOf turns an error of Decode into what the client is told.

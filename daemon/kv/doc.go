@@ -21,26 +21,27 @@
 //
 // # State and its digest
 //
-// The state is the revision, the quota and the entries (key, value, three numbers). The root is a
-// tree of SHA-256: a leaf for each entry, computed when it is written; 4096 buckets, by the
-// first 12 bits of SHA-256 of the key; 64 groups of buckets; the root over the groups and the
-// numbers. Bucket hashes list their leaves in the order of the keys, so the digest depends on the
-// state alone and not on its history, and unlike sums of hashes it cannot be steered to a
-// collision. A root after d changes costs at most d buckets. An ordered tree with proofs, which
-// ranges can use, takes its place later.
+// The state is one ordered Merkle tree (package merkle), and its root is [Store.Root]: everything that
+// decides what the store will answer stands in it. A tree's key starts with a byte that says
+// what it is; integers are big-endian and take 8 bytes each:
 //
-// For ranges the entries stand in a B-tree (google/btree) as well. Entries never change, and both
-// structures copy on write, so [Store.Clone] costs the same whatever the number of keys: it copies
-// the headers of the 4096 buckets, 290 KiB, which takes about 0.2 ms (0.9 ms were seen on a loaded
-// machine).
+//	'k', key   create, mod, version, value     for each entry
+//	'm'        revision, quota                 the head
+//
+// [Store.Tree] hands the tree out at no cost: for proofs of entries and ranges ([TreeKey],
+// [DecodeEntry]), for checkpoints, and for nodes that fetch it. [Store.Reset] takes one in, after looking
+// at all of it, because a tree under a certified root is what correct nodes have agreed on, but one that
+// is restored from a disk need not be. The head is written to the tree when a root or a tree is asked for.
+//
+// What counts against the quota follows from the tree's numbers of keys and bytes.
 //
 // # Encodings
 //
-// [Encode], [Decode], [EncodeResult], [DecodeResult] and snapshots are one-to-one: big-endian
+// [Encode], [Decode], [EncodeResult] and [DecodeResult] are one-to-one: big-endian
 // integers, lengths before bytes, booleans 0 or 1, nothing after the end. Decoders never ask for
 // more memory than a small multiple of their input.
 //
-// A Store has one owner; it does not lock. Clones may be used by other goroutines.
+// A Store has one owner; it does not lock. Clones and trees may be used by other goroutines.
 //
 //	s := kv.New()
 //	op, err := kv.Encode(kv.Put{Key: []byte("k"), Value: []byte("v")})

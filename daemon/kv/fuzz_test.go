@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"byzd/daemon/kv"
+	"byzd/daemon/kv/merkle"
 )
 
 // FuzzApply: every byte string has a result, the same on every replica, and a failure changes
@@ -18,22 +19,34 @@ func FuzzApply(f *testing.F) {
 		s := base.Clone()
 		applyBytes(t, s, op)
 		again := kv.New()
-		if err := again.Restore(s.Snapshot()); err != nil || again.Root() != s.Root() {
+		if err := again.Reset(carried(s)); err != nil || again.Root() != s.Root() {
 			t.Fatalf("the state cannot be carried over: %v", err)
 		}
 	})
 }
 
-// FuzzRestore: whatever a peer sends as a snapshot, reading it ends, and what is accepted has one
-// encoding.
-func FuzzRestore(f *testing.F) {
-	f.Add(kv.New().Snapshot())
-	f.Add(filled(f).Snapshot())
-	f.Fuzz(func(t *testing.T, data []byte) {
-		s := kv.New()
-		if s.Restore(data) == nil && !bytes.Equal(s.Snapshot(), data) {
-			t.Fatalf("restored, and saved as %x", s.Snapshot())
+// FuzzReset: whatever stands in a tree, looking at it ends, and what is accepted is kept as it is.
+func FuzzReset(f *testing.F) {
+	filled(f).Tree().Ascend(nil, nil, func(key, value []byte) bool {
+		f.Add(key, value)
+		return true
+	})
+	f.Add([]byte("k"), []byte{})
+	base := filled(f).Tree()
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		if len(key) == 0 || len(key) > merkle.KeyBytesMax {
+			return
 		}
+		s, tree := kv.New(), base.Set(key, value)
+		before := s.Root()
+		if err := s.Reset(tree); err != nil {
+			tree = kv.New().Tree()
+		}
+		if s.Root() != tree.Root() || s.Root() != s.Clone().Root() {
+			t.Fatalf("%q=%x: another root, %s was the first one", key, value, before)
+		}
+		apply(t, s, kv.Range{Key: []byte{0}, End: []byte{0}})
+		apply(t, s, put("a", "5"))
 	})
 }
 

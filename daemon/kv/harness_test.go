@@ -6,7 +6,28 @@ import (
 	"testing"
 
 	"byzd/daemon/kv"
+	"byzd/daemon/kv/merkle"
 )
+
+// dump is everything that a store holds, in the order of the tree.
+func dump(s *kv.Store) []byte {
+	var b []byte
+	s.Tree().Ascend(nil, nil, func(key, value []byte) bool {
+		b = fmt.Appendf(b, "%q=%x\n", key, value)
+		return true
+	})
+	return b
+}
+
+// carried is the tree of a store made anew, entry by entry, as a node has it that fetched it.
+func carried(s *kv.Store) merkle.Tree {
+	e := merkle.Tree{}.Edit()
+	s.Tree().Ascend(nil, nil, func(key, value []byte) bool {
+		e.Set(key, value)
+		return true
+	})
+	return e.Tree()
+}
 
 func mustEncode(tb testing.TB, op kv.Op) []byte {
 	tb.Helper()

@@ -274,16 +274,15 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// restored fails unless a store made from a snapshot is the same in all that can be seen.
+// restored fails unless a store made from the tree is the same in all that can be seen.
 func restored(t *testing.T, s *kv.Store) {
 	t.Helper()
-	snapshot := s.Snapshot()
 	fresh := filled(t)
-	if err := fresh.Restore(snapshot); err != nil {
+	if err := fresh.Reset(carried(s)); err != nil {
 		t.Fatal(err)
 	}
 	if fresh.Root() != s.Root() || fresh.Len() != s.Len() || fresh.Revision() != s.Revision() ||
-		!bytes.Equal(fresh.Snapshot(), snapshot) {
+		!bytes.Equal(dump(fresh), dump(s)) {
 		t.Error("a restored store is another one")
 	}
 	g := random{rand.New(rand.NewPCG(99, 7))}

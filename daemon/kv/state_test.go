@@ -13,6 +13,7 @@ import (
 
 	"byzd/crypto"
 	"byzd/daemon/kv"
+	"byzd/daemon/kv/merkle"
 )
 
 // The root depends on the state and not on how it came about.
@@ -36,7 +37,7 @@ func TestRoot_KnowsNoHistory(t *testing.T) {
 		}),
 	}
 	for i, s := range same {
-		if s.Root() != same[0].Root() || !bytes.Equal(s.Snapshot(), same[0].Snapshot()) {
+		if s.Root() != same[0].Root() || !bytes.Equal(dump(s), dump(same[0])) {
 			t.Errorf("history %d ends in another state", i)
 		}
 	}
@@ -80,7 +81,7 @@ func TestClone_IsIndependent(t *testing.T) {
 	for i := range 2000 {
 		apply1(t, s, put(fmt.Sprintf("key-%d", i), "0"))
 	}
-	root, snapshot := s.Root(), s.Snapshot()
+	root, content := s.Root(), dump(s)
 	frozen := s.Clone()
 	clones := []*kv.Store{s.Clone(), s.Clone(), s}
 	var group sync.WaitGroup
@@ -99,12 +100,12 @@ func TestClone_IsIndependent(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if frozen.Root() != root || !bytes.Equal(frozen.Snapshot(), snapshot) {
+	if frozen.Root() != root || !bytes.Equal(dump(frozen), content) {
 		t.Error("a clone changed with the others")
 	}
 	for i, c := range clones {
 		again := kv.New()
-		if err := again.Restore(c.Snapshot()); err != nil {
+		if err := again.Reset(carried(c)); err != nil {
 			t.Fatal(err)
 		}
 		if again.Root() != c.Root() || c.Root() == root {
@@ -135,82 +136,136 @@ func TestApply_CopiesWhatItKeeps(t *testing.T) {
 	}
 }
 
-// A snapshot that no store could have written is refused, and leaves the store as it is.
-func TestRestore_Refuses(t *testing.T) {
-	type entry struct {
-		key, value           string
-		create, mod, version uint64
+// be is numbers as they stand in the tree.
+func be(numbers ...uint64) []byte {
+	var b []byte
+	for _, n := range numbers {
+		b = binary.BigEndian.AppendUint64(b, n)
 	}
-	build := func(revision, quota, count uint64, entries ...entry) []byte {
-		b := []byte("BYZDKV01")
-		for _, v := range []uint64{revision, quota, count} {
-			b = binary.BigEndian.AppendUint64(b, v)
+	return b
+}
+
+// A tree that no store could have written is refused by name, and leaves the store as it is.
+func TestReset_Refuses(t *testing.T) {
+	tree := func(pairs ...[]byte) merkle.Tree {
+		e := merkle.Tree{}.Edit()
+		for i := 0; i < len(pairs); i += 2 {
+			e.Set(pairs[i], pairs[i+1])
 		}
-		for _, e := range entries {
-			for _, part := range []string{e.key, e.value} {
-				b = binary.BigEndian.AppendUint32(b, uint32(len(part)))
-				b = append(b, part...)
-			}
-			for _, v := range []uint64{e.create, e.mod, e.version} {
-				b = binary.BigEndian.AppendUint64(b, v)
-			}
-		}
-		return b
+		return e.Tree()
 	}
-	good := []entry{{"a", "1", 2, 4, 3}, {"b", "", 3, 3, 1}}
-	if err := kv.New().Restore(build(4, 1000, 2, good...)); err != nil {
-		t.Fatalf("a good snapshot: %v", err)
+	head := func(revision, quota uint64, pairs ...[]byte) merkle.Tree {
+		return tree(append(pairs, []byte("m"), be(revision, quota))...)
 	}
-	long := strings.Repeat("k", kv.KeyBytesMax+1)
+	entry := func(value string, create, mod, version uint64) []byte {
+		return append(be(create, mod, version), value...)
+	}
+	a, b := []byte("ka"), []byte("kb")
+	good := head(4, 1000, a, entry("1", 2, 4, 3), b, entry("", 3, 3, 1))
+	if err := kv.New().Reset(good); err != nil {
+		t.Fatalf("a good tree: %v", err)
+	}
+	long := []byte("k" + strings.Repeat("k", kv.KeyBytesMax+1))
 	for name, c := range map[string]struct {
-		data []byte
+		tree merkle.Tree
 		want error
 	}{
-		"nothing":             {nil, kv.ErrMalformed},
-		"another format":      {[]byte("BYZDKV02" + string(make([]byte, 24))), kv.ErrMalformed},
-		"revision 0":          {build(0, 1000, 0), kv.ErrSnapshot},
-		"negative revision":   {build(1<<63, 1000, 0), kv.ErrMalformed},
-		"fewer entries":       {build(4, 1000, 1, good...), kv.ErrMalformed},
-		"more entries":        {build(4, 1000, 3, good...), kv.ErrMalformed},
-		"countless":           {build(4, 1000, math.MaxInt64, good...), kv.ErrMalformed},
-		"another order":       {build(4, 1000, 2, good[1], good[0]), kv.ErrSnapshot},
-		"a key twice":         {build(4, 1000, 2, good[0], good[0]), kv.ErrSnapshot},
-		"an empty key":        {build(4, 1000, 1, entry{"", "", 2, 2, 1}), kv.ErrSnapshot},
-		"a long key":          {build(4, 10000, 1, entry{long, "", 2, 2, 1}), kv.ErrTooLarge},
-		"created at first":    {build(4, 1000, 1, entry{"a", "", 1, 2, 1}), kv.ErrSnapshot},
-		"changed in future":   {build(4, 1000, 1, entry{"a", "", 2, 5, 1}), kv.ErrSnapshot},
-		"changed before made": {build(4, 1000, 1, entry{"a", "", 3, 2, 1}), kv.ErrSnapshot},
-		"version 0":           {build(4, 1000, 1, entry{"a", "", 2, 2, 0}), kv.ErrSnapshot},
-		"too many versions":   {build(4, 1000, 1, entry{"a", "", 2, 4, 4}), kv.ErrSnapshot},
-		"over the quota":      {build(4, 161, 1, entry{"a", "1", 2, 2, 1}), kv.ErrSnapshot},
+		"nothing":             {merkle.Tree{}, kv.ErrMalformed},
+		"no head":             {good.Delete([]byte("m")), kv.ErrMalformed},
+		"a short head":        {good.Set([]byte("m"), be(4)), kv.ErrMalformed},
+		"a long head":         {good.Set([]byte("m"), be(4, 1000, 0)), kv.ErrMalformed},
+		"revision 0":          {head(0, 1000), kv.ErrImpossible},
+		"the last revision":   {head(math.MaxInt64, 1000), kv.ErrImpossible},
+		"negative revision":   {head(1<<63, 1000), kv.ErrMalformed},
+		"negative quota":      {head(4, 1<<63), kv.ErrMalformed},
+		"another region":      {good.Set([]byte("x"), nil), kv.ErrMalformed},
+		"below the regions":   {good.Set([]byte{0}, nil), kv.ErrMalformed},
+		"more of the head":    {good.Set([]byte("mm"), be(4, 1000)), kv.ErrMalformed},
+		"an empty key":        {good.Set([]byte("k"), entry("", 2, 2, 1)), kv.ErrMalformed},
+		"a short entry":       {good.Set(a, be(2, 2)), kv.ErrMalformed},
+		"a negative number":   {good.Set(a, be(1<<63, 2, 1)), kv.ErrMalformed},
+		"a long key":          {head(4, 10000, long, entry("", 2, 2, 1)), kv.ErrTooLarge},
+		"a long value":        {head(4, 1<<30, a, make([]byte, 25+kv.ValueBytesMax)), kv.ErrTooLarge},
+		"created at first":    {good.Set(a, entry("", 1, 2, 1)), kv.ErrImpossible},
+		"changed in future":   {good.Set(a, entry("", 2, 5, 1)), kv.ErrImpossible},
+		"changed before made": {good.Set(a, entry("", 3, 2, 1)), kv.ErrImpossible},
+		"version 0":           {good.Set(a, entry("", 2, 2, 0)), kv.ErrImpossible},
+		"too many versions":   {good.Set(a, entry("", 2, 4, 4)), kv.ErrImpossible},
+		"over the quota":      {head(4, 161, a, entry("1", 2, 2, 1)), kv.ErrImpossible},
 	} {
 		s := filled(t)
 		root := s.Root()
-		if err := s.Restore(c.data); !errors.Is(err, c.want) {
+		if err := s.Reset(c.tree); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
-		if s.Root() != root {
+		if s.Root() != root || s.Root() != filled(t).Root() {
 			t.Errorf("%s: the store was changed", name)
 		}
 	}
+	exact := head(4, 162, a, entry("1", 2, 2, 1))
+	if err := kv.New().Reset(exact); err != nil {
+		t.Errorf("a full store: %v", err)
+	}
 }
 
-// Any change of a snapshot is refused or shows in the root; a joiner compares it.
-func TestRestore_EveryByteCounts(t *testing.T) {
+// Any change of a tree is refused or shows in the root, which is the tree's; a joiner compares it.
+func TestReset_EveryByteCounts(t *testing.T) {
 	s := filled(t)
-	snapshot := s.Snapshot()
-	for i := range snapshot {
-		changed := bytes.Clone(snapshot)
-		changed[i] ^= 1 << (i % 8)
-		other := kv.New()
-		if err := other.Restore(changed); err == nil && other.Root() == s.Root() {
-			t.Errorf("byte %d flipped: the root is the same", i)
-		}
-		if err := kv.New().Restore(snapshot[:i]); err == nil {
-			t.Errorf("the first %d bytes are a snapshot", i)
-		}
+	tree := s.Tree()
+	if s.Root() != tree.Root() {
+		t.Fatal("the root is not the tree's")
 	}
-	if err := kv.New().Restore(append(bytes.Clone(snapshot), 0)); err == nil {
-		t.Error("a byte more is still a snapshot")
+	tree.Ascend(nil, nil, func(key, value []byte) bool {
+		for i := range value {
+			changed := bytes.Clone(value)
+			changed[i] ^= 1 << (i % 8)
+			other := kv.New()
+			if err := other.Reset(tree.Set(key, changed)); err == nil && other.Root() == s.Root() {
+				t.Errorf("byte %d of %q flipped: the root is the same", i, key)
+			}
+		}
+		other := kv.New()
+		if err := other.Reset(tree.Delete(key)); err == nil && other.Root() == s.Root() {
+			t.Errorf("%q gone: the root is the same", key)
+		}
+		return true
+	})
+}
+
+// A tree that was handed out stays what it was, whatever the store does next.
+func TestTree_IsASnapshot(t *testing.T) {
+	s := filled(t)
+	tree, root := s.Tree(), s.Root()
+	apply(t, s, put("a", "9"))
+	apply(t, s, del("b", ""))
+	if tree.Root() != root || s.Root() == root {
+		t.Error("the tree changed with the store")
+	}
+	back := kv.New()
+	if err := back.Reset(tree); err != nil || back.Root() != root {
+		t.Fatalf("Reset: %v", err)
+	}
+	apply(t, back, put("a", "other"))
+	if tree.Root() != root {
+		t.Error("the tree changed with another store made from it")
+	}
+}
+
+// A proof of the tree speaks about a key of the store.
+func TestTree_ProvesEntries(t *testing.T) {
+	s := filled(t)
+	proof := s.Tree().Prove(kv.TreeKey([]byte("a")))
+	value, present, err := proof.Verify(s.Root(), kv.TreeKey([]byte("a")))
+	if err != nil || !present {
+		t.Fatalf("present: %t (%v)", present, err)
+	}
+	e, err := kv.DecodeEntry(kv.TreeKey([]byte("a")), value)
+	if err != nil || string(e.Key) != "a" || string(e.Value) != "4" || e.Create != 2 || e.Mod != 7 ||
+		e.Version != 2 {
+		t.Errorf("the entry is %+v (%v)", e, err)
+	}
+	proof = s.Tree().Prove(kv.TreeKey([]byte("x")))
+	if _, present, err = proof.Verify(s.Root(), kv.TreeKey([]byte("x"))); err != nil || present {
+		t.Errorf("x is there: %t (%v)", present, err)
 	}
 }

@@ -1,14 +1,12 @@
 package kv
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
+	"bytes"
+	"fmt"
 	"slices"
-	"strings"
-
-	"github.com/google/btree"
 
 	"byzd/crypto"
+	"byzd/daemon/kv/merkle"
 )
 
 const (
@@ -19,35 +17,30 @@ const (
 	entryOverheadBytes = 160
 
 	firstRevision = 1
-	btreeDegree   = 32
 )
 
 // Store is the state of the service. The zero value is not usable; see [New].
 type Store struct {
-	revision int64
-	quota    int64
-	bytes    int64 // of all entries, with overhead; never above quota
-	ordered  *btree.BTreeG[*entry]
-	hashed   hashed
+	head
+
+	tree *merkle.Edit
+	// sealed says that the tree holds the head as it is.
+	sealed bool
 	// undo holds what the operation under way has replaced, oldest first.
-	undo    []replaced
-	scratch []byte
+	undo []replaced
+	// key, end and raw are room for one tree key each, and for a tree value.
+	key, end, raw []byte
 }
 
-// entry is a key with its value. It never changes, so stores may share it.
+// entry is a key with its value, as it stands in the tree. Its bytes never change.
 type entry struct {
-	key                  string
-	value                []byte
+	raw                  []byte
+	key, value           []byte
 	create, mod, version int64
-	bucket               uint16
-	leaf                 crypto.Digest
 }
 
-// replaced is an entry that an operation took away, or nil where there was none.
-type replaced struct {
-	key string
-	old *entry
-}
+// replaced is an entry that an operation took away, raw, or nil where there was none.
+type replaced struct{ key, old []byte }
 
 // New returns an empty store at revision 1 with the default quota.
 func New() *Store { return NewWithQuota(QuotaDefault) }
@@ -55,143 +48,143 @@ func New() *Store { return NewWithQuota(QuotaDefault) }
 // NewWithQuota returns an empty store that refuses writes when keys, values and 160 bytes for
 // each entry would take more than quota bytes. The quota is part of the replicated state.
 func NewWithQuota(quota int64) *Store {
-	return &Store{
-		revision: firstRevision,
-		quota:    max(0, quota),
-		ordered:  btree.NewG(btreeDegree, func(a, b *entry) bool { return a.key < b.key }),
-		hashed:   newHashed(),
+	s := &Store{
+		head: head{revision: firstRevision, quota: max(0, quota)},
+		tree: merkle.Tree{}.Edit(),
 	}
+	s.seal()
+	return s
 }
 
 // Revision returns the newest revision.
 func (s *Store) Revision() int64 { return s.revision }
 
 // Len returns the number of keys.
-func (s *Store) Len() int { return s.ordered.Len() }
+func (s *Store) Len() int { return s.tree.Len() - 1 }
 
-// Clone returns an independent store with the same state. It copies the headers of all
-// buckets, some tenths of a millisecond whatever the number of keys; later writes to either copy
+// Clone returns an independent store with the same state, at no cost; later writes to either copy
 // what they touch. The owner of s calls it; the clone may go to another goroutine.
 func (s *Store) Clone() *Store {
-	return &Store{
-		revision: s.revision, quota: s.quota, bytes: s.bytes,
-		ordered: s.ordered.Clone(), hashed: s.hashed.clone(),
-	}
+	return &Store{head: s.head, tree: s.Tree().Edit(), sealed: true}
 }
 
-// Root returns the digest of the whole state: revision, quota, and all entries.
+// Root returns the digest of the whole state, the root of [Store.Tree]: revision, quota, and all
+// entries. It hashes what was changed since the last root.
 func (s *Store) Root() crypto.Digest {
-	b := s.scratch[:0]
-	b = append(b, "byzd/kv/root/1"...)
-	b = appendInt(appendInt(b, s.revision), s.quota)
-	b = appendInt(b, int64(s.ordered.Len()))
-	b = s.hashed.appendGroups(b)
-	s.scratch = b
-	return sha256.Sum256(b)
+	s.seal()
+	return s.tree.Root()
 }
 
-// get returns the entry of a key, or nil.
-func (s *Store) get(key []byte) *entry { return s.hashed.get(key) }
+// Tree returns the whole state, at no cost. It may go to another goroutine.
+func (s *Store) Tree() merkle.Tree {
+	s.seal()
+	return s.tree.Tree()
+}
 
-// cost is what an entry counts against the quota.
-func cost(key string, value []byte) int64 {
-	return int64(len(key)) + int64(len(value)) + entryOverheadBytes
+// Reset replaces the state by that of a tree, for example one that was fetched from other nodes
+// under a certified root. It refuses a tree that no store could have written with an error that names
+// what is wrong ([ErrMalformed], [ErrTooLarge], [ErrImpossible]), and then leaves the state alone.
+// It reads the whole tree.
+func (s *Store) Reset(t merkle.Tree) error {
+	h, err := checkTree(t)
+	if err != nil {
+		return fmt.Errorf("reset: %w", err)
+	}
+	*s = Store{head: h, tree: t.Edit(), sealed: true}
+	return nil
+}
+
+// seal writes the head into the tree.
+func (s *Store) seal() {
+	if s.sealed {
+		return
+	}
+	s.raw = appendInt(appendInt(s.raw[:0], s.revision), s.quota)
+	s.tree.Set([]byte{regionHead}, s.raw)
+	s.sealed = true
+}
+
+// get returns the entry of a key, if it is there. The entry's key is the caller's.
+func (s *Store) get(key []byte) (entry, bool) {
+	s.key = appendTreeKey(s.key[:0], key)
+	raw, there := s.tree.Get(s.key)
+	if !there {
+		return entry{}, false
+	}
+	return entryOf(key, raw), true
 }
 
 // write sets a key at the next revision. The value is copied.
 func (s *Store) write(key, value []byte) Code {
-	old := s.get(key)
-	e := &entry{value: slices.Clone(value), mod: s.revision + 1, version: 1}
-	var freed int64
-	if old == nil {
-		e.key, e.create, e.bucket = string(key), e.mod, bucketOf(key)
-	} else {
-		e.key, e.create, e.bucket = old.key, old.create, old.bucket
-		e.version = old.version + 1
-		freed = cost(old.key, old.value)
+	old, there := s.get(key) // which leaves the tree's key in s.key
+	create, version := s.revision+1, int64(1)
+	grown := int64(len(key)) + int64(len(value)) + entryOverheadBytes
+	if there {
+		create, version = old.create, old.version+1
+		grown = int64(len(value)) - int64(len(old.value))
 	}
-	grown := s.bytes - freed + cost(e.key, e.value)
-	if grown > s.quota && grown > s.bytes {
+	if grown > 0 && usedBytes(s.tree.Len(), s.tree.Bytes())+grown > s.quota {
 		return CodeNoSpace
 	}
-	s.bytes = grown
-	e.leaf = s.leafOf(e)
-	s.undo = append(s.undo, replaced{key: e.key, old: old})
-	s.place(e)
+	s.raw = appendInt(appendInt(appendInt(s.raw[:0], create), s.revision+1), version)
+	s.raw = append(s.raw, value...)
+	s.undo = append(s.undo, replaced{key: slices.Clone(s.key), old: old.raw})
+	s.tree.Set(s.key, s.raw)
 	return CodeOK
 }
 
 // remove deletes an entry that is there.
-func (s *Store) remove(e *entry) {
-	s.bytes -= cost(e.key, e.value)
-	s.undo = append(s.undo, replaced{key: e.key, old: e})
-	s.displace(e)
-}
-
-// place and displace change both structures, and nothing else.
-func (s *Store) place(e *entry) {
-	s.ordered.ReplaceOrInsert(e)
-	s.hashed.put(e)
-}
-
-func (s *Store) displace(e *entry) {
-	s.ordered.Delete(e)
-	s.hashed.remove(e)
+func (s *Store) remove(e entry) {
+	treeKey := TreeKey(e.key)
+	s.undo = append(s.undo, replaced{key: treeKey, old: e.raw})
+	s.tree.Delete(treeKey)
 }
 
 // commit ends an operation: if it changed something, that is the next revision.
 func (s *Store) commit() {
 	if len(s.undo) > 0 {
 		s.revision++
+		s.sealed = false
 	}
-	clear(s.undo)
-	s.undo = s.undo[:0]
+	s.forget()
 }
 
 // rollback ends an operation as if it had not been.
 func (s *Store) rollback() {
 	for _, r := range slices.Backward(s.undo) {
-		if now := s.get([]byte(r.key)); now != nil {
-			s.bytes -= cost(now.key, now.value)
-			s.displace(now)
-		}
-		if r.old != nil {
-			s.bytes += cost(r.old.key, r.old.value)
-			s.place(r.old)
+		if r.old == nil {
+			s.tree.Delete(r.key)
+		} else {
+			s.tree.Set(r.key, r.old)
 		}
 	}
-	clear(s.undo)
-	s.undo = s.undo[:0]
+	s.forget()
 }
 
-// leafOf hashes everything that an entry is.
-func (s *Store) leafOf(e *entry) crypto.Digest {
-	b := s.scratch[:0]
-	b = append(b, tagLeaf)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(e.key))) //nolint:gosec // <= KeyBytesMax
-	b = append(b, e.key...)
-	b = appendBytes(b, e.value)
-	b = appendInt(appendInt(appendInt(b, e.create), e.mod), e.version)
-	s.scratch = b
-	return sha256.Sum256(b)
+// bufferKeptBytes bounds the room that is kept from one operation to the next.
+const bufferKeptBytes = 64 << 10
+
+func (s *Store) forget() {
+	clear(s.undo)
+	s.undo = s.undo[:0]
+	if cap(s.raw) > bufferKeptBytes {
+		s.raw = nil
+	}
 }
 
 // visit calls fn with the entries of an interval in order until it returns false. The interval is
-// given as in [Range].
-func (s *Store) visit(key, end []byte, fn func(*entry) bool) {
+// given as in [Range]. fn must not use the store.
+func (s *Store) visit(key, end []byte, fn func(entry) bool) {
 	if len(end) == 0 {
-		if e := s.get(key); e != nil {
+		if e, there := s.get(key); there {
 			fn(e)
 		}
 		return
 	}
-	from := &entry{key: string(key)}
-	if len(end) == 1 && end[0] == 0 {
-		s.ordered.AscendGreaterOrEqual(from, fn)
+	s.key = appendTreeKey(s.key[:0], key)
+	s.end = appendTreeEnd(s.end[:0], end)
+	if bytes.Compare(s.key, s.end) >= 0 {
 		return
 	}
-	if strings.Compare(from.key, string(end)) >= 0 {
-		return
-	}
-	s.ordered.AscendRange(from, &entry{key: string(end)}, fn)
+	s.tree.Ascend(s.key, s.end, func(treeKey, raw []byte) bool { return fn(entryOf(treeKey[1:], raw)) })
 }

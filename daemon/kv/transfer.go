@@ -29,8 +29,8 @@ func (x *execution) transfer(op Transfer) (Result, Code) {
 // balance reads an account. Only the canonical form counts as a number, so that a transfer of
 // nothing does not change how an account is written.
 func (x *execution) balance(key []byte) (uint64, Code) {
-	e := x.store.get(key)
-	if e == nil {
+	e, there := x.store.get(key)
+	if !there {
 		return 0, CodeNoAccount
 	}
 	text := string(e.value)
