@@ -17,6 +17,12 @@ func (r *Replica) startViewChange(x uint64, backoff bool) {
 	if r.fence.raised || r.halted != "" {
 		return
 	}
+	// A prepared certificate of view x or of a later one proves that a quorum has been there. A
+	// VIEW-CHANGE to x could not show it: everybody would refuse it, and this replica would have
+	// bound itself for nothing. Those who were there hold the NEW-VIEW, and answer STATUS with it.
+	if x <= r.high.View {
+		return
+	}
 	if backoff {
 		r.monitor.backOff()
 	}
