@@ -39,6 +39,7 @@ func simCommand() *cli.Command {
 func simSubcommands() []*cli.Command {
 	return []*cli.Command{
 		simScopeCommand(),
+		simTwinsCommand(),
 	}
 }
 
