@@ -183,6 +183,9 @@ func (r *Replica) begin() {
 		r.peers[i].heard = r.now
 	}
 	r.pool.begin(r.now)
+	if r.fence.ready() && r.halted == "" {
+		r.resume() // alone there is nobody to ask, and what was under way must still be said again
+	}
 }
 
 // tickViewChange repeats the own VIEW-CHANGE and lets a new view that does not start give way.
