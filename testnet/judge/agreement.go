@@ -104,7 +104,7 @@ func (h *History) describeFork(logs []*Log, seq uint64) string {
 	}
 	var parts []string
 	var both quorum.Set
-	first := true
+	var view *uint64 // of the first certificate; two of one view tell who signed both (E2, E2′)
 	order := slices.SortedFunc(maps.Keys(sides), func(a, b crypto.Digest) int {
 		return cmp.Compare(sides[a][0].Node, sides[b][0].Node)
 	})
@@ -112,10 +112,16 @@ func (h *History) describeFork(logs []*Log, seq uint64) string {
 		part := fmt.Sprintf("%s executed %s", h.nodes(sides[d]), d.Short())
 		if c := h.covering(sides[d][0], seq); c != nil {
 			part += ", certified by " + h.describeClaim(c)
-			if first {
-				both = c.signers()
+			switch {
+			case c.commit == nil:
+				both = quorum.Set{}
+			case view == nil:
+				both, view = c.signers(), &c.commit.View
+			case *view != c.commit.View:
+				both = quorum.Set{}
+			default:
+				both = both.Intersect(c.signers())
 			}
-			both, first = both.Intersect(c.signers()), false
 		}
 		parts = append(parts, part)
 	}

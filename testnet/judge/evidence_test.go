@@ -18,7 +18,7 @@ func split(t *testing.T) (*cluster, *History, *Verdict) {
 	l := c.logs(0, 1)
 	top := l.top(t)
 	a, _ := c.batch(top, 0, c.bundle(3, 900, "x", "left"))
-	b, _ := c.batch(top, 0, c.bundle(3, 900, "x", "right"))
+	b, _ := c.batch(top, 0, c.bundle(3, 901, "x", "right"))
 	l.decide(c, []int{2}, a, 0, 0, 1, 2)
 	l.decide(c, []int{3}, b, 0, 0, 1, 3)
 	h := l.history()

@@ -46,6 +46,7 @@ type Log struct {
 	spoiled     map[crypto.Digest]message.Refusal // bodies that break a rule, and which
 	decided     []*claim                          // what batches were executed by
 	checkpoints []*message.Checkpoint
+	entered     []*message.NewView // those that its node accepted
 	chain       *Chain
 }
 
@@ -148,6 +149,8 @@ func (h *History) note(l *Log, t message.RecordType, rec *message.Record) {
 	case message.RecordCheckpoint:
 		l.checkpoints = append(l.checkpoints, rec.Checkpoint)
 		l.isOf(rec.Checkpoint.Voter, h.Config)
+	case message.RecordView:
+		l.entered = append(l.entered, rec.NewView)
 	case message.RecordVote:
 		l.isOf(rec.Vote.Voter, h.Config)
 	default: // the rest is what members signed; see statements
@@ -164,9 +167,7 @@ func (l *Log) isOf(voter int, cfg *message.Config) {
 func (h *History) noteBatch(l *Log, b *message.Batch) {
 	d := b.Header.Digest()
 	l.bodies[d] = true
-	if h.headers[d] == nil {
-		h.headers[d] = &b.Header
-	}
+	h.learnHeader(&b.Header)
 	if h.batches[d] == b {
 		return
 	}

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"byzd/crypto"
@@ -108,7 +109,7 @@ func TestForkIsBrokenAndNamesExactlyTheColluders(t *testing.T) {
 			l := c.logs(0, 1)
 			top := l.top(t)
 			a, _ := c.batch(top, 0, c.bundle(3, 900, "x", "left"))
-			b, _ := c.batch(top, 0, c.bundle(3, 900, "x", "right"))
+			b, _ := c.batch(top, 0, c.bundle(3, 901, "x", "right"))
 			left := l.decide(c, []int{2}, a, 0, 0, 1, 2)
 			right := l.decide(c, []int{3}, b, 0, 0, 1, 3)
 			v := l.judge()
@@ -122,8 +123,12 @@ func TestForkIsBrokenAndNamesExactlyTheColluders(t *testing.T) {
 			if wantTraitors != "[0 1]" {
 				t.Errorf("traitors are %s", wantTraitors)
 			}
-			if scheme == ed25519 && len(v.Proofs) < 2 {
+			if len(v.Proofs) < 2 { // rule R19: also where signatures are added up
 				t.Errorf("%d proofs", len(v.Proofs))
+			}
+			if len(v.Forks) != 1 || v.Forks[0].Unproven != "" ||
+				v.Forks[0].Sequence != top.Seq+1 || fmt.Sprint(v.Forks[0].Guilty) != "[0 1]" {
+				t.Errorf("forks are %+v", v.Forks)
 			}
 			for _, p := range v.Proofs {
 				if err := p.Evidence.Verify(c.cfg); err != nil {
@@ -158,11 +163,15 @@ func TestForkAcrossViewsIsProvedByTheHiddenLock(t *testing.T) {
 	}
 	c.sealer(1).Seal(m)
 	l.add(3, &message.Record{Type: message.RecordView, NewView: m})
-	b, _ := c.batch(top, 1, c.bundle(3, 900, "x", "right"))
+	b, _ := c.batch(top, 1, c.bundle(3, 901, "x", "right"))
 	right := l.decide(c, []int{3}, b, 1, 0, 1, 3)
 	v := l.judge()
 	wantFinding(t, v, Agreement, left.Digest.Short(), right.Digest.Short(), "in view 1")
 	wantCulprits(t, v, 0, 1)
+	if len(v.Forks) != 1 || v.Forks[0].Unproven != "" ||
+		fmt.Sprint(v.Forks[0].Guilty) != "[0 1]" || !strings.Contains(v.Forks[0].Cause, "R7.7: E5") {
+		t.Errorf("forks are %+v", v.Forks)
+	}
 }
 
 // Forged signatures in a traitor's journal neither accuse anybody nor shield the traitor.
@@ -173,7 +182,7 @@ func TestForgedStatementsNeitherAccuseNorShield(t *testing.T) {
 	l := c.logs(0, 1)
 	top := l.top(t)
 	a, left := c.batch(top, 0, c.bundle(3, 900, "x", "left"))
-	b, _ := c.batch(top, 0, c.bundle(3, 900, "x", "right"))
+	b, _ := c.batch(top, 0, c.bundle(3, 901, "x", "right"))
 	l.decide(c, []int{2}, a, 0, 0, 1, 2)
 	l.decide(c, []int{3}, b, 0, 0, 1, 3)
 	forged := c.certify(crypto.KindCommit, 0, left, 0, 1, 2, 3)

@@ -19,6 +19,10 @@ type statements struct {
 	newViews    []*message.NewView
 	changes     []*message.VcStmt
 	alarms      []*message.Alarm
+	// Heard only, for in a journal they are not signed: see [History.Hear].
+	states    []*message.Checkpoint
+	proposals []*message.PrePrepare
+	bundles   map[crypto.Digest]*message.Bundle
 }
 
 func (s *statements) add(cfg *message.Config, rec *message.Record) {
@@ -85,16 +89,10 @@ func voteOf(voter int, s *message.Statement) (*message.Vote, bool) {
 	}, true
 }
 
-// lists reports whether the scheme's aggregates are the single signatures side by side, so that
-// they can be taken out again.
-func lists(s crypto.Scheme) bool {
-	return s.CertificateSize(2) == 2*s.SignatureSize()
-}
-
 // share is one member's signature in an aggregate of a list scheme; nil if there is none.
 func share(cfg *message.Config, signers []int, voter int, aggregate []byte) []byte {
 	size := cfg.Scheme.SignatureSize()
-	if !lists(cfg.Scheme) || len(aggregate) != size*len(signers) {
+	if !message.Separable(cfg.Scheme) || len(aggregate) != size*len(signers) {
 		return nil
 	}
 	for i, s := range signers {
@@ -103,28 +101,4 @@ func share(cfg *message.Config, signers []int, voter int, aggregate []byte) []by
 		}
 	}
 	return nil
-}
-
-// voteIn takes one member's vote out of a certificate, or returns nil.
-func voteIn(cfg *message.Config, c *message.Certificate, voter int) *message.Vote {
-	sig := share(cfg, c.Signers.Members(), voter, c.Aggregate)
-	if sig == nil {
-		return nil
-	}
-	return &message.Vote{
-		Kind: c.Kind, View: c.View, Seq: c.Seq, Digest: c.Digest, Voter: voter, Sig: sig,
-	}
-}
-
-// checkpointIn takes one member's CHECKPOINT out of a certificate, or returns nil.
-func checkpointIn(
-	cfg *message.Config, c *message.CheckpointCertificate, voter int,
-) *message.Checkpoint {
-	sig := share(cfg, c.Signers.Members(), voter, c.Aggregate)
-	if sig == nil {
-		return nil
-	}
-	return &message.Checkpoint{
-		Seq: c.Seq, Digest: c.Digest, Root: c.Root, Voter: voter, Sig: sig,
-	}
 }

@@ -153,8 +153,10 @@ type Verdict struct {
 	Findings []Finding
 	// Notes are what a person should know besides.
 	Notes []string
-	// Proofs are those behind Culprits, one for each culprit and kind.
+	// Proofs are those behind Culprits, one for each culprit and kind, and of what convicts nobody.
 	Proofs []Proof
+	// Forks are where certified chains part, and how that came about.
+	Forks []Fork
 	// Nodes were asked for, of which Logs could be read whole; Signatures were verified, and
 	// Roots of checkpoints computed anew and compared.
 	Nodes, Logs, Signatures, Roots int

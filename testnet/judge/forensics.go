@@ -1,0 +1,292 @@
+package judge
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"byzd/crypto"
+	"byzd/pbft/message"
+	"byzd/pbft/quorum"
+)
+
+// Fork is a place where two chains part that quorums certified, and what brought that about: more
+// than f members lied, and the certificates say which (PROTOCOL §4.13 with rules R7.6 to R7.8).
+type Fork struct {
+	Sequence uint64 // the lowest at which the two chains differ
+	One      string // what certifies the one, of the lower view
+	Other    string // what certifies the other
+	// Cause says how it came about, and who is guilty of that by the rule for it.
+	Cause  string
+	Guilty []Name
+	// Unproven says why fewer than f+1 can be named; empty if they are.
+	Unproven string
+}
+
+// Forensics is what the journals of correct nodes tell of a broken agreement.
+type Forensics struct {
+	Forks    []Fork // one for each pair of chains; the lowest first
+	Needed   int    // f+1: so many at least are guilty of a fork
+	Culprits []Name
+	Evidence []ProofFile // filled in by WriteProofs
+	Notes    []string
+
+	verdict *Verdict
+}
+
+// Investigate looks for forks and for the guilty, in the journals of correct nodes (those of others
+// may be missing), in archives and in proofs. It neither executes anything again nor judges any
+// other property. The history may be investigated once.
+func Investigate(h *History) *Forensics {
+	v := &Verdict{}
+	h.chains(v)
+	f := &Forensics{Needed: h.Config.Sizes.Weak, Culprits: []Name{}, Evidence: []ProofFile{}}
+	h.judgeCulprits(v)
+	f.Forks, f.Culprits, f.Notes, f.verdict = v.Forks, v.Culprits, v.Notes, v
+	for _, finding := range v.Findings {
+		f.Notes = append(f.Notes, finding.Text)
+	}
+	slices.Sort(f.Notes)
+	f.Notes = slices.Compact(f.Notes)
+	if f.Culprits == nil {
+		f.Culprits = []Name{}
+	}
+	return f
+}
+
+// WriteFindings leaves the proofs in a directory, as [History.WriteProofs] does.
+func (h *History) WriteFindings(f *Forensics, dir string) error {
+	err := h.WriteProofs(f.verdict, dir)
+	f.Evidence = append(f.Evidence, f.verdict.Evidence...)
+	return err
+}
+
+// Proofs are those behind Culprits.
+func (f *Forensics) Proofs() []Proof { return f.verdict.Proofs }
+
+// branch is a certificate of one side of a fork.
+type branch struct {
+	seq   uint64 // where it parts from the main chain
+	claim *claim
+}
+
+// noteForks traces every fork that certificates show, and says whether enough are named.
+func (h *History) noteForks(v *Verdict) {
+	main := h.longest()
+	if main == nil {
+		return
+	}
+	named := convicted(v.Proofs)
+	for _, b := range h.branches(main) {
+		trunk := h.onMain(main, b.seq)
+		if trunk == nil {
+			continue
+		}
+		fork := h.trace(trunk, b, named)
+		if named.Count() < h.Config.Sizes.Weak {
+			fork.Unproven = fmt.Sprintf("%d of the %d at least that must have lied are named: the "+
+				"certificates, NEW-VIEWs or headers that show the rest are not in these journals",
+				named.Count(), h.Config.Sizes.Weak)
+		}
+		v.Forks = append(v.Forks, *fork)
+	}
+	for _, f := range v.Forks {
+		v.note("fork at sequence number %d: %s; %s. %s", f.Sequence, f.One, f.Other, f.Cause)
+		if f.Unproven != "" {
+			v.note("fork at sequence number %d: %s", f.Sequence, f.Unproven)
+		}
+	}
+}
+
+// longest is the longest chain that a correct node executed.
+func (h *History) longest() *Chain {
+	var main *Chain
+	for _, l := range h.correct() {
+		if l.chain != nil && (main == nil || l.chain.Top() > main.Top()) {
+			main = l.chain
+		}
+	}
+	return main
+}
+
+// claims are all certificates that decide something, of correct nodes' journals and of alarms.
+func (h *History) claims() []*claim {
+	var list []*claim
+	for _, l := range h.correct() {
+		list = append(list, l.decided...)
+	}
+	for _, a := range h.said.alarms {
+		for _, c := range []*message.Certificate{a.First, a.Second} {
+			if c != nil && c.Kind == crypto.KindCommit {
+				list = append(list, &claim{ref: c.Ref(), commit: c})
+			}
+		}
+		if c := a.FirstCheckpoint; c != nil {
+			list = append(list, &claim{ref: c.Ref(), stable: c})
+		}
+	}
+	return list
+}
+
+// branches lists the certificates that are off the main chain, one for each chain: the one that
+// tells most, a commit certificate of the lowest rank.
+func (h *History) branches(main *Chain) []branch {
+	byPlace := map[message.Ref]branch{} // by the first batch of the branch
+	for _, c := range h.claims() {
+		first, off := h.parts(main, c.ref)
+		if !off {
+			continue
+		}
+		old, known := byPlace[first]
+		if known && !c.tellsMore(old.claim) || h.verify(c) != nil {
+			continue
+		}
+		byPlace[first] = branch{first.Seq, c}
+	}
+	list := make([]branch, 0, len(byPlace))
+	for _, b := range byPlace {
+		list = append(list, b)
+	}
+	slices.SortFunc(list, func(a, b branch) int {
+		return cmp.Or(cmp.Compare(a.seq, b.seq),
+			slices.Compare(a.claim.ref.Digest[:], b.claim.ref.Digest[:]))
+	})
+	return list[:min(len(list), shownForks)]
+}
+
+// tellsMore reports whether a certificate says more about a fork than another one.
+func (c *claim) tellsMore(other *claim) bool {
+	switch {
+	case c.commit == nil || other.commit == nil:
+		return c.commit != nil || other.commit == nil && c.ref.Seq < other.ref.Seq
+	default:
+		return c.commit.Rank().Less(other.commit.Rank())
+	}
+}
+
+// parts finds the first batch of a chain that is not on the main one, as far as headers are known,
+// and whether there is one where the main chain has another.
+func (h *History) parts(main *Chain, at message.Ref) (first message.Ref, off bool) {
+	for at.Seq > main.Before.Seq && !main.has(at) {
+		first = at
+		header := h.headers[at.Digest]
+		if header == nil || header.Seq != at.Seq || at.Seq == 0 {
+			break
+		}
+		at = message.Ref{Seq: at.Seq - 1, Digest: header.Parent}
+	}
+	return first, first.Seq > main.Before.Seq && first.Seq <= main.Top()
+}
+
+// onMain is the certificate of the main chain that tells most of what it has at a sequence number.
+func (h *History) onMain(main *Chain, seq uint64) *claim {
+	var best *claim
+	for _, c := range h.claims() {
+		if c.ref.Seq >= seq && main.has(c.ref) && (best == nil || c.tellsMore(best)) &&
+			h.verify(c) == nil {
+			best = c
+		}
+	}
+	return best
+}
+
+// trace says how a fork came about.
+func (h *History) trace(trunk *claim, b branch, named quorum.Set) *Fork {
+	low, high := trunk, b.claim
+	if low.commit != nil && high.commit != nil && high.commit.View < low.commit.View {
+		low, high = high, low
+	}
+	f := &Fork{
+		Sequence: b.seq, One: h.describeBranch(low), Other: h.describeBranch(high), Guilty: []Name{},
+	}
+	var guilty quorum.Set
+	switch {
+	case low.commit == nil || high.commit == nil:
+		f.Cause, guilty = "the checkpoints alone do not tell in which views", named
+		if low.stable != nil && high.stable != nil && low.ref.Seq == high.ref.Seq {
+			guilty = low.signers().Intersect(high.signers())
+			f.Cause = "two CHECKPOINTs of one sequence number (R7.8, E11)"
+		}
+	case low.commit.View == high.commit.View:
+		f.Cause = fmt.Sprintf("both in view %d, so whoever PREPAREd both signed for two chains "+
+			"(R7.6: E1, E4)", low.commit.View)
+		guilty = named
+	default:
+		f.Cause, guilty = h.traceViews(low.commit, high.commit, named)
+	}
+	for _, i := range guilty.Members() {
+		f.Guilty = append(f.Guilty, h.nameOf(i))
+	}
+	if names := h.members(guilty); names != "" {
+		f.Cause += ": " + names
+	}
+	return f
+}
+
+func (h *History) describeBranch(c *claim) string {
+	return c.ref.Digest.Short() + " is certified by " + h.describeClaim(c)
+}
+
+// traceViews applies rule R7.7: of the NEW-VIEWs that correct nodes accepted after the view of the
+// lower certificate, up to that of the higher one, the first whose base forgets it.
+func (h *History) traceViews(
+	low, high *message.Certificate, named quorum.Set,
+) (cause string, guilty quorum.Set) {
+	var first *message.NewView
+	for _, l := range h.correct() {
+		for _, m := range l.entered {
+			if m.View > low.View && m.View <= high.View && h.forgets(m, low) &&
+				(first == nil || m.View < first.View) {
+				first = m
+			}
+		}
+	}
+	switch {
+	case first == nil:
+		return fmt.Sprintf("no NEW-VIEW of views %d to %d that forgets the former is kept",
+			low.View+1, high.View), named
+	case !first.Base.Rank().Less(low.Rank()):
+		return fmt.Sprintf("view %d was started from a batch that was prepared in view %d on "+
+			"another chain (R7.7: E4)", first.View, first.Base.View), named
+	}
+	for i := range first.Stmts {
+		s := &first.Stmts[i]
+		if low.Signers.Has(s.Voter) && s.HighRank().Less(low.Rank()) {
+			guilty = guilty.Add(s.Voter)
+		}
+	}
+	return fmt.Sprintf("view %d was started from batch %d of view %d, because members that had "+
+		"sent a COMMIT hid it in their VIEW-CHANGEs (R7.7: E5)", first.View, first.Base.Seq,
+		first.Base.View), guilty
+}
+
+// forgets reports whether a NEW-VIEW starts from a batch that need not have what was certified
+// among its ancestors: one of lower rank, or on another chain.
+func (h *History) forgets(m *message.NewView, c *message.Certificate) bool {
+	if m.Base.Rank().Less(c.Rank()) {
+		return true
+	}
+	at := m.Base.Ref()
+	for at.Seq > c.Seq {
+		header := h.headers[at.Digest]
+		if header == nil || header.Seq != at.Seq {
+			return false // it cannot be shown
+		}
+		at = message.Ref{Seq: at.Seq - 1, Digest: header.Parent}
+	}
+	return at != c.Ref()
+}
+
+// String tells of the forks and the guilty in a few lines.
+func (f *Forensics) String() string {
+	var b strings.Builder
+	for _, fork := range f.Forks {
+		fmt.Fprintf(&b, "fork at sequence number %d\n  %s\n  %s\n  %s\n", fork.Sequence, fork.One,
+			fork.Other, fork.Cause)
+		if fork.Unproven != "" {
+			fmt.Fprintf(&b, "  %s\n", fork.Unproven)
+		}
+	}
+	return b.String()
+}
