@@ -21,17 +21,18 @@
 //
 // # State and its digest
 //
-// The state is one ordered Merkle tree (package merkle), and its root is [Store.Root]: everything that
-// decides what the store will answer stands in it. A tree's key starts with a byte that says
+// The state is one ordered Merkle tree (package merkle), and its root is [Store.Root]: everything
+// that decides what the store will answer stands in it. A tree's key starts with a byte that says
 // what it is; integers are big-endian and take 8 bytes each:
 //
 //	'k', key   create, mod, version, value     for each entry
 //	'm'        revision, quota                 the head
 //
 // [Store.Tree] hands the tree out at no cost: for proofs of entries and ranges ([TreeKey],
-// [DecodeEntry]), for checkpoints, and for nodes that fetch it. [Store.Reset] takes one in, after looking
-// at all of it, because a tree under a certified root is what correct nodes have agreed on, but one that
-// is restored from a disk need not be. The head is written to the tree when a root or a tree is asked for.
+// [DecodeEntry]), for checkpoints, and for nodes that fetch it. [Store.Reset] takes one in, after
+// looking at all of it, because a tree under a certified root is what correct nodes have agreed
+// on, but one that is restored from a disk need not be. The head is written to the tree when a
+// root or a tree is asked for.
 //
 // What counts against the quota follows from the tree's numbers of keys and bytes.
 //

@@ -57,7 +57,8 @@ func DecodeEntry(treeKey, treeValue []byte) (KV, error) {
 	if r.err != nil {
 		return KV{}, fmt.Errorf("key %.40q: %w", e.Key, r.err)
 	}
-	if e.Create <= firstRevision || e.Create > e.Mod || e.Version < 1 || e.Version-1 > e.Mod-e.Create {
+	if e.Create <= firstRevision || e.Create > e.Mod ||
+		e.Version < 1 || e.Version-1 > e.Mod-e.Create {
 		return KV{}, fmt.Errorf("%w: key %.40q created at %d, changed at %d, has version %d",
 			ErrImpossible, e.Key, e.Create, e.Mod, e.Version)
 	}

@@ -82,9 +82,9 @@ func (s *Store) Tree() merkle.Tree {
 }
 
 // Reset replaces the state by that of a tree, for example one that was fetched from other nodes
-// under a certified root. It refuses a tree that no store could have written with an error that names
-// what is wrong ([ErrMalformed], [ErrTooLarge], [ErrImpossible]), and then leaves the state alone.
-// It reads the whole tree.
+// under a certified root. It refuses a tree that no store could have written with an error that
+// names what is wrong ([ErrMalformed], [ErrTooLarge], [ErrImpossible]), and then leaves the state
+// alone. It reads the whole tree.
 func (s *Store) Reset(t merkle.Tree) error {
 	h, err := checkTree(t)
 	if err != nil {
@@ -186,5 +186,7 @@ func (s *Store) visit(key, end []byte, fn func(entry) bool) {
 	if bytes.Compare(s.key, s.end) >= 0 {
 		return
 	}
-	s.tree.Ascend(s.key, s.end, func(treeKey, raw []byte) bool { return fn(entryOf(treeKey[1:], raw)) })
+	s.tree.Ascend(s.key, s.end, func(treeKey, raw []byte) bool {
+		return fn(entryOf(treeKey[1:], raw))
+	})
 }

@@ -89,7 +89,8 @@ func (b *Builder) Retry(p Path) {
 // Progress returns the bytes of all chunks taken, and how many subtrees are wanted.
 func (b *Builder) Progress() (bytes int64, pending int) { return b.bytes, len(b.wanted) }
 
-// Done returns the tree when nothing is wanted any more.
+// Done returns the tree when nothing is wanted any more. Of the digests, those of nodes above
+// subtrees that came in other chunks are computed here, the others were when a chunk was verified.
 func (b *Builder) Done() (Tree, bool) {
 	if len(b.wanted) > 0 {
 		return Tree{}, false
@@ -103,17 +104,18 @@ func (b *Builder) Partial() Tree {
 	clear(b.wanted)
 	b.ask = nil
 	t := Tree{root: b.root}
-	if t.Root(); b.root != nil {
+	t.Root()
+	if b.root != nil {
 		t.count = int(b.root.count)
 		t.bytes = b.root.size - emptyBytes - b.root.count*(entryBytes+emptyBytes)
 	}
 	return t
 }
 
-// Add takes the chunk of a subtree. It verifies that all of it is what was promised: the digests, the
-// order of the keys, and the ranks. An error ([ErrNotWanted], [ErrMalformed], [ErrMismatch]) means
-// that nothing has changed; the last two prove that the source lies, and the path has to be asked
-// for again ([Builder.Retry]). The chunk may be reused afterwards.
+// Add takes the chunk of a subtree. It verifies that all of it is what was promised: the digests,
+// the order of the keys, and the ranks. An error ([ErrNotWanted], [ErrMalformed], [ErrMismatch])
+// means that nothing has changed; the last two prove that the source lies, and the path has to be
+// asked for again ([Builder.Retry]). The chunk may be reused afterwards.
 func (b *Builder) Add(p Path, chunk []byte) error {
 	g := b.wanted[p]
 	if g == nil {
@@ -149,13 +151,14 @@ func chunkNodes(tree *pruned, above *node) ([]*node, error) {
 		parent := parents[len(parents)-1]
 		parents = parents[:len(parents)-1]
 		if one.kind == kindHidden || one.kind == kindPruned && i == 0 {
-			return nil, fmt.Errorf("%w: chunk with a part of kind %d at %d", ErrMalformed, one.kind, i)
+			return nil, fmt.Errorf("%w: chunk with a part of kind %d at %d",
+				ErrMalformed, one.kind, i)
 		}
 		if one.kind != kindEntry {
 			continue
 		}
 		n := &node{rank: priority(one.key)}
-		n.fill(one.key, one.value)
+		n.fill(one.key, one.value, one.digest)
 		if parent != nil && !parent.outranks(n) {
 			return nil, fmt.Errorf("%w: key %.40q above its place", ErrMismatch, n.key)
 		}
@@ -182,6 +185,20 @@ func (b *Builder) attach(top place, tree *pruned, nodes []*node) {
 			b.want(at, tree.parts[i].digest)
 		}
 	}
+	for i, n := range slices.Backward(nodes) {
+		if n == nil {
+			continue
+		}
+		left, right := &tree.parts[tree.parts[i].left], &tree.parts[tree.parts[i].right]
+		if complete(n.left, left) && complete(n.right, right) {
+			n.settleAs(tree.parts[i].sum)
+		}
+	}
+}
+
+// complete reports whether all of a subtree is there.
+func complete(n *node, p *part) bool {
+	return p.kind == kindEmpty || n != nil && n.state.Load() == settled
 }
 
 // want sees to a subtree: it is taken from a local tree, or will be asked for.

@@ -35,7 +35,7 @@ func same(x, y *item) bool {
 // difference takes the smaller of two entries off its cursor, or both if they are of one key.
 func difference(left, right *cursor, visit func(key, a, b []byte)) {
 	x, y := left.head(), right.head()
-	order := 0
+	var order int
 	switch {
 	case x == nil:
 		order = 1

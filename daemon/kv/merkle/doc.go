@@ -5,8 +5,8 @@
 // # What follows from that
 //
 //   - The shape, and so the root, depends on the content alone and not on its history.
-//   - A [Tree] is an immutable value. Changes copy the path to what they change; a copy of the value
-//     is a snapshot, at no cost, and may go to another goroutine.
+//   - A [Tree] is an immutable value. Changes copy the path to what they change; a copy of the
+//     value is a snapshot, at no cost, and may go to another goroutine.
 //   - A short proof shows that a key is there with its value, or is not there ([Tree.Prove]), and
 //     that a list of entries is all of an interval ([Tree.ProveRange]). Unlike a tree ordered by
 //     hashes it can do so for the ranges that clients ask for.
@@ -14,8 +14,8 @@
 //   - A tree of a known root is fetched in pieces from sources that nobody trusts ([Tree.Chunk],
 //     [Builder]), without what a local tree already has.
 //
-// Keys have 1 to [KeyBytesMax] bytes, values up to [ValueBytesMax]; larger ones are a mistake of the
-// caller, and panic.
+// Keys have 1 to [KeyBytesMax] bytes, values up to [ValueBytesMax]; larger ones are a mistake of
+// the caller, and panic.
 //
 //	t := merkle.Tree{}.Set([]byte("k"), []byte("v"))
 //	value, present, err := t.Prove([]byte("k")).Verify(t.Root(), []byte("k"))

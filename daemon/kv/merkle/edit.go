@@ -46,7 +46,7 @@ func (e *Edit) Set(key, value []byte) {
 	if old := e.tree.root.find(key); old != nil {
 		e.tree.bytes += int64(len(value)) - int64(len(old.value))
 		_, n := e.descend(key)
-		n.fill(n.key, value)
+		n.fill(n.key, value, valueDigest(value))
 		return
 	}
 	e.tree.count++

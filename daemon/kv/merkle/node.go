@@ -50,16 +50,16 @@ func newNode(key, value []byte, own *owner) *node {
 		panic(fmt.Sprintf("merkle: key of %d bytes, value of %d bytes", len(key), len(value)))
 	}
 	n := &node{rank: priority(key), owner: own}
-	n.fill(key, value)
+	n.fill(key, value, valueDigest(value))
 	return n
 }
 
-// fill sets key and value, in memory of their own.
-func (n *node) fill(key, value []byte) {
+// fill sets key and value, in memory of their own, and the value's digest.
+func (n *node) fill(key, value []byte, digest crypto.Digest) {
 	both := make([]byte, len(key)+len(value))
 	copy(both[copy(both, key):], value)
 	n.key, n.value = both[:len(key):len(key)], both[len(key):]
-	n.value256 = valueDigest(value)
+	n.value256 = digest
 }
 
 // outranks reports whether n stands above m in every tree that has both.
@@ -106,14 +106,24 @@ func (n *node) settle() {
 // settleOne computes the digest of a node above settled ones.
 func (n *node) settleOne(empty *crypto.Digest) {
 	left, right := empty, empty
-	count, size := int64(1), int64(entryBytes+len(n.key)+len(n.value)+2*emptyBytes)
 	if n.left != nil {
-		left, count, size = &n.left.digest, count+n.left.count, size+n.left.size-emptyBytes
+		left = &n.left.digest
 	}
 	if n.right != nil {
-		right, count, size = &n.right.digest, count+n.right.count, size+n.right.size-emptyBytes
+		right = &n.right.digest
 	}
-	digest := nodeDigest(n.key, &n.value256, left, right)
+	n.settleAs(nodeDigest(n.key, &n.value256, left, right))
+}
+
+// settleAs stores the digest of a node above settled ones.
+func (n *node) settleAs(digest crypto.Digest) {
+	count, size := int64(1), int64(entryBytes+len(n.key)+len(n.value)+2*emptyBytes)
+	if n.left != nil {
+		count, size = count+n.left.count, size+n.left.size-emptyBytes
+	}
+	if n.right != nil {
+		count, size = count+n.right.count, size+n.right.size-emptyBytes
+	}
 	if n.state.CompareAndSwap(unsettled, settling) {
 		n.digest, n.count, n.size = digest, count, size
 		n.state.Store(settled)

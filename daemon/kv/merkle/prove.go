@@ -6,8 +6,8 @@ import "encoding/binary"
 // 22 nodes of 68 bytes and their keys among 100,000.
 func (t Tree) Prove(key []byte) Proof { return Proof(t.ProveRange(key, after(key), 0)) }
 
-// ProveRange returns the proof of the entries in from <= key < to, an empty bound being none: with a
-// limit above zero, of the first so many. It is as long as the entries, and two paths.
+// ProveRange returns the proof of the entries in from <= key < to, an empty bound being none: with
+// a limit above zero, of the first so many. It is as long as the entries, and two paths.
 func (t Tree) ProveRange(from, to []byte, limit int) RangeProof {
 	t.Root()
 	last := to // entries are shown below it, and it is shown itself if it cuts others off
@@ -18,7 +18,8 @@ func (t Tree) ProveRange(from, to []byte, limit int) RangeProof {
 			if !below(n.key, to) {
 				return false
 			}
-			if seen++; seen > limit {
+			seen++
+			if seen > limit {
 				last, cut = n.key, true
 			}
 			return !cut
@@ -60,8 +61,8 @@ func appendPruned(out []byte, n *node) []byte {
 
 func appendEntry(out []byte, n *node) []byte {
 	out = append(out, kindEntry)
-	out = binary.BigEndian.AppendUint16(out, uint16(len(n.key)))   //nolint:gosec // <= KeyBytesMax
-	out = binary.BigEndian.AppendUint32(out, uint32(len(n.value))) //nolint:gosec // <= ValueBytesMax
+	out = binary.BigEndian.AppendUint16(out, uint16(len(n.key)))   //nolint:gosec // bounded
+	out = binary.BigEndian.AppendUint32(out, uint32(len(n.value))) //nolint:gosec // bounded
 	return append(append(out, n.key...), n.value...)
 }
 

@@ -28,6 +28,9 @@ type part struct {
 	key, value []byte
 	digest     crypto.Digest // of the subtree where it is pruned, else of the value
 	lo, hi     int           // the parts whose keys bound this place, or outermost
+
+	sum         crypto.Digest // of the subtree, as root computes it
+	left, right int           // the parts below a node, as root finds them
 }
 
 // outermost stands for a bound of the whole pruned tree.
@@ -53,7 +56,8 @@ func (p *pruned) bound(i int, outer []byte) []byte {
 // parsePruned reads a pruned tree whose keys lie between lo and hi, and checks the order of the
 // keys. It accepts any input, and allocates a small multiple of its size.
 func parsePruned(data, lo, hi []byte) (*pruned, error) {
-	p := &pruned{lo: lo, hi: hi}
+	const usualBytes = 64 // of a place
+	p := &pruned{lo: lo, hi: hi, parts: make([]part, 0, len(data)/usualBytes)}
 	empty := emptyDigest()
 	open := []part{{lo: outermost, hi: outermost}} // places to be read, the next one last
 	for len(open) > 0 {
@@ -136,23 +140,25 @@ func (p *part) readEntry(data []byte) ([]byte, error) {
 	return data[end:], nil
 }
 
-// root computes the digest. Read backwards, the subtrees of a node come before it, the left one
-// last.
+// root computes the digests of all places, and returns that of the whole. Read backwards, the
+// subtrees of a node come before it, the left one last.
 func (p *pruned) root() crypto.Digest {
 	empty := emptyDigest()
-	var sums []crypto.Digest
+	var below []int // the places whose node is still to come, the left one of each pair last
 	for i := len(p.parts) - 1; i >= 0; i-- {
 		switch one := &p.parts[i]; one.kind {
 		case kindEmpty:
-			sums = append(sums, empty)
+			one.sum = empty
 		case kindPruned:
-			sums = append(sums, one.digest)
+			one.sum = one.digest
 		default:
-			top := len(sums) - 1
-			left, right := &sums[top], &sums[top-1]
-			sums[top-1] = nodeDigest(one.key, &one.digest, left, right)
-			sums = sums[:top]
+			top := len(below) - 1
+			one.left, one.right = below[top], below[top-1]
+			left, right := &p.parts[one.left].sum, &p.parts[one.right].sum
+			one.sum = nodeDigest(one.key, &one.digest, left, right)
+			below = below[:top-1]
 		}
+		below = append(below, i)
 	}
-	return sums[0]
+	return p.parts[0].sum
 }
