@@ -27,6 +27,7 @@ const (
 	KindComplain          Kind = 12
 	KindProofOfPossession Kind = 14
 	KindReady             Kind = 15
+	KindRecovery          Kind = 16
 )
 
 // String returns the kind's name in lower case, or "kind-N" for a number without one.
@@ -60,6 +61,8 @@ func (k Kind) String() string {
 		return "proof-of-possession"
 	case KindReady:
 		return "ready"
+	case KindRecovery:
+		return "recovery"
 	}
 	return fmt.Sprintf("kind-%d", uint8(k))
 }

@@ -12,7 +12,7 @@ func allKinds() []Kind {
 	return []Kind{
 		KindPrepare, KindCommit, KindCheckpoint, KindViewChange, KindNewView, KindRequest,
 		KindReplyRoot, KindReadResponse, KindNodeRecord, KindAdmin, KindStatus, KindComplain,
-		KindProofOfPossession, KindReady,
+		KindProofOfPossession, KindReady, KindRecovery,
 	}
 }
 

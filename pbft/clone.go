@@ -51,6 +51,7 @@ func (r *Replica) Clone() *Replica {
 		c.words[g] = slices.Clone(r.words[g])
 	}
 	c.restored = slices.Clone(r.restored)
+	c.recovery.bounds = slices.Clone(r.recovery.bounds)
 	return &c
 }
 

@@ -59,8 +59,23 @@ func sampleReplicas(t *testing.T) []*pbft.Replica {
 				}
 			}
 		}
+		list = append(list, forgetful(w)...)
 	}
 	return list
+}
+
+// forgetful lets a replica lose its disk, and returns what it is while it recovers.
+func forgetful(w *walk) (list []*pbft.Replica) {
+	clear(w.cut)
+	w.net.Wipe(3)
+	w.net.Restart(3)
+	for range 200 {
+		w.net.RunFor(20)
+		if node := w.net.Nodes[3]; node.Replica.State().Recovering {
+			list = append(list, node.Replica.Clone())
+		}
+	}
+	return list[max(0, len(list)-3):]
 }
 
 // A clone and its original, fed alike, do alike, byte for byte; so do two runs of one script.

@@ -75,7 +75,7 @@ func (r *Replica) onExecuted(in Executed) {
 	}
 	r.own[c.Seq] = c
 	r.persist(&message.Record{Type: message.RecordCheckpoint, Checkpoint: c})
-	if r.halted == "" && !r.fence.raised {
+	if !r.silent() {
 		r.send(All, c)
 	}
 }
@@ -185,6 +185,7 @@ func (r *Replica) learnStable(c *message.CheckpointCertificate) {
 		r.diverged(c)
 	}
 	r.stable = c
+	r.monitor.stableAt = r.now
 	r.persist(&message.Record{Type: message.RecordStable, Stable: c})
 	r.proveRoots(r.checkpoints[c.Seq], c)
 	r.observe(EventStable, c.Ref(), "")
@@ -232,7 +233,7 @@ func (r *Replica) forgetBelow(seq uint64) {
 // longer timeout.
 func (r *Replica) rotate(c *message.CheckpointCertificate) {
 	every := r.cfg.Params.RotateEvery
-	if every > 0 && r.target == r.view && c.Seq >= r.base.Seq+every && r.fence.ready() {
+	if every > 0 && r.mayVote() && c.Seq >= r.base.Seq+every {
 		r.monitor.served()
 		r.startViewChange(r.view+1, false)
 	}

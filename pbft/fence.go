@@ -18,8 +18,6 @@ type fence struct {
 	answers quorum.Set
 }
 
-func (f *fence) ready() bool { return !f.raised }
-
 // Fenced reports whether this replica has just started and does not know yet whether it forgot
 // anything. Until then its caller must sign nothing in its name either.
 func (r *Replica) Fenced() bool { return r.fence.raised }
@@ -33,15 +31,25 @@ func (r *Replica) tickFence() {
 		return
 	}
 	if f.nonce == 0 {
-		f.nonce = uint64(r.wall) //nolint:gosec // a clock's milliseconds
+		f.nonce = r.newNonce()
 	}
 	f.askAt = r.now + fenceRepeat
 	r.send(All, &message.FenceAsk{Nonce: f.nonce})
 }
 
-// onFenceAsk answers always, also while this replica is fenced itself: else a cold start of all
-// would never end.
+// newNonce returns a number for a question that this replica has not asked in any life.
+func (r *Replica) newNonce() uint64 {
+	return uint64(r.wall) ^ r.salt //nolint:gosec // a clock's milliseconds
+}
+
+// onFenceAsk answers also while this replica is fenced itself: else a cold start of all would never
+// end. It answers from memory, and with the certificates that count the asker, which are on disk: of
+// a cold start of all nothing else is left. Who has forgotten its own words is no witness (rule R15).
 func (r *Replica) onFenceAsk(from int, m *message.FenceAsk) {
+	if r.recovery.active {
+		r.drop(from, DropFenceSilent)
+		return
+	}
 	answer := &message.FenceAnswer{Nonce: m.Nonce}
 	for kind := range r.newest {
 		if v := r.newest[kind][from]; v != nil {
@@ -50,6 +58,21 @@ func (r *Replica) onFenceAsk(from int, m *message.FenceAsk) {
 	}
 	if c := r.changes[from]; c != nil {
 		answer.Stmts = append(answer.Stmts, c.Stmt)
+	}
+	if r.newView != nil {
+		for i := range r.newView.Stmts {
+			if s := &r.newView.Stmts[i]; s.Voter == from {
+				answer.Stmts = append(answer.Stmts, *s)
+			}
+		}
+	}
+	for _, c := range []*message.Certificate{r.high, r.committed} {
+		if c != nil && c.Signers.Has(from) {
+			answer.Certs = append(answer.Certs, c)
+		}
+	}
+	if r.stable.Signers.Has(from) {
+		answer.Stable = r.stable
 	}
 	r.send(from, answer)
 }
@@ -60,18 +83,9 @@ func (r *Replica) onFenceAnswer(from int, m *message.FenceAnswer) {
 		r.drop(from, DropFenceStale)
 		return
 	}
-	for _, v := range m.Votes {
-		if v.Voter == r.self && r.forgot(v) {
-			r.amnesia(from, v)
-			return
-		}
-	}
-	for i := range m.Stmts {
-		if m.Stmts[i].Voter == r.self && m.Stmts[i].NewView > r.target {
-			r.halt(fmt.Sprintf("AMNESIA: replica %d holds a VIEW-CHANGE of this replica to view "+
-				"%d that its journal does not know", from, m.Stmts[i].NewView))
-			return
-		}
+	if why := r.unknown(m); why != "" {
+		r.forgetful(fmt.Sprintf("replica %d holds %s that its journal does not know", from, why))
+		return
 	}
 	f.answers = f.answers.Add(from)
 	if f.answers.Count() < r.cfg.Sizes.Quorum-1 {
@@ -82,15 +96,40 @@ func (r *Replica) onFenceAnswer(from int, m *message.FenceAnswer) {
 	r.resume()
 }
 
-// amnesia stops this replica: its disk does not hold what it has said.
-func (r *Replica) amnesia(from int, v *message.Vote) {
-	r.halt(fmt.Sprintf("AMNESIA: replica %d holds a %v of this replica for view %d, "+
-		"sequence number %d that its journal does not know", from, v.Kind, v.View, v.Seq))
+// unknown names the first statement of this replica's own in an answer that is beyond what it
+// remembers, or returns "". All are verified: nobody can invent one.
+func (r *Replica) unknown(m *message.FenceAnswer) string {
+	votes := m.Votes
+	for _, c := range m.Certs {
+		if c.Signers.Has(r.self) { // the aggregate proves the vote (rule R19)
+			votes = append(votes[:len(votes):len(votes)], &message.Vote{
+				Kind: c.Kind, View: c.View, Seq: c.Seq, Digest: c.Digest, Voter: r.self,
+			})
+		}
+	}
+	for _, v := range votes {
+		if v.Voter == r.self && r.forgot(v) {
+			return fmt.Sprintf("its %v for view %d, sequence number %d", v.Kind, v.View, v.Seq)
+		}
+	}
+	for i := range m.Stmts {
+		if s := &m.Stmts[i]; s.Voter == r.self && s.NewView > r.target {
+			return fmt.Sprintf("its VIEW-CHANGE to view %d", s.NewView)
+		}
+	}
+	if c := m.Stable; c != nil && c.Signers.Has(r.self) && c.Seq > max(r.executed.Seq, r.pointed) {
+		return fmt.Sprintf("its CHECKPOINT at sequence number %d", c.Seq)
+	}
+	return ""
 }
 
-// forgot reports whether a vote of this replica's own is beyond what it remembers.
+// forgot reports whether a vote of this replica's own is beyond what it remembers. One below the low
+// watermark, in a view that it knows, is nothing that it could contradict; its record may be gone.
 func (r *Replica) forgot(v *message.Vote) bool {
-	last := r.newest[chainOf(v.Kind)][r.self]
+	if v.View <= r.view && v.Seq <= r.stable.Seq {
+		return false
+	}
+	last := r.said[chainOf(v.Kind)]
 	return last == nil || last.Rank().Less(v.Rank()) ||
 		last.Rank() == v.Rank() && last.Digest != v.Digest
 }

@@ -55,6 +55,11 @@ func (f *Fold) Add(rec *message.Record) {
 		f.Proofs = append(f.Proofs, rec.Evidence)
 	case message.RecordAlarm:
 		f.Alarm = rec.Alarm
+	case message.RecordAmnesia:
+		f.Forgot, f.Why = !rec.Amnesia.End, "its journal says so"
+		if rec.Amnesia.End {
+			f.addHigh(rec.Amnesia.Proof)
+		}
 	}
 }
 
@@ -73,6 +78,7 @@ func (f *Fold) addStable(c *message.CheckpointCertificate) {
 // addCheckpoint keeps the newest of each sequence number; the state after a batch is always the
 // same, so a second one only repeats the first.
 func (f *Fold) addCheckpoint(c *message.Checkpoint) {
+	f.Pointed = max(f.Pointed, c.Seq)
 	f.Checkpoints = slices.DeleteFunc(f.Checkpoints, func(old *message.Checkpoint) bool {
 		return old.Seq == c.Seq || f.Stable != nil && old.Seq <= f.Stable.Seq
 	})

@@ -110,6 +110,8 @@ const (
 	EventOpen       Event = "view-open"
 	EventFrozen     Event = "frozen"
 	EventFence      Event = "fence-lifted"
+	EventForgot     Event = "forgot"
+	EventRecovered  Event = "recovered"
 )
 
 func (Persist) effect()  {}

@@ -38,6 +38,8 @@ type monitor struct {
 	resendAt    int64 // the own VIEW-CHANGE
 	resendDelay int64
 	statusAt    int64
+
+	stableAt int64 // when the last stable checkpoint was learned
 }
 
 // complaint is a replica's word against a primary, while it lives. The zero value does not.
@@ -162,6 +164,7 @@ func (r *Replica) onTick(wall int64) {
 	}
 	r.now += passed
 	r.tickFence()
+	r.tickRecovery()
 	r.tickViewChange()
 	r.tickComplaint()
 	r.monitor.decay(r.now)
@@ -183,7 +186,7 @@ func (r *Replica) begin() {
 		r.peers[i].heard = r.now
 	}
 	r.pool.begin(r.now)
-	if r.fence.ready() && r.halted == "" {
+	if !r.silent() {
 		r.resume() // alone there is nobody to ask, and what was under way must still be said again
 	}
 }
@@ -191,7 +194,7 @@ func (r *Replica) begin() {
 // tickViewChange repeats the own VIEW-CHANGE and lets a new view that does not start give way.
 func (r *Replica) tickViewChange() {
 	m := &r.monitor
-	if r.fence.raised || r.halted != "" {
+	if r.silent() {
 		return
 	}
 	r.join() // it may not have been able to when the VIEW-CHANGEs came
@@ -205,7 +208,7 @@ func (r *Replica) tickViewChange() {
 	}
 	switch next := r.cfg.Primary(m.armed); {
 	case next == r.self && r.now < m.deadline:
-	case r.dismissed(next):
+	case r.dismissed(next), r.recovers(next):
 		r.startViewChange(m.armed+1, false)
 	case r.now >= m.deadline, r.lost(next, m.armedAt):
 		r.startViewChange(m.armed+1, true)
@@ -282,7 +285,7 @@ func (r *Replica) depose() {
 		switch {
 		case alive(i):
 			count++
-			backOff = backOff || r.monitor.live[i].reason != message.ReasonEvidence
+			backOff = backOff || !planned(r.monitor.live[i].reason)
 		case alive(r.self) && r.changes[i] != nil && r.changes[i].Stmt.NewView > r.view:
 			count++
 		}
@@ -292,16 +295,27 @@ func (r *Replica) depose() {
 	}
 }
 
+// planned reports whether a complaint says nothing about how long things take: then the next view
+// needs no more time than this one.
+func planned(reason message.Reason) bool {
+	return reason == message.ReasonEvidence || reason == message.ReasonRecovery
+}
+
 // grievance returns what is wrong with the primary, or 0.
 func (r *Replica) grievance() message.Reason {
 	m := &r.monitor
 	primary := r.Primary()
 	if primary == r.self {
+		if r.pressed() {
+			return message.ReasonRecovery
+		}
 		return 0
 	}
 	switch {
 	case r.dismissed(primary):
 		return message.ReasonEvidence
+	case r.recovers(primary):
+		return message.ReasonRecovery
 	case !r.open:
 		if m.armed == r.view && m.deadline >= 0 && r.now >= m.deadline {
 			return message.ReasonBase
@@ -315,6 +329,8 @@ func (r *Replica) grievance() message.Reason {
 		return message.ReasonStall
 	case r.now-r.peers[primary].heard >= 3*m.tau, r.lost(primary, m.entered):
 		return message.ReasonSilent
+	case r.pressed():
+		return message.ReasonRecovery
 	}
 	return 0
 }

@@ -83,8 +83,16 @@ func (r *Replica) vote(ref message.Ref, m message.Message) {
 	r.makeDurable(ref)
 	r.markVoted(ref)
 	r.prepared, r.tip = ref, ref
-	r.persist(&message.Record{Type: message.RecordVote, Vote: r.ballot(crypto.KindPrepare, ref)})
+	r.say(r.ballot(crypto.KindPrepare, ref))
 	r.send(All, m)
+}
+
+// say stages a vote of this replica's own, before it leaves.
+func (r *Replica) say(v *message.Vote) {
+	if last := r.said[chainOf(v.Kind)]; last == nil || last.Rank().Less(v.Rank()) {
+		r.said[chainOf(v.Kind)] = v
+	}
+	r.persist(&message.Record{Type: message.RecordVote, Vote: v})
 }
 
 // markVoted notes that this replica's PREPARE in this view covers a batch and its ancestors (rule
@@ -293,7 +301,8 @@ func (r *Replica) onEcho(from int, v *message.Vote) {
 		return
 	}
 	if r.fence.raised && r.forgot(v) {
-		r.amnesia(from, v)
+		r.forgetful(fmt.Sprintf("replica %d holds its %v for view %d, sequence number %d that its "+
+			"journal does not know", from, v.Kind, v.View, v.Seq))
 		return
 	}
 	r.drop(from, DropVoteEcho)
@@ -362,8 +371,15 @@ func (r *Replica) certify(s *slot, v *message.Vote) *message.Certificate {
 }
 
 // learnPrepared adopts a prepared certificate that ranks above the one held. It is kept for ever
-// after: what this replica reports in a VIEW-CHANGE only grows (DESIGN §5 point 2).
+// after: what this replica reports in a VIEW-CHANGE only grows (DESIGN §5 point 2). Who recovered
+// from forgotten votes shows a commit certificate instead (rule R15), which tells more.
 func (r *Replica) learnPrepared(c *message.Certificate) {
+	if c.Kind == crypto.KindCommit {
+		r.learnCommit(c)
+		if r.halted != "" {
+			return
+		}
+	}
 	r.crossCertified(c.View, c.Ref())
 	switch {
 	case r.high.Rank().Less(c.Rank()):
@@ -377,7 +393,7 @@ func (r *Replica) learnPrepared(c *message.Certificate) {
 	}
 	h, window := r.stable.Seq, r.cfg.Params.Window
 	reopens := c.Seq == r.base.Seq && !r.settled()
-	if c.View != r.view || len(c.Aggregate) == 0 || (c.Seq <= h || c.Seq > h+window) && !reopens {
+	if c.View != r.view || len(c.Aggregate) == 0 || c.Kind != crypto.KindPrepare || (c.Seq <= h || c.Seq > h+window) && !reopens {
 		return
 	}
 	if s := r.slot(crypto.KindPrepare, c.View, c.Seq); s.cert == nil {
@@ -414,7 +430,7 @@ func (r *Replica) commit() {
 			r.persist(&message.Record{Type: message.RecordHigh, Cert: r.high})
 		}
 		vote := r.ballot(crypto.KindCommit, ref)
-		r.persist(&message.Record{Type: message.RecordVote, Vote: vote})
+		r.say(vote)
 		r.send(All, vote)
 	}
 }
@@ -428,6 +444,15 @@ func (r *Replica) oneChain(ref message.Ref) bool {
 		return r.extends(ref, r.lastCmt)
 	}
 	return r.extends(r.lastCmt, ref)
+}
+
+// learnCommit takes in a commit certificate that somebody shows, new or old.
+func (r *Replica) learnCommit(c *message.Certificate) {
+	if r.committed == nil || r.committed.Rank().Less(c.Rank()) {
+		r.learnCommitted(c)
+	} else if !r.learnDecided(c.Ref()) {
+		r.alarm(r.conflict(c), c.Seq)
+	}
 }
 
 // learnCommitted adopts a commit certificate. It needs no vote of this replica and no open view.

@@ -11,7 +11,8 @@ type peer struct {
 	unreachable bool
 	servedAt    int64 // when its STATUS was last answered
 	passedAt    int64 // up to when statements of its were passed on, see passOn
-	spent       int   // bytes that its fetches cost and that time has not forgiven yet
+	help        help
+	spent       int // bytes that its fetches cost and that time has not forgiven yet
 	spentAt     int64
 }
 
@@ -404,7 +405,8 @@ func (r *Replica) onStatus(from int, st *message.Status) {
 	if r.committed != nil && st.Committed.Less(r.committed.Rank()) {
 		proof.Commit = r.committed
 	}
-	if st.High.Less(r.high.Rank()) && !r.high.IsBase(r.cfg) {
+	if st.High.Less(r.high.Rank()) && len(r.high.Aggregate) > 0 &&
+		r.high.Kind == crypto.KindPrepare {
 		proof.Prepared = r.high
 	}
 	if st.Stable < r.stable.Seq {
@@ -413,10 +415,10 @@ func (r *Replica) onStatus(from int, st *message.Status) {
 	if proof != (message.Proof{}) {
 		r.send(from, &proof)
 	}
-	if st.View == r.view {
+	if st.View == r.view && !r.recovery.active {
 		r.repeatVotes(from, st)
 	}
-	if r.fence.raised || r.halted != "" {
+	if r.silent() {
 		return
 	}
 	for k, own := range r.ownCheckpoints(st.Stable) {
@@ -465,12 +467,8 @@ func (r *Replica) onProof(from int, m *message.Proof) {
 	if m.Checkpoint != nil {
 		r.learnStable(m.Checkpoint)
 	}
-	if c := m.Commit; c != nil {
-		if r.committed == nil || r.committed.Rank().Less(c.Rank()) {
-			r.learnCommitted(c)
-		} else if !r.learnDecided(c.Ref()) {
-			r.alarm(r.conflict(c), c.Seq)
-		}
+	if m.Commit != nil {
+		r.learnCommit(m.Commit)
 	}
 	if m.NewView != nil {
 		r.onNewView(from, m.NewView)

@@ -64,7 +64,11 @@ type Replica struct {
 	convicted quorum.Set
 	proofs    map[string]*message.Evidence
 	fence     fence
-	restored  []*message.Vote // own votes of this view, to be sent again after a start
+	salt      uint64 // no two starts have the same
+	recovery  recovery
+	said      [2]*message.Vote // own, the highest PREPARE and COMMIT
+	pointed   uint64           // of the highest CHECKPOINT of its own that was restored
+	restored  []*message.Vote  // own votes of this view, to be sent again after a start
 
 	// When and whom to ask for what is missing.
 	fetchAt, decidedAt, certifiedAt, votedAt          int64
@@ -97,6 +101,14 @@ type Restored struct {
 	Clients     *ClientTable
 	Proofs      []*message.Evidence
 	Alarm       *message.Alarm
+	Pointed     uint64 // the sequence number of the highest CHECKPOINT of its own
+	// Forgot says that this replica said more than the journal knows: it recovers (rule R15). Why is
+	// for people.
+	Forgot bool
+	Why    string
+	// Salt is a number that no other start of this replica had: answers to its questions are to be
+	// told from those to an earlier life's.
+	Salt uint64
 }
 
 // New returns a replica that continues from what was restored. It is fenced until enough members
@@ -117,8 +129,12 @@ func New(cfg *message.Config, self int, st Restored) *Replica {
 		told: newStatements(), words: make([][]*message.Word, n),
 	}
 	r.monitor = newMonitor(cfg)
+	r.salt, r.pointed = st.Salt, st.Pointed
 	r.restore(st)
 	r.fence.raised = cfg.Sizes.Quorum > 1
+	if st.Forgot {
+		r.beginRecovery(st.Why)
+	}
 	return r
 }
 
@@ -175,7 +191,7 @@ func (r *Replica) alarm(a *message.Alarm, seq uint64) {
 
 // mayVote reports whether this replica may sign in its view.
 func (r *Replica) mayVote() bool {
-	return r.target == r.view && !r.fence.raised && r.halted == ""
+	return r.target == r.view && !r.silent()
 }
 
 // Primary returns the primary of the current view.
@@ -229,6 +245,10 @@ func (r *Replica) onReceived(v message.Verified) {
 		r.onFenceAsk(from, m)
 	case *message.FenceAnswer:
 		r.onFenceAnswer(from, m)
+	case *message.Recover:
+		r.onRecover(from, m)
+	case *message.Recovery:
+		r.onRecovery(from, m)
 	default:
 		panic(fmt.Sprintf("pbft: unknown message %T", m))
 	}
@@ -238,6 +258,7 @@ func (r *Replica) onReceived(v message.Verified) {
 // advance does whatever has become possible, in the order of the protocol.
 func (r *Replica) advance() {
 	r.execute()
+	r.recover()
 	r.prepareBase()
 	r.moveTip()
 	r.accept()

@@ -94,7 +94,7 @@ func (r *Replica) restoreVotes(votes []*message.Vote) {
 		kind := chainOf(v.Kind)
 		last := r.newest[kind][r.self]
 		if last == nil || !v.Rank().Less(last.Rank()) {
-			r.newest[kind][r.self] = v
+			r.newest[kind][r.self], r.said[kind] = v, v
 		}
 		if v.View != r.view {
 			continue

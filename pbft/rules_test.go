@@ -245,7 +245,7 @@ func TestOwnVoteInOtherHands(t *testing.T) {
 	b.Nodes[3].Records = nil
 	b.Restart(3)
 	b.hand(1, 3, vote)
-	if b.Nodes[3].Halted == "" {
+	if !b.Nodes[3].Replica.State().Recovering {
 		t.Error("it does not notice")
 	}
 }

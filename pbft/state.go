@@ -15,6 +15,9 @@ type State struct {
 	Open         bool   // the view has a commit certificate
 	Frozen       bool   // it PREPAREs no more in this view (rule R6)
 	Fenced       bool   // it has just started and asks what it said before (rule R14)
+	Recovering   bool   // it has forgotten what it said (rule R15)
+	Floor        uint64 // the lowest view that it will vote in then; 0 while that is not known
+	Forgetting   int    // how many members say that they have forgotten, this one included
 	Halted       string // why it stopped for good; empty if it did not
 	Complaint    string // what it holds against the primary; empty if nothing
 	Reason       string // why it does not vote; empty if it does
@@ -38,7 +41,8 @@ func (r *Replica) State() State {
 		View: r.view, Target: r.target, Primary: r.Primary(), Active: r.mayVote(),
 		Open: r.open, Frozen: r.frozen, Reason: r.reason(), Executed: r.executed.Seq,
 		Stable: r.stable.Seq, Tip: r.tip.Seq, Tau: r.monitor.tau, Convicted: r.convicted,
-		Fenced: r.fence.raised, Halted: r.halted, Decided: r.decided.Seq, High: r.high.Rank(),
+		Fenced: r.fence.raised, Recovering: r.recovery.active, Floor: r.recovery.floor,
+		Forgetting: r.forgetting(), Halted: r.halted, Decided: r.decided.Seq, High: r.high.Rank(),
 		LastVotes: make([]message.Rank, len(r.cfg.Members)),
 		HeardMS:   make([]int64, len(r.cfg.Members)),
 	}
@@ -73,6 +77,8 @@ func (r *Replica) reason() string {
 	switch {
 	case r.halted != "":
 		return r.halted
+	case r.recovery.active:
+		return r.recoveryReason()
 	case r.fence.raised:
 		return fmt.Sprintf("it has just started and asks the others what it has said: "+
 			"%d of %d have answered", r.fence.answers.Count(), r.cfg.Sizes.Quorum-1)

@@ -14,7 +14,7 @@ func (r *Replica) startViewChange(x uint64, backoff bool) {
 	if x <= r.target {
 		panic(fmt.Sprintf("pbft: view change to %d below target %d", x, r.target))
 	}
-	if r.fence.raised || r.halted != "" {
+	if r.silent() {
 		return
 	}
 	// A prepared certificate of view x or of a later one proves that a quorum has been there. A
@@ -132,7 +132,7 @@ func (r *Replica) tryNewView() {
 		return
 	}
 	made := r.ownNewView != nil && r.ownNewView.View >= r.target
-	if r.cfg.Primary(r.target) == r.self && !made && !r.fence.raised && r.halted == "" {
+	if r.cfg.Primary(r.target) == r.self && !made && !r.silent() {
 		r.makeNewView(supporters)
 	}
 }
@@ -165,7 +165,7 @@ func (r *Replica) makeNewView(supporters []*message.ViewChange) {
 	if m.HoldsChain { // it carries this replica's PREPARE of the base
 		vote := r.ballot(crypto.KindPrepare, base)
 		vote.View = m.View
-		r.persist(&message.Record{Type: message.RecordVote, Vote: vote})
+		r.say(vote)
 	}
 	r.send(All, m)
 }

@@ -16,6 +16,7 @@ type gateway struct {
 	gathered []operation
 	size     int
 	waiting  []waiting // own bundles that were not executed yet, ascending
+	forgot   bool      // which numbers were used is not known: new ones are due
 }
 
 // operation is one operation of a client, with the tag that its result goes to.
@@ -51,6 +52,7 @@ const (
 	bundleBytes     = 256 << 10
 	rebroadcastMin  = 200
 	rebroadcastMax  = 1000
+	perMillisecond  = 20 // bits: more bundles than any gateway makes in a millisecond
 	maxGatherFactor = 64 // full bundles that may wait; beyond, clients are told to come back
 )
 
@@ -84,7 +86,7 @@ func itemSize(item *message.Item) int {
 // submitGathered makes bundles of what was gathered, while not too many are under way.
 func (l *Loop) submitGathered() {
 	g := &l.gateway
-	if l.replica.Fenced() {
+	if g.forgot || l.replica.Fenced() {
 		return // a disk from yesterday would give the same numbers to other bundles (R7.3, R14)
 	}
 	frame := 2 + 3*8 + 4 + 4 + l.cfg.Cluster.Scheme.SignatureSize()
@@ -111,11 +113,7 @@ func (l *Loop) submitGathered() {
 func (l *Loop) submitBundle(ops []operation) {
 	g := &l.gateway
 	if g.next >= g.reserved {
-		g.reserved = g.next + reserveStep
-		l.record(&message.Record{
-			Type: message.RecordReserved, Epoch: l.cfg.Cluster.Epoch,
-			Reserved: message.RequestKey{Session: g.session, Seq: g.reserved},
-		})
+		l.reserve()
 	}
 	b := &message.Bundle{Session: g.session, Seq: g.next, Ack: g.next}
 	for i := range ops {
@@ -135,6 +133,26 @@ func (l *Loop) submitBundle(ops []operation) {
 	})
 	l.held = append(l.held, held{lsn: l.staged, to: pbft.All, msg: v, send: true})
 	l.step(pbft.Received{Msg: v})
+}
+
+// reserve records that the next numbers may have been used (rule R7.3).
+func (l *Loop) reserve() {
+	g := &l.gateway
+	g.reserved = g.next + reserveStep
+	l.record(&message.Record{
+		Type: message.RecordReserved, Epoch: l.cfg.Cluster.Epoch,
+		Reserved: message.RequestKey{Session: g.session, Seq: g.reserved},
+	})
+}
+
+// renumber lets a gateway that has forgotten which numbers it used go on with such as it cannot have
+// used: the clock's, in steps that no gateway exhausts. A place that is signed twice would be a proof
+// against this node (rules R7.3 and R15: to go on far above is as good as a new session).
+func (l *Loop) renumber() {
+	g := &l.gateway
+	g.forgot = false
+	g.next = max(g.next, uint64(l.now)<<perMillisecond) //nolint:gosec // below 2^62 until 2109
+	l.reserve()
 }
 
 // executed takes the results of own bundles out of what was applied.

@@ -28,6 +28,7 @@ type Guard struct {
 	order   []crypto.Digest               // of parents, oldest first
 
 	executed message.Ref
+	silent   bool // this node has forgotten what it said, and must say nothing (rule R15)
 }
 
 type voteKey struct {
@@ -63,7 +64,7 @@ func NewGuard(sealer message.Sealer, st pbft.Restored) *Guard {
 	for _, b := range st.Batches {
 		g.learn(b)
 	}
-	g.target = max(st.View, st.Target)
+	g.target, g.silent = max(st.View, st.Target), st.Forgot
 	if st.High != nil {
 		g.high = st.High.Rank()
 	}
@@ -91,6 +92,12 @@ func (g *Guard) Record(rec *message.Record) {
 		g.raise(rec.Change.High.Rank())
 	case message.RecordView:
 		g.target = max(g.target, rec.NewView.View)
+	case message.RecordAmnesia:
+		g.silent = !rec.Amnesia.End
+		if rec.Amnesia.End {
+			g.target = max(g.target, rec.Amnesia.Floor)
+			g.raise(rec.Amnesia.Proof.Rank())
+		}
 	default:
 	}
 }
@@ -127,6 +134,9 @@ func (g *Guard) Seal(m message.Message) (message.Verified, error) {
 }
 
 func (g *Guard) approve(m message.Message) error {
+	if g.silent && g.binds(m) {
+		return fmt.Errorf("%v, but this node has forgotten what it said", m.Type())
+	}
 	switch m := m.(type) {
 	case *message.PrePrepare:
 		if p := g.sealer.Config.Primary(m.View); p != g.sealer.Self {
@@ -151,6 +161,19 @@ func (g *Guard) approve(m message.Message) error {
 	default:
 	}
 	return nil
+}
+
+// binds reports whether a message is a statement of this node's own that it could contradict.
+func (g *Guard) binds(m message.Message) bool {
+	switch m := m.(type) {
+	case *message.Vote:
+		return m.Voter == g.sealer.Self || len(m.Sig) == 0
+	case *message.PrePrepare, *message.Checkpoint, *message.ViewChange, *message.NewView,
+		*message.Recovery:
+		return true
+	default:
+		return false
+	}
 }
 
 func (g *Guard) approveVote(v *message.Vote) error {

@@ -34,6 +34,11 @@ type Config struct {
 	Adversary traitor.Adversary
 	// Applied receives what executed, when it is durable. It must not block.
 	Applied func(*Applied)
+	// Forgot says, in words, why this node must have said more than the journal knows, for instance
+	// since its disk was lost: then it recovers (rule R15). It is empty if nothing is known of that.
+	Forgot string
+	// Salt is a number that no other start of this node had, such as a random one.
+	Salt uint64
 	// Watch receives every effect that only informs: Dropped, Observed, Accuse, Halt.
 	Watch func(pbft.Effect)
 }
@@ -93,10 +98,20 @@ func Open(cfg Config) (*Loop, error) {
 	if err := l.archive.replay(cfg.Cluster, &st, clients, l.exec); err != nil {
 		return nil, err
 	}
+	st.Salt = cfg.Salt
+	if cfg.Forgot != "" {
+		st.Forgot, st.Why = true, cfg.Forgot
+	}
 	l.proofs = st.Proofs
 	l.guard = NewGuard(cfg.Sealer, st)
 	l.guard.resume(st.Executed, l.archive.digest)
 	l.gateway = newGateway(uint64(cfg.Self), fold.Reserved) //nolint:gosec // not negative
+	l.gateway.forgot = st.Forgot
+	if cfg.Forgot != "" && !fold.Forgot {
+		l.record(&message.Record{
+			Type: message.RecordAmnesia, Epoch: cfg.Cluster.Epoch, Amnesia: &message.Amnesia{},
+		})
+	}
 	l.replica = pbft.New(cfg.Cluster, cfg.Self, st)
 	return l, nil
 }
@@ -132,6 +147,9 @@ func (l *Loop) Receive(v message.Verified) {
 // Tick tells the time in milliseconds.
 func (l *Loop) Tick(now int64) {
 	l.now = max(l.now, now)
+	if l.gateway.forgot {
+		l.renumber()
+	}
 	l.step(pbft.Tick{Now: l.now})
 	l.rebroadcast()
 	if l.cfg.Adversary != nil {
@@ -201,6 +219,9 @@ func (l *Loop) do(effects []pbft.Effect) {
 		case pbft.Serve:
 			l.serve(e)
 		case pbft.Release:
+		case pbft.Observed:
+			l.gateway.forgot = l.gateway.forgot || e.Event == pbft.EventForgot
+			l.cfg.Watch(e)
 		default:
 			l.cfg.Watch(e)
 		}

@@ -22,6 +22,7 @@ type node struct {
 	loop    *loop.Loop
 	results map[uint64]loop.Result
 	halted  string
+	forgot  int // how often it found out that its disk is not the newest
 	drops   map[string]int
 	down    bool
 	noSync  bool
@@ -105,6 +106,10 @@ func (c *cluster) open(i int) {
 			switch e := e.(type) {
 			case pbft.Halt:
 				n.halted = e.Why
+			case pbft.Observed:
+				if e.Event == pbft.EventForgot {
+					n.forgot++
+				}
 			case pbft.Dropped:
 				n.drops[string(e.Why)]++
 			case pbft.Accuse:

@@ -41,7 +41,7 @@ func TestRoundTrip(t *testing.T) {
 				}
 			})
 		}
-		for typ := message.TypePrePrepare; typ <= message.TypeReady; typ++ {
+		for typ := message.TypePrePrepare; typ <= message.TypeRecovery; typ++ {
 			if !seen[typ] {
 				t.Errorf("no sample of %v", typ)
 			}
@@ -111,7 +111,7 @@ func TestUnknownTypes(t *testing.T) {
 		if !errors.Is(err, message.ErrMalformed) {
 			t.Errorf("an empty message of type %d: %v", typ, err)
 		}
-		known := typ >= int(message.TypePrePrepare) && typ <= int(message.TypeReady)
+		known := typ >= int(message.TypePrePrepare) && typ <= int(message.TypeRecovery)
 		name := message.Type(typ).String()
 		if isNumber := len(name) > 5 && name[:5] == "type-"; typ > 0 && isNumber == known {
 			t.Errorf("type %d is called %q", typ, name)
@@ -154,7 +154,7 @@ func TestFieldBounds(t *testing.T) {
 		{"view-change", "seq of stable", head + 56, big(huge), big(top)},
 		{"complain", "view", head, big(huge), big(top)},
 		{"complain", "no reason", head + 8, []byte{0}, []byte{1}},
-		{"complain", "unknown reason", head + 8, []byte{7}, []byte{6}},
+		{"complain", "unknown reason", head + 8, []byte{8}, []byte{7}},
 		{"complain", "lifetime", head + 9, big(huge), big(top)},
 		{"status", "high", head + 64, big(huge), big(top)},
 		{"submission", "gateway", head, []byte{0, 128}, []byte{0, 127}},

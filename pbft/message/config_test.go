@@ -165,10 +165,10 @@ func TestRank(t *testing.T) {
 // Names are distinct: they label counters, traces and traitors' specifications.
 func TestNames(t *testing.T) {
 	var names, reasons []string
-	for typ := message.TypePrePrepare; typ <= message.TypeFenceAnswer; typ++ {
+	for typ := message.TypePrePrepare; typ <= message.TypeRecovery; typ++ {
 		names = append(names, typ.String())
 	}
-	for r := message.ReasonRequestAge; r <= message.ReasonEvidence; r++ {
+	for r := message.ReasonRequestAge; r <= message.ReasonRecovery; r++ {
 		reasons = append(reasons, r.String())
 	}
 	for _, list := range [][]string{names, reasons} {

@@ -383,6 +383,7 @@ func (w *world) samples() []sample {
 	after := &message.FetchDecided{After: 7}
 	ask := &message.FenceAsk{Nonce: 1 << 63}
 	ready := w.growth(top, 1).Ready[0]
+	forgot := &message.Recover{Nonce: 1 << 63, Floor: 7}
 	status := &message.Status{
 		View: 1, Target: 2, Executed: 3, Stable: 4, Tip: 5,
 		Committed: message.Rank{View: 6, Seq: 7}, High: message.Rank{View: 8, Seq: 9},
@@ -430,9 +431,12 @@ func (w *world) samples() []sample {
 		{
 			name: "fence-answer", m: &message.FenceAnswer{
 				Nonce: 5, Votes: primarys, Stmts: []message.VcStmt{vc.Stmt},
+				Certs: []*message.Certificate{high, cc}, Stable: stable,
 			},
 			free: [][2]int{{head, head + 8}},
 		},
+		{name: "recover", m: forgot, free: all(forgot)},
+		{name: "recovery", m: w.recovery(2, 3, 5)},
 		{
 			name: "fence-answer, nothing known", m: &message.FenceAnswer{Nonce: 5},
 			free: [][2]int{{head, head + 8}},
@@ -443,6 +447,11 @@ func (w *world) samples() []sample {
 		{name: "epoch", m: w.epochProof(w.growth(top, 2), top)},
 		{name: "ready", m: ready, free: all(ready)},
 	}
+}
+
+// recovery is a member's answer to member 1, who has forgotten what it said.
+func (w *world) recovery(voter int, view, target uint64) *message.Recovery {
+	return seal(w, voter, &message.Recovery{Nonce: 1 << 63, To: 1, View: view, Target: target})
 }
 
 // statement writes PROTOCOL §4.3's signed bytes by hand, apart from the package under test.

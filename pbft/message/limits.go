@@ -75,9 +75,10 @@ func (c *Config) Limits() Limits {
 			bodies,
 		Evidence: frameHead + c.evidenceLimit(),
 		Proof:    frameHead + 1 + 2*certificate + checkpoint + newView,
-		Fence:    frameHead + 8 + statements + 4 + stmt,
 		Epoch:    frameHead + checkpoint + ManifestSize + 4 + configSize(c.Scheme),
 		Ready:    frameHead + 32 + 2 + HeaderSize + 4 + sig,
+		Fence: frameHead + 8 + statements + 4 + maxFenceStmts*stmt + 4 +
+			maxFenceCerts*certificate + 1 + checkpoint,
 	}
 }
 

@@ -49,7 +49,8 @@ func limitsReached(t *testing.T, w *world) {
 		{"evidence", limits.Evidence, w.largeEvidence(newView)},
 		{"proof", limits.Proof, w.largeProof(newView)},
 		{"fence-answer", limits.Fence, &message.FenceAnswer{
-			Votes: votes, Stmts: []message.VcStmt{change.Stmt},
+			Votes: votes, Stmts: []message.VcStmt{change.Stmt, change.Stmt},
+			Certs: []*message.Certificate{change.High, change.High}, Stable: change.Stable,
 		}},
 		{"epoch", limits.Epoch, w.largeEpochProof()},
 		{"ready", limits.Ready, w.growth(largeRef, 1).Ready[0]},
@@ -74,6 +75,7 @@ func limitsReached(t *testing.T, w *world) {
 	// The rest is small, whatever the cluster.
 	for _, m := range []message.Message{
 		w.prepare(0, 1, 2, crypto.Hash("d")), &message.Status{}, &message.FenceAsk{},
+		&message.Recover{}, w.recovery(0, 1, 2),
 		&message.FetchDecided{},
 		&message.Have{IDs: make([]crypto.Digest, message.MaxFetch)},
 		&message.FetchBundles{IDs: make([]crypto.Digest, message.MaxFetch)},

@@ -108,9 +108,6 @@ func (w *world) badNewViews() []refusal {
 				c.Aggregate = flipped(c.Aggregate, 9)
 			})
 		})},
-		{"a base of commits", message.RefusedCertificate, forged(func(m *message.NewView) {
-			m.Base = w.committed(1, at(5, "d"))
-		})},
 		{"a base of too few", message.RefusedTooFew, forged(func(m *message.NewView) {
 			m.Base = w.certificate(crypto.KindPrepare, 1, at(5, "d"), 0, 1)
 		})},

@@ -24,6 +24,7 @@ const (
 	RecordEvidence                         // a proof, so that it outlives this process
 	RecordAlarm                            // two certificates that cannot both be
 	RecordEpoch                            // the proof that an epoch ended, before the next begins
+	RecordAmnesia                          // this replica has forgotten what it said, or may vote again
 	recordEnd
 )
 
@@ -45,6 +46,7 @@ type Record struct {
 	Evidence   *Evidence
 	Alarm      *Alarm
 	End        *EpochProof
+	Amnesia    *Amnesia
 }
 
 // Alarm is what cannot happen with at most f liars: two certificates of different chains.
@@ -81,6 +83,8 @@ func (rec *Record) Encode() []byte {
 		rec.Alarm.encode(&w)
 	case RecordEpoch:
 		rec.End.encode(&w)
+	case RecordAmnesia:
+		rec.Amnesia.encode(&w)
 	default:
 		panic(fmt.Sprintf("journal record of type %d", rec.Type))
 	}
@@ -118,6 +122,8 @@ func DecodeRecord(t RecordType, version uint8, body []byte) (*Record, error) {
 		rec.Alarm = decodeAlarm(&r)
 	case RecordEpoch:
 		rec.End = decodeEpochProof(&r)
+	case RecordAmnesia:
+		rec.Amnesia = decodeAmnesia(&r)
 	default:
 		return nil, fmt.Errorf("%w: record of unknown type %d", ErrMalformed, t)
 	}

@@ -46,6 +46,11 @@ func (w *world) records() []*message.Record {
 			Alarm: &message.Alarm{FirstCheckpoint: stable, Second: cc},
 		},
 		{Type: message.RecordEpoch, Epoch: epoch, End: w.epochProof(w.growth(ref, 2), ref)},
+		{Type: message.RecordAmnesia, Epoch: epoch, Amnesia: &message.Amnesia{}},
+		{
+			Type: message.RecordAmnesia, Epoch: epoch,
+			Amnesia: &message.Amnesia{End: true, Floor: 9, Proof: cc},
+		},
 	}
 }
 
@@ -90,12 +95,12 @@ func TestRecordRoundTrip(t *testing.T) {
 			t.Errorf("type %d of the next version: %v", rec.Type, err)
 		}
 	}
-	for typ := message.RecordBatch; typ <= message.RecordAlarm; typ++ {
+	for typ := message.RecordBatch; typ <= message.RecordAmnesia; typ++ {
 		if !seen[typ] {
 			t.Errorf("no record of type %d was tried", typ)
 		}
 	}
-	for _, typ := range []message.RecordType{0, message.RecordAlarm + 1, 255} {
+	for _, typ := range []message.RecordType{0, message.RecordAmnesia + 1, 255} {
 		_, err := message.DecodeRecord(typ, message.RecordVersion, make([]byte, 8))
 		if !errors.Is(err, message.ErrMalformed) {
 			t.Errorf("record of type %d: %v", typ, err)

@@ -43,6 +43,9 @@ func (s Sealer) Seal(m Message) Verified {
 	case *Complain:
 		m.Voter = s.Self
 		m.Sig = s.sign(crypto.KindComplain, m.body())
+	case *Recovery:
+		m.Voter = s.Self
+		m.Sig = s.sign(crypto.KindRecovery, m.body())
 	case *Submission:
 		if m.Bundle.encoded == nil {
 			s.SealBundle(m.Bundle)

@@ -15,12 +15,16 @@ const (
 	ReasonClock                        // the header's time runs away or stands still
 	ReasonBase                         // the new view's base is not certified again
 	ReasonEvidence                     // the primary is proven a liar
+	ReasonRecovery                     // a replica that recovers needs a higher view (rule R15)
 	reasonEnd
 )
 
 // String is the reason's name in traces and status.
 func (r Reason) String() string {
-	names := [...]string{"", "request-age", "stall", "silent", "clock", "base", "evidence"}
+	names := [...]string{
+		"", "request-age", "stall", "silent", "clock", "base", "evidence",
+		"recovery",
+	}
 	if int(r) < len(names) {
 		return names[r]
 	}
@@ -113,16 +117,36 @@ type FenceAsk struct{ Nonce uint64 }
 func (m *FenceAsk) encode(w *writer) { w.u64(m.Nonce) }
 
 // FenceAnswer answers with the asker's own highest PREPARE and COMMIT and its highest VIEW-CHANGE
-// statement, where known.
+// statements, where known, and with the certificates that count a vote or a CHECKPOINT of the
+// asker's: these outlive a restart of who answers, and in an aggregate the signer's bit is the proof
+// (rule R19).
 type FenceAnswer struct {
-	Nonce uint64
-	Votes []*Vote
-	Stmts []VcStmt
+	Nonce  uint64
+	Votes  []*Vote
+	Stmts  []VcStmt // of its VIEW-CHANGE, and in the NEW-VIEW of the view
+	Certs  []*Certificate
+	Stable *CheckpointCertificate // nil if it does not count the asker
 }
+
+// What a FenceAnswer holds at most.
+const (
+	maxFenceStmts = 2
+	maxFenceCerts = 2
+)
 
 func (m *FenceAnswer) verify(cfg *Config) error {
 	for i := range m.Stmts {
 		if err := verifyVcStmt(cfg, &m.Stmts[i]); err != nil {
+			return err
+		}
+	}
+	for _, c := range m.Certs {
+		if err := c.Verify(cfg); err != nil {
+			return err
+		}
+	}
+	if m.Stable != nil {
+		if err := m.Stable.Verify(cfg); err != nil {
 			return err
 		}
 	}
@@ -132,17 +156,34 @@ func (m *FenceAnswer) verify(cfg *Config) error {
 func (m *FenceAnswer) encode(w *writer) {
 	w.u64(m.Nonce)
 	encodeVotes(w, m.Votes)
-	w.u32(uint32(len(m.Stmts))) //nolint:gosec // at most one
+	w.u32(uint32(len(m.Stmts))) //nolint:gosec // at most maxFenceStmts
 	for i := range m.Stmts {
 		m.Stmts[i].encode(w)
 	}
+	w.u32(uint32(len(m.Certs))) //nolint:gosec // at most maxFenceCerts
+	for _, c := range m.Certs {
+		c.encode(w)
+	}
+	if m.Stable == nil {
+		w.u8(0)
+		return
+	}
+	w.u8(1)
+	m.Stable.encode(w)
 }
 
 func decodeFenceAnswer(r *reader) *FenceAnswer {
 	m := &FenceAnswer{Nonce: r.u64(), Votes: decodeVotes(r)}
-	n := r.count(1, 100)
+	n := r.count(maxFenceStmts, 100)
 	for range n {
 		m.Stmts = append(m.Stmts, decodeVcStmt(r))
+	}
+	n = r.count(maxFenceCerts, 60)
+	for range n {
+		m.Certs = append(m.Certs, decodeCertificate(r))
+	}
+	if r.flag() {
+		m.Stable = decodeCheckpointCertificate(r)
 	}
 	return m
 }

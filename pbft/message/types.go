@@ -59,3 +59,9 @@ func (*EpochProof) Type() Type { return TypeEpoch }
 
 // Type implements [Message].
 func (*Ready) Type() Type { return TypeReady }
+
+// Type implements [Message].
+func (*Recover) Type() Type { return TypeRecover }
+
+// Type implements [Message].
+func (*Recovery) Type() Type { return TypeRecovery }

@@ -150,6 +150,34 @@ func (w *world) badVotes() []refusal {
 			"with a forged vote", message.RefusedSignature,
 			&message.FenceAnswer{Votes: []*message.Vote{forged}},
 		},
+		{
+			"with a certificate of too few", message.RefusedTooFew,
+			&message.FenceAnswer{Certs: []*message.Certificate{
+				w.certificate(crypto.KindPrepare, 1, message.Ref{Seq: 8, Digest: d}, 0, 1),
+			}},
+		},
+		{
+			"with a checkpoint of too few", message.RefusedTooFew,
+			&message.FenceAnswer{
+				Stable: w.stable(message.Ref{Seq: 8, Digest: d}, crypto.Hash("r"), 0, 1),
+			},
+		},
+		{
+			"signed by another", message.RefusedSignature,
+			with(w.recovery(2, 3, 5), func(m *message.Recovery) { m.Voter = 3 }),
+		},
+		{
+			"of a stranger", message.RefusedMember,
+			with(w.recovery(2, 3, 5), func(m *message.Recovery) { m.Voter = 77 }),
+		},
+		{
+			"for a stranger", message.RefusedMember,
+			with(w.recovery(2, 3, 5), func(m *message.Recovery) { m.To = 77 }),
+		},
+		{
+			"of another view", message.RefusedSignature,
+			with(w.recovery(2, 3, 5), func(m *message.Recovery) { m.View = 1 }),
+		},
 	}
 }
 
@@ -464,7 +492,6 @@ func (w *world) badViewChanges() []refusal {
 			"claim of another root", message.RefusedProof,
 			change(func(m *message.ViewChange) { m.Stmt.Root = crypto.Hash("x") }),
 		},
-		{"proof by commits", message.RefusedProof, w.viewChange(2, 3, w.committed(1, ref), stable)},
 		{"proof of too few", message.RefusedTooFew, w.viewChange(2, 3, weak, stable)},
 		{"proof without signatures", message.RefusedTooFew, w.viewChange(2, 3, unsigned, stable)},
 		{

@@ -78,7 +78,7 @@ const MaxStatements = 2 * MaxInFlight
 
 // proves reports whether the two certificates are the ones that the tuple claims.
 func (t *Tuple) proves(high *Certificate, stable *CheckpointCertificate) bool {
-	return high.Kind == crypto.KindPrepare && high.View == t.HighView && high.Ref() == t.High &&
+	return high.View == t.HighView && high.Ref() == t.High &&
 		stable.Ref() == t.Stable && stable.Root == t.Root
 }
 
@@ -109,13 +109,12 @@ func verifyVcStmt(cfg *Config, s *VcStmt) error {
 	return verifyBy(cfg, s.Voter, crypto.KindViewChange, s.body(), s.Sig)
 }
 
-// verifyHigh accepts the epoch's base without signatures and any other prepared certificate with.
+// verifyHigh accepts the epoch's base without signatures, and any other certificate with. A commit
+// certificate is as good as the prepared one: that one existed, or no correct replica would have
+// sent its COMMIT. It is all that a replica has that recovered from forgotten votes (rule R15).
 func verifyHigh(cfg *Config, high *Certificate) error {
 	if high.IsBase(cfg) {
 		return nil
-	}
-	if high.Kind != crypto.KindPrepare {
-		return RefusedCertificate
 	}
 	return high.Verify(cfg)
 }

@@ -35,6 +35,8 @@ const (
 	TypeFenceAnswer
 	TypeEpoch
 	TypeReady
+	TypeRecover
+	TypeRecovery
 	typeEnd
 )
 
@@ -44,6 +46,7 @@ func (t Type) String() string {
 		"", "pre-prepare", "vote", "checkpoint", "view-change", "new-view", "complain", "status",
 		"submission", "have", "fetch-bundles", "fetch-batches", "batch", "fetch-decided", "decided",
 		"proof", "evidence", "fence-ask", "fence-answer", "epoch", "ready",
+		"recover", "recovery",
 	}
 	if int(t) < len(names) {
 		return names[t]
@@ -124,6 +127,10 @@ func decodeBody(t Type, r *reader) Message {
 		return decodeEpochProof(r)
 	case TypeReady:
 		return decodeReady(r)
+	case TypeRecover:
+		return decodeRecover(r)
+	case TypeRecovery:
+		return decodeRecovery(r)
 	default:
 		return nil
 	}
@@ -197,6 +204,8 @@ func verify(cfg *Config, cache Cache, m Message) error {
 		return m.verify(cfg)
 	case *EpochProof:
 		return m.refusal(cfg)
+	case *Recovery:
+		return m.verify(cfg)
 	default: // the rest is advice, and has nothing to check
 		return nil
 	}

@@ -255,8 +255,13 @@ func (s *Script) crash(a *arguments) string {
 
 func (s *Script) wipe(a *arguments) string {
 	i := a.node("node", len(s.net.Nodes))
-	s.net.Crash(i)
-	s.net.Nodes[i].Records = nil
+	s.net.Wipe(i)
+	return ""
+}
+
+func (s *Script) rollBack(a *arguments) string {
+	i := a.node("node", len(s.net.Nodes))
+	s.net.RollBack(i, int(a.number("records", 0)))
 	return ""
 }
 

@@ -21,7 +21,8 @@ type Node struct {
 	Observed []pbft.Observed
 	Halted   string
 	Down     bool
-	NoSync   bool // syncs do not return: staged records and what waits for them stay
+	Lives    uint64 // how often it was started
+	NoSync   bool   // syncs do not return: staged records and what waits for them stay
 
 	done    map[message.RequestKey]bool // executed places, for exactly-once
 	waiting []pbft.Effect               // sends behind the sync
@@ -49,10 +50,28 @@ func (net *Network) Crash(i int, torn ...int) {
 	node.Staged, node.waiting = nil, nil
 }
 
+// Wipe takes a node down and loses its disk. It will know that there was one: a node that never
+// spoke has a mark that says so.
+func (net *Network) Wipe(i int) {
+	net.Crash(i)
+	net.Nodes[i].Records = []*message.Record{
+		{Type: message.RecordAmnesia, Epoch: net.Config.Epoch, Amnesia: &message.Amnesia{}},
+	}
+}
+
+// RollBack takes a node down and puts its disk back to what it was when it held so many records.
+func (net *Network) RollBack(i, records int) {
+	net.Crash(i)
+	node := net.Nodes[i]
+	node.Records = node.Records[:min(records, len(node.Records))]
+}
+
 // Restart brings a node back from its durable records.
 func (net *Network) Restart(i int) {
 	node := net.Nodes[i]
 	st := net.Rebuild(i)
+	node.Lives++
+	st.Salt = node.Lives << 32
 	node.Replica = pbft.New(net.Config, i, st)
 	node.Down, node.Halted = false, ""
 	net.Step(i, pbft.Tick{Now: net.Now + net.Skew[i]})

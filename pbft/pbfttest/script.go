@@ -30,7 +30,8 @@ type Arg struct {
 //	partition (0,1) (2,3) / heal
 //	lose                            end hold; what was put aside is lost
 //	crash node=1 [torn=n] / restart node=1 / stuck node=1 / sync node=1
-//	wipe node=1                     crash it, and lose its disk
+//	wipe node=1                     crash it, and lose its disk, as it will know
+//	roll-back node=1 [records=0]    crash it, and put an older disk in the place of its own
 //	turn / tick ms=100 / clock node=3 offset=-10000
 //	forge pre-prepare|prepare|commit|view-change|new-view|status …   see the forge command
 //	show status|log|proofs|drops|sessions|tau|queue [node=1]
@@ -75,7 +76,7 @@ func (s *Script) Run(cmd string, args []Arg) (out string) {
 		"drop": s.drop, "block": s.block, "hold": s.hold, "unblock": s.unblock,
 		"release": s.release, "partition": s.partition, "heal": s.heal, "crash": s.crash,
 		"restart": s.restart, "stuck": s.stuck, "sync": s.sync, "turn": s.turn, "tick": s.tick,
-		"clock": s.clock, "forge": s.forge, "show": s.show, "wipe": s.wipe, "lose": s.lose,
+		"clock": s.clock, "forge": s.forge, "show": s.show, "wipe": s.wipe, "roll-back": s.rollBack, "lose": s.lose,
 	}[cmd]
 	if !known {
 		return "error: unknown command " + cmd
@@ -178,6 +179,10 @@ func (s *Script) observed(i int, e pbft.Observed) {
 		s.note(i, fmt.Sprintf("PREPAREs no more in view %d", e.View))
 	case pbft.EventFence:
 		s.note(i, "forgot nothing, and speaks again")
+	case pbft.EventForgot:
+		s.note(i, "has forgotten what it said: "+e.Note)
+	case pbft.EventRecovered:
+		s.note(i, "votes again "+e.Note)
 	case pbft.EventExecuted: // said with its operations
 	}
 }
