@@ -19,6 +19,8 @@ const (
 	pathPause   = "/pause"
 	pathResume  = "/resume"
 	pathRestart = "/restart"
+	pathStop    = "/stop"
+	pathDisk    = "/disk"
 	pathCuts    = "/cuts"
 	pathTraitor = "/traitor"
 	pathDown    = "/down"
@@ -30,6 +32,7 @@ type order struct {
 	Cuts    [][]int  `json:"cuts,omitempty"`
 	Specs   []string `json:"specs,omitempty"`
 	BeyondF bool     `json:"beyond_f,omitempty"`
+	Quota   int64    `json:"quota,omitempty"`
 }
 
 const maxOrderBytes = 1 << 20
@@ -70,6 +73,10 @@ func (s *supervisor) routes() http.Handler {
 	handle(pathPause, func(ctx context.Context, o order) error { return s.pause(ctx, o.Nodes) })
 	handle(pathResume, func(ctx context.Context, o order) error { return s.resume(ctx, o.Nodes) })
 	handle(pathRestart, func(ctx context.Context, o order) error { return s.restart(ctx, o.Nodes) })
+	handle(pathStop, func(ctx context.Context, o order) error { return s.terminate(ctx, o.Nodes) })
+	handle(pathDisk, func(ctx context.Context, o order) error {
+		return s.setQuota(ctx, o.Nodes, o.Quota)
+	})
 	handle(pathCuts, func(ctx context.Context, o order) error { return s.setCuts(ctx, o.Cuts) })
 	handle(pathTraitor, func(ctx context.Context, o order) error {
 		if len(o.Nodes) != 1 || o.Nodes[0] < 0 || o.Nodes[0] >= len(s.turn) {

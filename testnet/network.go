@@ -118,6 +118,19 @@ func (n *Network) Kill(ctx context.Context, nodes ...int) error {
 	return n.order(ctx, pathKill, order{Nodes: nodes}, orderTime)
 }
 
+// Stop ends nodes with SIGTERM, one after the other, and returns when their processes have ended;
+// one that does not listen to it within ten seconds is killed.
+func (n *Network) Stop(ctx context.Context, nodes ...int) error {
+	each := stopTime + pushTime
+	return n.order(ctx, pathStop, order{Nodes: nodes}, orderTime+time.Duration(len(nodes))*each)
+}
+
+// SetDiskQuota lets the disk of a running node take so many bytes, as if it were full beyond; 0 is
+// all that there are. A node that is started again has no quota.
+func (n *Network) SetDiskQuota(ctx context.Context, node int, bytes int64) error {
+	return n.order(ctx, pathDisk, order{Nodes: []int{node}, Quota: bytes}, orderTime)
+}
+
 // Pause stops nodes with SIGSTOP: their processes stay, and do nothing.
 func (n *Network) Pause(ctx context.Context, nodes ...int) error {
 	return n.order(ctx, pathPause, order{Nodes: nodes}, orderTime)

@@ -187,6 +187,28 @@ func (s *supervisor) restart(ctx context.Context, nodes []int) error {
 	})
 }
 
+// terminate stops nodes, one after the other, and returns when their processes have ended.
+func (s *supervisor) terminate(ctx context.Context, nodes []int) error {
+	return s.each(ctx, nodes, wantAlive, func(_ context.Context, i int, _ *child) error {
+		s.log.printf("stop node %d", i)
+		s.stopNode(i)
+		return nil
+	})
+}
+
+// setQuota bounds what the disks of running nodes take.
+func (s *supervisor) setQuota(ctx context.Context, nodes []int, bytes int64) error {
+	return s.each(ctx, nodes, wantRunning, func(ctx context.Context, i int, _ *child) error {
+		n, _ := s.node(i)
+		s.log.printf("disk quota of node %d: %d bytes", i, bytes)
+		err := put(ctx, n.Operator+"/testnet/disk", map[string]any{"quota": bytes})
+		if err != nil {
+			return fmt.Errorf("tell node %d its disk quota: %w", i, err)
+		}
+		return nil
+	})
+}
+
 // setCuts replaces all cuts.
 func (s *supervisor) setCuts(ctx context.Context, cuts [][]int) error {
 	if len(cuts) != len(s.turn) {
