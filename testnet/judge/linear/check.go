@@ -105,23 +105,57 @@ func checkObject(operations []load.Operation, left time.Duration) *Problem {
 }
 
 // toPorcupine leaves out reads without an answer, which say nothing, and lets changes without one
-// last for ever.
+// last for ever. Of adds more is known, see window.
 func toPorcupine(operations []load.Operation) []porcupine.Operation {
 	var list []porcupine.Operation
 	for i := range operations {
 		op := &operations[i]
-		end := op.Returned
+		from, to := op.Called, op.Returned
 		if op.Answer == nil {
-			if !op.Action.Changes() {
+			to = math.MaxInt64
+		}
+		if op.Action == load.Add {
+			var happened bool
+			if from, to, happened = window(op, operations); !happened {
 				continue
 			}
-			end = math.MaxInt64
+		} else if op.Answer == nil && !op.Action.Changes() {
+			continue
 		}
 		list = append(list, porcupine.Operation{
-			ClientId: op.Client, Input: op, Output: op.Answer, Call: op.Called, Return: end,
+			ClientId: op.Client, Input: op, Output: op.Answer, Call: from, Return: to,
 		})
 	}
 	return list
+}
+
+// window is when an add can have happened: elements do not vanish, so it comes after each list that
+// does not show it, and before each that does. An add without an answer that no list shows might as
+// well have happened after all of them, or never. What can be explained is the same with and
+// without this; but without it some tens of adds without an answer in one set, as the pause of many
+// nodes leaves them, are more than can be decided.
+func window(op *load.Operation, operations []load.Operation) (from, to int64, happened bool) {
+	from, to = op.Called, op.Returned
+	happened = op.Answer != nil
+	if !happened {
+		to = math.MaxInt64
+	}
+	whole := to
+	for i := range operations {
+		seen := &operations[i]
+		if seen.Action != load.List || seen.Answer == nil {
+			continue
+		}
+		if slices.Contains(seen.Answer.Elements, op.From) {
+			to, happened = min(to, seen.Returned), true
+		} else {
+			from = max(from, seen.Called)
+		}
+	}
+	if from > to { // it cannot have happened at all: that is for the search to say
+		from, to = op.Called, whole
+	}
+	return from, to, happened
 }
 
 // explain finds the shortest beginning of a history that is not linearizable: its last answer is

@@ -86,6 +86,10 @@ func TestRefused(t *testing.T) {
 		history("add that vanishes", load.SetName,
 			said(add(0), 1, 8, done()), said(list(), 2, 3, elements(0)),
 			said(list(), 4, 5, elements())),
+		history("open add that is seen and vanishes", load.SetName,
+			open(add(0), 1), said(list(), 2, 3, elements(0)), said(list(), 4, 5, elements())),
+		history("add seen before it was called", load.SetName,
+			said(list(), 1, 2, elements(0)), open(add(0), 3)),
 		history("phantom add", load.SetName,
 			said(add(0), 1, 2, done()), said(list(), 3, 4, elements(0, 5))),
 		history("damaged element", load.SetName,
@@ -149,6 +153,8 @@ func TestAccepted(t *testing.T) {
 			said(list(), 4, 5, elements(0))),
 		history("open add that is seen", load.SetName,
 			open(add(3), 1), said(list(), 2, 3, elements(3))),
+		history("open add that only the later of two lists at the same time shows", load.SetName,
+			open(add(3), 1), said(list(), 2, 9, elements()), said(list(), 3, 4, elements(3))),
 		history("transfers", load.BankName,
 			said(openBank(), 1, 2, done()), said(openBank(), 3, 4, load.Answer{}),
 			said(move(0, 1, 5), 5, 6, done()), open(move(1, 2, 5), 5),
@@ -194,6 +200,25 @@ func TestObjectsApart(t *testing.T) {
 	}
 	if page, err := os.ReadFile(paths[0]); err != nil || !bytes.Contains(page, []byte("<html")) {
 		t.Errorf("%v, %d bytes", err, len(page))
+	}
+}
+
+// Some tens of adds without an answer, as a pause of many nodes leaves them, are decided at once.
+func TestManyOpenAdds(t *testing.T) {
+	var ops []load.Operation
+	for e := range 40 {
+		ops = append(ops, open(add(e), int64(e+1)))
+	}
+	for at := range 40 {
+		shown := []int{}
+		for e := 0; e < at; e += 2 {
+			shown = append(shown, e)
+		}
+		ops = append(ops, said(list(), int64(100+2*at), int64(101+2*at), elements(shown...)))
+	}
+	r := linear.Check(in(load.SetName, ops), time.Minute)
+	if r.State != linear.Linearizable {
+		t.Errorf("%+v", r)
 	}
 }
 

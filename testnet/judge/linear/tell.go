@@ -15,6 +15,9 @@ import (
 // FileName is where a testnet's home keeps the history of the clients, if somebody recorded one.
 const FileName = "history.jsonl"
 
+// reasonsMost bounds the objects that a verdict names: one broken store breaks many.
+const reasonsMost = 8
+
 // CheckFile checks the history in a testnet's home. found is false if there is none.
 func CheckFile(home string, limit time.Duration) (r Report, found bool, err error) {
 	f, err := os.Open(filepath.Join(filepath.Clean(home), FileName))
@@ -49,6 +52,9 @@ func (r *Report) Tell(v *judge.Verdict) {
 		if p.State == r.State {
 			reasons = append(reasons, p.Object+": "+p.Text)
 		}
+	}
+	if more := len(reasons) - reasonsMost; more > 0 {
+		reasons = append(reasons[:reasonsMost], fmt.Sprintf("and %d more objects", more))
 	}
 	if r.Operations == 0 {
 		reasons = append(reasons, "no operation was answered")
