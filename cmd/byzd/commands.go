@@ -16,6 +16,7 @@ func commands() []*cli.Command {
 		initCommand(),
 		keygenCommand(),
 		membersCommand(),
+		nemesisCommand(),
 		putCommand(),
 		runCommand(),
 		simCommand(),

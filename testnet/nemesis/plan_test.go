@@ -1,0 +1,148 @@
+package nemesis
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func complete(t *testing.T, o Options) *Options {
+	t.Helper()
+	o.Home = t.TempDir()
+	if err := o.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	return &o
+}
+
+// written is a plan in words.
+func written(t *testing.T, o *Options) string {
+	t.Helper()
+	p, err := makePlan(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	fmt.Fprintln(&b, p.charged, p.lies)
+	for _, s := range p.strikes {
+		fmt.Fprintln(&b, s.Name, s.nodes, s.event.Skipped, s.random.Uint64())
+	}
+	return b.String()
+}
+
+// The plan follows from the seed, and from nothing else.
+func TestPlanFollowsFromTheSeed(t *testing.T) {
+	o := complete(t, Options{For: 2 * time.Minute, Traitors: true, Seed: 5})
+	first := written(t, o)
+	if again := written(t, o); again != first {
+		t.Errorf("the same seed plans\n%s\nand\n%s", first, again)
+	}
+	o.Seed++
+	if other := written(t, o); other == first {
+		t.Error("another seed plans the same")
+	}
+}
+
+// No plan damages more nodes than f, none of them is hit as one that counts, and what is left out is
+// said.
+func TestPlanKeepsWithinF(t *testing.T) {
+	for _, nodes := range []int{4, 7} {
+		for seed := range uint64(50) {
+			p, err := makePlan(complete(t, Options{
+				Nodes: nodes, Seed: seed, Traitors: seed%2 == 0,
+				Faults: []string{"wiped-home", "old-home", "journal-cut", "kill-one", "pause-f"},
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var damaged []int
+			left := 0
+			for at, s := range p.strikes {
+				switch {
+				case s.event.Skipped != "":
+					left++
+				case s.damages():
+					damaged = append(damaged, s.nodes...)
+				case slices.ContainsFunc(s.nodes, func(i int) bool {
+					return slices.Contains(p.charged, i)
+				}):
+					t.Errorf("%s hits %v, and %v are charged", s.Name, s.nodes, p.charged)
+				case at > 0 && p.strikes[at-1].Charges:
+					t.Errorf("%s comes after what charges a node", s.Name)
+				}
+			}
+			slices.Sort(damaged)
+			if f := p.sizes.F; len(slices.Compact(damaged)) != f || len(p.charged) != f ||
+				left != 3-f {
+				t.Errorf("%d nodes, seed %d: damaged %v, charged %v, %d left out",
+					nodes, seed, damaged, p.charged, left)
+			}
+		}
+	}
+}
+
+// With the time for it, everything in the catalogue is planned, or said to be impossible.
+func TestPlanReachesAll(t *testing.T) {
+	o := complete(t, Options{Nodes: 16, For: time.Duration(len(names())) * (DefaultHold + slotTime)})
+	p, err := makePlan(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var planned []string
+	for _, s := range p.strikes {
+		planned = append(planned, s.Name)
+	}
+	slices.Sort(planned)
+	want := names()
+	slices.Sort(want)
+	if !slices.Equal(slices.Compact(planned), slices.Compact(want)) {
+		t.Errorf("planned %v, of %v", planned, want)
+	}
+}
+
+// What makes no sense is refused before anything is started.
+func TestOptionsRefused(t *testing.T) {
+	for name, o := range map[string]Options{
+		"no such fault":    {Faults: []string{"earthquake"}},
+		"no such workload": {Workloads: []string{"queue"}},
+		"three nodes":      {Nodes: 3},
+		"no clients":       {Clients: -1},
+		"a negative time":  {Hold: -1},
+	} {
+		o.Home = "somewhere"
+		if err := o.Complete(); err == nil {
+			t.Errorf("%s is not refused", name)
+		}
+	}
+	if err := new(Options).Complete(); err == nil {
+		t.Error("a run without a home is not refused")
+	}
+}
+
+// The shapes of the cuts: how many links each cuts, and that every node of a ring has a quorum
+// around it while the halves have none.
+func TestCuts(t *testing.T) {
+	for name, want := range map[string]int{
+		"isolate-one": 6, "halves": 8, "ring": 4, "bridge": 4, "one-way": 1,
+	} {
+		p, err := makePlan(complete(t, Options{Faults: []string{name}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := p.strikes[0]
+		s.world = &world{sizes: [2]int{4, 1}}
+		links := map[string]func(*strike) [][2]int{
+			"isolate-one": isolated, "halves": halves, "ring": ring, "bridge": bridge, "one-way": oneWay,
+		}[name](s)
+		if len(links) != want {
+			t.Errorf("%s cuts %v", name, links)
+		}
+		for _, l := range links {
+			if l[0] == l[1] || name != "one-way" && !slices.Contains(links, [2]int{l[1], l[0]}) {
+				t.Errorf("%s cuts %v of %v", name, l, links)
+			}
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package nemesis_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"byzd/testnet"
+	"byzd/testnet/judge/linear"
+	"byzd/testnet/load"
+	"byzd/testnet/nemesis"
+)
+
+// cell runs some faults on a network of real processes, and demands that nothing runs afterwards.
+func cell(t *testing.T, o nemesis.Options) *nemesis.Report {
+	t.Helper()
+	return cellIn(t, t.Context(), o)
+}
+
+func cellIn(t *testing.T, ctx context.Context, o nemesis.Options) *nemesis.Report {
+	t.Helper()
+	if o.Binary = binary; o.Home == "" {
+		o.Home = filepath.Join(t.TempDir(), "net")
+	}
+	o.For, o.Hold, o.Say = time.Second, time.Second, t.Logf
+	r, err := nemesis.Run(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	if err := r.Write(&text); err != nil {
+		t.Error(err)
+	}
+	t.Log(text.String())
+	st, err := testnet.ReadState(o.Home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range st.Nodes {
+		if st.Nodes[i].PID != 0 || st.Nodes[i].Process.Alive() {
+			t.Errorf("node %d still runs: %s", i, st.Nodes[i].Describe())
+		}
+	}
+	if st.Supervisor.PID != 0 {
+		t.Errorf("the supervisor is still there: %+v", st.Supervisor)
+	}
+	var saved nemesis.Report
+	data, err := os.ReadFile(filepath.Join(o.Home, nemesis.ReportName))
+	if err == nil {
+		err = json.Unmarshal(data, &saved)
+	}
+	if err != nil || saved.Outcome != r.Outcome {
+		t.Errorf("the saved report says %q: %v", saved.Outcome, err)
+	}
+	return r
+}
+
+// passed demands a good run in which everything that was planned happened.
+func passed(t *testing.T, r *nemesis.Report, happened int) {
+	t.Helper()
+	if r.Outcome != nemesis.Passed || r.Happened != happened || r.Planned != happened {
+		t.Errorf("%s, %d of %d happened, %v", r.Outcome, r.Happened, r.Planned, r.Reasons)
+	}
+	for _, e := range r.Events {
+		if e.Skipped == "" && (!e.Done || e.How == "" || len(e.Nodes) == 0 && e.What == "") {
+			t.Errorf("it is not said what happened: %+v", e)
+		}
+	}
+	for _, w := range r.Workloads {
+		if w.State != linear.Linearizable || w.Operations == 0 || len(w.Lost) > 0 {
+			t.Errorf("%+v", w)
+		}
+	}
+}
+
+// VERIFY §11, rows 2 and 17: the primary is killed, then a journal is damaged. The damaged node
+// counts among the f, and the others go on.
+func TestKillAndDamage(t *testing.T) {
+	r := cell(t, nemesis.Options{
+		Seed: 7, Faults: []string{"kill-primary", "journal-cut"},
+		Workloads: []string{load.RegisterName, load.BankName},
+	})
+	passed(t, r, 2)
+	if len(r.Charged) != 1 {
+		t.Errorf("charged: %v", r.Charged)
+	}
+}
+
+// VERIFY §11, rows 4, 6 and 10, with a liar from the beginning: no more than f nodes are against
+// the network only while nothing else is broken.
+func TestPauseAndCutWithATraitor(t *testing.T) {
+	r := cell(t, nemesis.Options{
+		Seed: 8, Faults: []string{"pause-one", "one-way"}, Traitors: true,
+		Workloads: []string{load.SetName, load.CounterName},
+	})
+	passed(t, r, 2)
+	if r.Verdict == nil || len(r.Verdict.Traitors) != 1 || r.Verdict.Linearizable != "held" {
+		t.Errorf("%+v", r.Verdict)
+	}
+}
+
+// VERIFY §11, rows 15 and 6: a full disk has room again without a restart, and a cut heals.
+func TestFullDiskAndHalves(t *testing.T) {
+	r := cell(t, nemesis.Options{Seed: 9, Faults: []string{"disk-full-primary", "halves", "term-one"}})
+	passed(t, r, 3)
+	for _, e := range r.Events {
+		if e.Withstood == (e.Fault == "halves") {
+			t.Errorf("progress demanded under %s: %t", e.Fault, e.Withstood)
+		}
+	}
+}
+
+// Control C2: more traitors than the network withstands must be reported, as broken, and named.
+func TestTooManyTraitorsBreakIt(t *testing.T) {
+	r := cell(t, nemesis.Options{
+		Seed: 1, Faults: []string{"pause-one"}, BeyondF: true, Patience: 5 * time.Second,
+		Lies: []testnet.Lie{
+			{Node: 0, Spec: "equivocate-preprepare"}, {Node: 3, Spec: "equivocate-votes"},
+		},
+	})
+	if r.Outcome != nemesis.Broken || r.Verdict.Agreement != "broken" {
+		t.Errorf("%s: %v", r.Outcome, r.Reasons)
+	}
+	var named []int
+	for _, c := range r.Verdict.Culprits {
+		named = append(named, c.Number)
+	}
+	if !slices.Equal(named, []int{0, 3}) {
+		t.Errorf("named: %v", named)
+	}
+}
+
+// An interrupted run says so and leaves nothing running, processes that stand still among it: cell
+// looks.
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	home := filepath.Join(t.TempDir(), "net")
+	go func() {
+		defer cancel()
+		for ctx.Err() == nil {
+			st, err := testnet.ReadState(home)
+			if err == nil && slices.ContainsFunc(st.Nodes, func(n testnet.NodeState) bool {
+				return n.Process == testnet.Paused
+			}) {
+				return
+			}
+			<-time.After(10 * time.Millisecond)
+		}
+	}()
+	r := cellIn(t, ctx, nemesis.Options{
+		Home: home, Seed: 2, Faults: []string{"pause-many"}, Clients: 1,
+	})
+	if r.Outcome != nemesis.Interrupted {
+		t.Errorf("%s: %v", r.Outcome, r.Reasons)
+	}
+}
