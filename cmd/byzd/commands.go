@@ -11,6 +11,7 @@ func commands() []*cli.Command {
 		configCommand(),
 		delCommand(),
 		evidenceCommand(),
+		forensicsCommand(),
 		genesisCommand(),
 		getCommand(),
 		initCommand(),

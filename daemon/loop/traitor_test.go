@@ -43,6 +43,7 @@ type play struct {
 	tag     uint64
 	said    func(from, to int, m message.Message) // sees every frame that decodes
 	paused  map[int]bool
+	cut     func(from, to int) bool // links that carry nothing; nil for none
 }
 
 func newPlay(t *testing.T, n int, rotate uint64) *play {
@@ -67,6 +68,9 @@ type stageLinks struct {
 
 func (k stageLinks) Send(to int, _ message.Type, frame []byte) {
 	for i := range k.s.players {
+		if k.s.cut != nil && k.s.cut(k.self, i) {
+			continue
+		}
 		if i != k.self && (to == pbft.All || i == to) {
 			k.s.queue = append(k.s.queue, packet{k.self, i, frame})
 		}
@@ -830,5 +834,50 @@ func TestLiesCanBeRepeated(t *testing.T) {
 		if transcript(seed+"2") == one && spec != "equivocate-per-peer" {
 			t.Errorf("%s: another seed gives the same run", spec)
 		}
+	}
+}
+
+// More than f traitors that collude and a network that keeps the correct nodes apart: one side
+// executes a batch of view 0, the other one of a later view in its place. Who sent a COMMIT hid it
+// (R7.7, E5).
+func TestCoalitionForksAcrossViews(t *testing.T) {
+	for _, c := range []struct {
+		n         int
+		coalition []int
+		cut       [2][]int
+	}{
+		{4, []int{0, 1}, [2][]int{{2}, {3}}},
+		{4, []int{0, 3}, [2][]int{{1}, {2}}}, // view 1 is led by a correct node
+		{7, []int{0, 1, 4}, [2][]int{{2, 3}, {5, 6}}},
+	} {
+		t.Run(fmt.Sprintf("%v of %d", c.coalition, c.n), func(t *testing.T) {
+			s := newPlay(t, c.n, 0)
+			victims := strings.Trim(strings.Join(strings.Fields(fmt.Sprint(c.cut[1])), "+"), "[]")
+			for _, i := range c.coalition {
+				s.arm(i, c.coalition, "fork-views:to="+victims)
+			}
+			s.cut = func(from, to int) bool {
+				return slices.Contains(c.cut[0], from) && slices.Contains(c.cut[1], to) ||
+					slices.Contains(c.cut[1], from) && slices.Contains(c.cut[0], to)
+			}
+			at, one, other := uint64(0), 0, 0
+			for k := 0; k < 60 && at == 0; k++ {
+				for _, i := range s.correct() {
+					put := kv.Put{Key: []byte("k"), Value: fmt.Appendf(nil, "%d", i)}
+					s.submit(i, "client", put)
+				}
+				s.runFor(500, func() bool { at, one, other = s.split(); return at > 0 })
+			}
+			if at == 0 {
+				t.Fatalf("the correct nodes still agree: %v, %v", s.players[c.coalition[0]].traitor,
+					s.players[s.correct()[0]].loop.Replica().State())
+			}
+			a := s.players[one].executed[at].Header.PropView
+			b := s.players[other].executed[at].Header.PropView
+			if a == b {
+				t.Errorf("both batches are of view %d", a)
+			}
+			t.Logf("nodes %d and %d are split at %d, in views %d and %d", one, other, at, a, b)
+		})
 	}
 }

@@ -296,6 +296,22 @@ func viewChanges() []Behaviour {
 			rewrite: rewritesChanges,
 		},
 		{
+			Name: "fork-views", Group: ViewChange,
+			Summary: "lets a few commit what the next view then forgets",
+			Detail: "As primary it tells only its victims (by default half of the others) what it " +
+				"proposes, and sends them its COMMIT at once; the others hear nothing and change " +
+				"the view, and its VIEW-CHANGE does not report what it committed. With more than " +
+				"f traitors, and a network that keeps the victims and the others apart, both " +
+				"sides execute: agreement is broken across two views.",
+			Defence:      "up to f: no quorum commits; a COMMIT that is not reported is a proof",
+			Rises:        []string{"proof", "complained", "view-change"},
+			Evidence:     []string{"E5-lock-hiding"},
+			NeedsPrimary: true,
+			Keys:         keysOf(), targets: anyNodes(), to: Half, make: newForkViews,
+			spares:  true,
+			rewrite: rewritesProposals,
+		},
+		{
 			Name: "newview-wrong", Group: ViewChange,
 			Summary: "as new primary, starts the view from another base than it must",
 			Detail: "Its NEW-VIEW names the epoch's base although one of the VIEW-CHANGEs in it " +

@@ -14,23 +14,23 @@ import (
 // Fork is a place where two chains part that quorums certified, and what brought that about: more
 // than f members lied, and the certificates say which (PROTOCOL §4.13 with rules R7.6 to R7.8).
 type Fork struct {
-	Sequence uint64 // the lowest at which the two chains differ
-	One      string // what certifies the one, of the lower view
-	Other    string // what certifies the other
-	// Cause says how it came about, and who is guilty of that by the rule for it.
-	Cause  string
-	Guilty []Name
+	Sequence uint64 `json:"sequence"` // the lowest at which the two chains differ
+	One      string `json:"one"`      // what certifies the one, of the lower view
+	Other    string `json:"other"`    // what certifies the other
+	// Cause says how it came about, and Guilty who is guilty of that by the rule for it.
+	Cause  string `json:"cause"`
+	Guilty []Name `json:"guilty"`
 	// Unproven says why fewer than f+1 can be named; empty if they are.
-	Unproven string
+	Unproven string `json:"unproven,omitempty"`
 }
 
 // Forensics is what the journals of correct nodes tell of a broken agreement.
 type Forensics struct {
-	Forks    []Fork // one for each pair of chains; the lowest first
-	Needed   int    // f+1: so many at least are guilty of a fork
-	Culprits []Name
-	Evidence []ProofFile // filled in by WriteProofs
-	Notes    []string
+	Forks    []Fork      `json:"forks"`  // one for each pair of chains; the lowest first
+	Needed   int         `json:"needed"` // f+1: so many at least are guilty of a fork
+	Culprits []Name      `json:"culprits"`
+	Evidence []ProofFile `json:"evidence"` // filled in by WriteFindings
+	Notes    []string    `json:"notes"`
 
 	verdict *Verdict
 }
@@ -42,16 +42,20 @@ func Investigate(h *History) *Forensics {
 	v := &Verdict{}
 	h.chains(v)
 	f := &Forensics{Needed: h.Config.Sizes.Weak, Culprits: []Name{}, Evidence: []ProofFile{}}
+	f.Notes = []string{}
 	h.judgeCulprits(v)
-	f.Forks, f.Culprits, f.Notes, f.verdict = v.Forks, v.Culprits, v.Notes, v
+	f.Forks, f.verdict = append([]Fork{}, v.Forks...), v
+	f.Culprits = append(f.Culprits, v.Culprits...)
+	for _, note := range v.Notes {
+		if !strings.HasPrefix(note, forkNote) { // it stands in Forks
+			f.Notes = append(f.Notes, note)
+		}
+	}
 	for _, finding := range v.Findings {
 		f.Notes = append(f.Notes, finding.Text)
 	}
 	slices.Sort(f.Notes)
 	f.Notes = slices.Compact(f.Notes)
-	if f.Culprits == nil {
-		f.Culprits = []Name{}
-	}
 	return f
 }
 
@@ -92,12 +96,15 @@ func (h *History) noteForks(v *Verdict) {
 		v.Forks = append(v.Forks, *fork)
 	}
 	for _, f := range v.Forks {
-		v.note("fork at sequence number %d: %s; %s. %s", f.Sequence, f.One, f.Other, f.Cause)
+		v.note(forkNote+"%d: %s; %s. %s", f.Sequence, f.One, f.Other, f.Cause)
 		if f.Unproven != "" {
-			v.note("fork at sequence number %d: %s", f.Sequence, f.Unproven)
+			v.note(forkNote+"%d: %s", f.Sequence, f.Unproven)
 		}
 	}
 }
+
+// forkNote opens the notes on forks.
+const forkNote = "fork at sequence number "
 
 // longest is the longest chain that a correct node executed.
 func (h *History) longest() *Chain {
@@ -276,17 +283,4 @@ func (h *History) forgets(m *message.NewView, c *message.Certificate) bool {
 		at = message.Ref{Seq: at.Seq - 1, Digest: header.Parent}
 	}
 	return at != c.Ref()
-}
-
-// String tells of the forks and the guilty in a few lines.
-func (f *Forensics) String() string {
-	var b strings.Builder
-	for _, fork := range f.Forks {
-		fmt.Fprintf(&b, "fork at sequence number %d\n  %s\n  %s\n  %s\n", fork.Sequence, fork.One,
-			fork.Other, fork.Cause)
-		if fork.Unproven != "" {
-			fmt.Fprintf(&b, "  %s\n", fork.Unproven)
-		}
-	}
-	return b.String()
 }

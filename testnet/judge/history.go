@@ -191,6 +191,17 @@ func (h *History) correct() []*Log {
 	return logs
 }
 
+// Gaps returns how many journals could not be read whole.
+func (h *History) Gaps() int {
+	count := 0
+	for _, l := range h.Logs {
+		if l.Gap != nil {
+			count++
+		}
+	}
+	return count
+}
+
 // who calls the node of a log by its name, or by where its journal is.
 func (h *History) who(l *Log) string {
 	if l.Node < 0 && l.Label != "" {
