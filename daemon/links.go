@@ -33,7 +33,8 @@ func classOf(t message.Type) transport.Class {
 	case message.TypeSubmission, message.TypeHave, message.TypeFetchBundles:
 		return transport.Requests
 	case message.TypeFetchBatches, message.TypeBatchReply, message.TypeFetchDecided,
-		message.TypeDecided, message.TypeEvidence, message.TypeEpoch, message.TypeReady:
+		message.TypeDecided, message.TypeEvidence, message.TypeEpoch, message.TypeReady,
+		message.TypeOffer, message.TypeFetchState, message.TypeStatePart:
 		return transport.Sync
 	default:
 		return transport.Votes

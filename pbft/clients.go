@@ -1,7 +1,6 @@
 package pbft
 
 import (
-	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -119,6 +118,7 @@ type ClientTable struct {
 	sessions map[uint64]*session
 	current  map[crypto.NodeID]uint64 // the one live session of each client
 	held     []int                    // sessions of clients by member
+	changed  map[uint64]bool          // sessions that changed since Changed was last called
 }
 
 // NewClientTable returns the table of an epoch's start: one session for each member's gateway.
@@ -127,11 +127,13 @@ func NewClientTable(cfg *message.Config) *ClientTable {
 	t := &ClientTable{
 		members: n, limit: cfg.Params.MaxClientRows / n,
 		sessions: map[uint64]*session{}, current: map[crypto.NodeID]uint64{}, held: make([]int, n),
+		changed: map[uint64]bool{},
 	}
 	for i := range cfg.Members {
 		t.sessions[uint64(i)] = &session{
 			owner: cfg.Members[i].Node, member: i, done: make([]uint64, GatewayWindow/64),
 		}
+		t.changed[uint64(i)] = true
 	}
 	return t
 }
@@ -172,6 +174,7 @@ func (t *ClientTable) Plan(b *message.Batch) []Verdict {
 		if s == nil {
 			continue
 		}
+		t.changed[bundle.Session] = true
 		if s.admit(bundle.Seq, bundle.Ack, b.Header.Seq) != Run {
 			continue
 		}
@@ -197,6 +200,7 @@ func (t *ClientTable) admit(c *message.ClientRequest, batch uint64) Outcome {
 	if s == nil || s.owner != c.Client || c.Session < message.FirstClientSession {
 		return NoSession
 	}
+	t.changed[c.Session] = true
 	return s.admit(c.Seq, c.Ack, batch)
 }
 
@@ -222,7 +226,7 @@ func (t *ClientTable) register(
 		owner: c.Client, member: member, nonce: c.Seq, used: batch,
 		done: make([]uint64, ClientWindow/64),
 	}
-	t.current[c.Client] = id
+	t.current[c.Client], t.changed[id] = id, true
 	t.held[member]++
 	return id, Registered
 }
@@ -248,37 +252,17 @@ func (t *ClientTable) drop(id uint64) {
 	s := t.sessions[id]
 	delete(t.current, s.owner)
 	delete(t.sessions, id)
+	t.changed[id] = true
 	t.held[s.member]--
 }
 
 func (t *ClientTable) ids() []uint64 { return slices.Sorted(maps.Keys(t.sessions)) }
 
-// Root covers the whole table.
-func (t *ClientTable) Root() crypto.Digest { return crypto.Hash("byzd/clients/1", t.Encode()) }
-
-// Encode returns the table's one encoding, for roots and snapshots.
-func (t *ClientTable) Encode() []byte {
-	out := make([]byte, 0, 96*len(t.sessions))
-	for _, id := range t.ids() {
-		s := t.sessions[id]
-		out = binary.BigEndian.AppendUint64(out, id)
-		out = append(out, s.owner[:]...)
-		member := uint64(s.member) //nolint:gosec // small
-		for _, v := range []uint64{member, s.nonce, s.low, s.used} {
-			out = binary.BigEndian.AppendUint64(out, v)
-		}
-		for _, word := range s.done {
-			out = binary.BigEndian.AppendUint64(out, word)
-		}
-	}
-	return out
-}
-
 // Clone returns an independent copy.
 func (t *ClientTable) Clone() *ClientTable {
 	c := *t
 	c.held = slices.Clone(t.held)
-	c.current = maps.Clone(t.current)
+	c.current, c.changed = maps.Clone(t.current), maps.Clone(t.changed)
 	c.sessions = make(map[uint64]*session, len(t.sessions))
 	for id, s := range t.sessions { // any order
 		row := *s

@@ -10,6 +10,7 @@ import (
 	"byzd/crypto"
 	"byzd/pbft"
 	"byzd/pbft/message"
+	"byzd/pbft/pbfttest"
 )
 
 // Every field of a replica, at any depth down to what is immutable, is the clone's own and shows in
@@ -61,7 +62,33 @@ func sampleReplicas(t *testing.T) []*pbft.Replica {
 		}
 		list = append(list, forgetful(w)...)
 	}
-	return list
+	return append(list, fetching(t)...)
+}
+
+// fetching returns replicas that miss a state, one because it strayed and one because it was away
+// for too long. They do not get it.
+func fetching(t *testing.T) []*pbft.Replica {
+	t.Helper()
+	net := pbfttest.New(4, params())
+	net.Nodes[2].NoFetch, net.Nodes[3].NoFetch = true, true
+	net.Crash(3)
+	order := func(count int) {
+		for k := range count {
+			net.Submit(0, fmt.Sprint(k))
+			net.RunFor(50)
+		}
+	}
+	order(20)
+	for i := range 2 {
+		if !net.Cut(i) {
+			t.Fatalf("replica %d has no stable checkpoint", i)
+		}
+	}
+	net.Restart(3)
+	order(5)
+	net.Stray(2)
+	order(20)
+	return []*pbft.Replica{net.Nodes[2].Replica, net.Nodes[3].Replica}
 }
 
 // forgetful lets a replica lose its disk, and returns what it is while it recovers.
@@ -123,7 +150,7 @@ func describe(e pbft.Effect) string {
 		return fmt.Sprintf("persist %d %x", e.Record.Type, e.Record.Encode())
 	case pbft.Execute:
 		return fmt.Sprintf("execute %x %v %t %v", message.EncodeBatch(e.Batch), e.Verdicts,
-			e.Checkpoint, e.Clients)
+			e.Checkpoint, e.Rows)
 	case pbft.Accuse:
 		return fmt.Sprintf("accuse %x", message.EncodeEvidence(e.Evidence))
 	default:

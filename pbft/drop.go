@@ -46,6 +46,8 @@ const (
 	DropRecoveryStale    Drop = "recovery_stale"
 	DropEvidenceKnown    Drop = "evidence_known"
 	DropStatusThrottled  Drop = "status_throttled"
+	DropOfferUseless     Drop = "offer_useless"
+	DropInstalledStale   Drop = "installed_stale"
 	DropExecutedStale    Drop = "executed_stale"
 	DropHalted           Drop = "replica_halted"
 )

@@ -11,7 +11,7 @@ import (
 // execute applies decided batches in order, as far as their bodies are here. Every certificate they
 // are decided by was formed from durable votes (rule R1).
 func (r *Replica) execute() {
-	for r.halted == "" && r.executed.Seq < r.decided.Seq {
+	for r.mayExecute() && r.executed.Seq < r.decided.Seq {
 		entries, _, _ := r.path(r.decided)
 		if len(entries) == 0 {
 			return
@@ -37,10 +37,13 @@ func (r *Replica) executeBatch(e *entry) {
 	r.crossCertified(e.header.PropView, e.ref)
 	r.observe(EventExecuted, e.ref, "")
 	r.monitor.progress(r.now)
+	if r.wanted != nil && r.wanted.Seq <= e.ref.Seq {
+		r.wanted = nil // batches came after all
+	}
 	b := e.batch()
 	x := Execute{Batch: b, Verdicts: r.clients.Plan(b)}
 	if e.ref.Seq%r.cfg.Params.CheckpointEvery == 0 {
-		x.Checkpoint, x.Clients = true, r.clients.Root()
+		x.Checkpoint, x.Rows = true, r.clients.Changed()
 	}
 	r.emit(x)
 	r.proveBundles(b)
@@ -74,6 +77,9 @@ func (r *Replica) onExecuted(in Executed) {
 		return
 	}
 	r.own[c.Seq] = c
+	if c.Seq <= r.mute {
+		return // something else was said about it, before the state was repaired
+	}
 	r.persist(&message.Record{Type: message.RecordCheckpoint, Checkpoint: c})
 	if !r.silent() {
 		r.send(All, c)
@@ -85,7 +91,7 @@ func (r *Replica) onExecuted(in Executed) {
 func (r *Replica) ownCheckpoints(above uint64) []*message.Checkpoint {
 	var list []*message.Checkpoint
 	for _, seq := range slices.Sorted(maps.Keys(r.own)) {
-		if seq > above {
+		if seq > max(above, r.mute) {
 			list = append(list, r.own[seq])
 		}
 	}
@@ -181,10 +187,10 @@ func (r *Replica) learnStable(c *message.CheckpointCertificate) {
 		r.alarm(r.conflictAt(c), c.Seq)
 		return
 	}
-	if own := r.own[c.Seq]; own != nil && own.Root != c.Root {
+	r.stable = c
+	if own := r.own[c.Seq]; own != nil && own.Root != c.Root || r.strayed != nil {
 		r.diverged(c)
 	}
-	r.stable = c
 	r.monitor.stableAt = r.now
 	r.persist(&message.Record{Type: message.RecordStable, Stable: c})
 	r.proveRoots(r.checkpoints[c.Seq], c)
@@ -200,12 +206,6 @@ func (r *Replica) conflictAt(c *message.CheckpointCertificate) *message.Alarm {
 		return &message.Alarm{FirstCheckpoint: c, Second: r.committed}
 	}
 	return &message.Alarm{FirstCheckpoint: c, Second: r.high}
-}
-
-// diverged stops this replica's voting: its state is not what a quorum certified.
-func (r *Replica) diverged(c *message.CheckpointCertificate) {
-	r.halt("DIVERGED: the state after batch " + c.Digest.Short() +
-		" differs from the certified root " + c.Root.Short())
 }
 
 // forgetBelow drops the votes that a stable checkpoint makes pointless.

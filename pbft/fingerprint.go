@@ -16,6 +16,8 @@ func (r *Replica) Fingerprint() crypto.Digest {
 	var p printer
 	p.put("self %d now %d %d view %d target %d open %t frozen %t halted %q rr %d\n",
 		r.self, r.now, r.wall, r.view, r.target, r.open, r.frozen, r.halted, r.rr)
+	p.put("strayed %s wanted %s mute %d\n",
+		checkpointName(r.strayed), checkpointName(r.wanted), r.mute)
 	p.put("new-views %s %s change %s\n",
 		r.newViewName(r.newView), r.newViewName(r.ownNewView), changeName(r.change))
 	for _, m := range r.newViews {
@@ -36,7 +38,7 @@ func (r *Replica) Fingerprint() crypto.Digest {
 	r.printVotes(&p)
 	r.printCheckpoints(&p)
 	r.pool.print(&p)
-	p.put("clients %v\n", r.clients.Root())
+	p.put("clients %x changed %v\n", r.clients.Rows(), slices.Sorted(maps.Keys(r.clients.changed)))
 	return crypto.Hash("byzd/fingerprint/2", p.text)
 }
 
@@ -52,6 +54,13 @@ func certificateName(c *message.Certificate) string {
 		return "none"
 	}
 	return fmt.Sprint(c.Kind, c.Rank(), c.Digest)
+}
+
+func checkpointName(c *message.CheckpointCertificate) string {
+	if c == nil {
+		return "none"
+	}
+	return fmt.Sprint(c.Ref(), c.Root)
 }
 
 func changeName(c *message.ViewChange) string {

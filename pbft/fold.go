@@ -12,12 +12,15 @@ import (
 type Fold struct {
 	Restored
 	Reserved uint64 // the gateway may have used every number below this
+	Epoch    uint64 // of the last record
 
 	newest [2]*message.Vote
+	point  *message.Checkpoint // the highest CHECKPOINT
 }
 
 // Add folds one record in.
 func (f *Fold) Add(rec *message.Record) {
+	f.Epoch = rec.Epoch
 	switch rec.Type {
 	case message.RecordBatch: // the caller's
 	case message.RecordVote:
@@ -78,7 +81,9 @@ func (f *Fold) addStable(c *message.CheckpointCertificate) {
 // addCheckpoint keeps the newest of each sequence number; the state after a batch is always the
 // same, so a second one only repeats the first.
 func (f *Fold) addCheckpoint(c *message.Checkpoint) {
-	f.Pointed = max(f.Pointed, c.Seq)
+	if c.Seq >= f.Pointed {
+		f.Pointed, f.point = c.Seq, c
+	}
 	f.Checkpoints = slices.DeleteFunc(f.Checkpoints, func(old *message.Checkpoint) bool {
 		return old.Seq == c.Seq || f.Stable != nil && old.Seq <= f.Stable.Seq
 	})
@@ -104,6 +109,64 @@ func (f *Fold) addVote(v *message.Vote) {
 
 // maxFoldedVotes bounds the votes that are kept while folding: more than two windows of both kinds.
 const maxFoldedVotes = 1 << 14
+
+// Records returns records that add up to the same, but for batches: what must stand in the journal
+// anew before its older part may go (rule R14). Votes below the stable checkpoint are not among
+// them, but for the last of each kind: no vote is asked for there any more.
+func (f *Fold) Records() []*message.Record {
+	var list []*message.Record
+	add := func(rec message.Record) {
+		rec.Epoch = f.Epoch
+		list = append(list, &rec)
+	}
+	if f.Reserved > 0 {
+		add(message.Record{
+			Type: message.RecordReserved, Reserved: message.RequestKey{Seq: f.Reserved},
+		})
+	}
+	for _, e := range f.Proofs {
+		add(message.Record{Type: message.RecordEvidence, Evidence: e})
+	}
+	if f.Alarm != nil {
+		add(message.Record{Type: message.RecordAlarm, Alarm: f.Alarm})
+	}
+	floor := uint64(0)
+	if f.Stable != nil {
+		floor = f.Stable.Seq
+		add(message.Record{Type: message.RecordStable, Stable: f.Stable})
+	}
+	if f.High != nil {
+		add(message.Record{Type: message.RecordHigh, Cert: f.High})
+	}
+	if f.Committed != nil {
+		add(message.Record{Type: message.RecordCommitted, Cert: f.Committed})
+	}
+	if f.NewView != nil {
+		add(message.Record{Type: message.RecordView, NewView: f.NewView})
+	}
+	if f.OwnNewView != nil {
+		add(message.Record{Type: message.RecordNewView, NewView: f.OwnNewView})
+	}
+	if f.Change != nil {
+		add(message.Record{Type: message.RecordTarget, Change: f.Change})
+	}
+	votes := f.Result().Votes
+	for _, v := range votes {
+		if v.Seq > floor || v == f.newest[chainOf(v.Kind)] {
+			add(message.Record{Type: message.RecordVote, Vote: v})
+		}
+	}
+	if f.Forgot {
+		add(message.Record{Type: message.RecordAmnesia, Amnesia: &message.Amnesia{}})
+	}
+	if f.point != nil && !slices.Contains(f.Checkpoints, f.point) {
+		add(message.Record{Type: message.RecordCheckpoint, Checkpoint: f.point})
+	}
+	for _, c := range f.Checkpoints {
+		add(message.Record{Type: message.RecordCheckpoint, Checkpoint: c})
+	}
+	return list
+}
 
 // Result returns what a replica is to start with, but for batches and execution.
 func (f *Fold) Result() Restored {

@@ -31,11 +31,20 @@ type Hint struct {
 	Reachable bool
 }
 
-func (Tick) input()     {}
-func (Received) input() {}
-func (Executed) input() {}
-func (TurnEnd) input()  {}
-func (Hint) input()     {}
+// Installed reports that the state that a [Transfer] asked for is in place, durably, and that
+// everything is executed from there on.
+type Installed struct {
+	Checkpoint *message.CheckpointCertificate
+	TimeMS     int64 // of the batch's header
+	Clients    *ClientTable
+}
+
+func (Tick) input()      {}
+func (Received) input()  {}
+func (Executed) input()  {}
+func (TurnEnd) input()   {}
+func (Hint) input()      {}
+func (Installed) input() {}
 
 // Effect is what a replica wants done. The caller's duties are in the package documentation.
 type Effect interface{ effect() }
@@ -58,14 +67,24 @@ type Send struct {
 type Execute struct {
 	Batch      *message.Batch
 	Verdicts   []Verdict
-	Checkpoint bool          // answer with Executed
-	Clients    crypto.Digest // with Checkpoint: the root of the client table after this batch
+	Checkpoint bool  // answer with Executed
+	Rows       []Row // with Checkpoint: what changed in the client table since the last one
 }
 
 // Serve wants decided batches after a sequence number sent to a replica, from the caller's log.
 type Serve struct {
 	To    int
 	After uint64
+}
+
+// Transfer wants the state that a checkpoint certifies fetched from other replicas, checked, made
+// durable and installed, in whatever time that takes; [Installed] answers it. A later one, of a
+// newer checkpoint, says what to turn to if nobody has the earlier one any more. It is needless
+// when execution has passed the checkpoint meanwhile, unless Repair is set: then the state here is
+// wrong, however far it has come.
+type Transfer struct {
+	Target *message.CheckpointCertificate
+	Repair bool
 }
 
 // Accuse reports a new proof of a lie. It is also persisted and sent to all.
@@ -112,12 +131,16 @@ const (
 	EventFence      Event = "fence-lifted"
 	EventForgot     Event = "forgot"
 	EventRecovered  Event = "recovered"
+	EventTransfer   Event = "state-transfer"
+	EventInstalled  Event = "state-installed"
+	EventDiverged   Event = "diverged"
 )
 
 func (Persist) effect()  {}
 func (Send) effect()     {}
 func (Execute) effect()  {}
 func (Serve) effect()    {}
+func (Transfer) effect() {}
 func (Accuse) effect()   {}
 func (Halt) effect()     {}
 func (Release) effect()  {}

@@ -92,21 +92,31 @@ func (p *pool) discharge(t *ClientTable, executed *message.Batch, now int64) {
 			continue
 		}
 		seen = seen.Add(bundle.Gateway)
-		q := &p.queues[bundle.Gateway]
-		kept, arrived := q.order[:0], q.arrived[:0]
-		for i, seq := range q.order {
-			b := q.bundles[seq]
-			if !t.Discharged(b) {
-				kept, arrived = append(kept, seq), append(arrived, q.arrived[i])
-				continue
-			}
-			delete(q.bundles, seq)
-			delete(p.byID, b.ID())
-			q.bytes -= b.Size()
-		}
-		q.order, q.arrived = kept, arrived
-		q.note(now)
+		p.dischargeQueue(&p.queues[bundle.Gateway], t, now)
 	}
+}
+
+// dischargeAll does the same for all queues, after a state was installed.
+func (p *pool) dischargeAll(t *ClientTable, now int64) {
+	for g := range p.queues {
+		p.dischargeQueue(&p.queues[g], t, now)
+	}
+}
+
+func (p *pool) dischargeQueue(q *queue, t *ClientTable, now int64) {
+	kept, arrived := q.order[:0], q.arrived[:0]
+	for i, seq := range q.order {
+		b := q.bundles[seq]
+		if !t.Discharged(b) {
+			kept, arrived = append(kept, seq), append(arrived, q.arrived[i])
+			continue
+		}
+		delete(q.bundles, seq)
+		delete(p.byID, b.ID())
+		q.bytes -= b.Size()
+	}
+	q.order, q.arrived = kept, arrived
+	q.note(now)
 }
 
 func (q *queue) note(now int64) {

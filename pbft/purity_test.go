@@ -41,7 +41,7 @@ func TestCoreIsPure(t *testing.T) {
 // std lists the packages of the standard library that compute and do nothing else.
 func std() []string {
 	return []string{
-		"bytes", "cmp", "encoding/binary", "errors", "fmt", "maps", "math/bits", "slices", "strings",
+		"bytes", "cmp", "encoding/binary", "errors", "fmt", "iter", "maps", "math/bits", "slices", "strings",
 	}
 }
 

@@ -69,11 +69,6 @@ func (h *help) spend(view uint64, now int64) {
 	h.views, h.last = h.views+1, view+1
 }
 
-// silent reports whether this replica must say nothing that binds it.
-func (r *Replica) silent() bool {
-	return r.fence.raised || r.recovery.active || r.halted != ""
-}
-
 // forgetful begins the recovery of a replica that finds out that it has forgotten what it said. What is
 // on its disk stays: it is true, only not all.
 func (r *Replica) forgetful(why string) {

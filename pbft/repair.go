@@ -14,6 +14,7 @@ type peer struct {
 	help        help
 	spent       int // bytes that its fetches cost and that time has not forgiven yet
 	spentAt     int64
+	first       uint64 // the lowest batch in its log, as far as it said; 0 if it did not
 }
 
 // What a peer may fetch: so much at once, and so much more for each millisecond. A replica that
@@ -538,7 +539,7 @@ func (r *Replica) forked(headers []message.Header) bool {
 // beyond what was just verified.
 func (r *Replica) runDecided(ref message.Ref) {
 	e := r.entries[ref.Digest]
-	if r.halted == "" && e != nil && e.complete() && ref.Seq == r.executed.Seq+1 &&
+	if r.mayExecute() && e != nil && e.complete() && ref.Seq == r.executed.Seq+1 &&
 		e.header.Parent == r.executed.Digest {
 		r.executeBatch(e)
 	}

@@ -49,6 +49,7 @@ type Replica struct {
 	ahead       []int // votes of views to come, by voter
 	checkpoints map[uint64][]*message.Checkpoint
 	own         map[uint64]*message.Checkpoint // own checkpoints not yet stable
+	mute        uint64                         // up to here something else may have been said
 	changes     []*message.ViewChange          // the highest of each replica
 	newest      [2][]*message.Vote             // of each voter, the highest PREPARE and COMMIT
 	told        statements                     // what the primaries said
@@ -64,7 +65,9 @@ type Replica struct {
 	convicted quorum.Set
 	proofs    map[string]*message.Evidence
 	fence     fence
-	salt      uint64 // no two starts have the same
+	strayed   *message.CheckpointCertificate // what this replica's state differs from, or nil
+	wanted    *message.CheckpointCertificate // the state that is being fetched, or nil
+	salt      uint64                         // no two starts have the same
 	recovery  recovery
 	said      [2]*message.Vote // own, the highest PREPARE and COMMIT
 	pointed   uint64           // of the highest CHECKPOINT of its own that was restored
@@ -95,13 +98,16 @@ type Restored struct {
 	// Checkpoints are this replica's own CHECKPOINTs, unsigned: recorded ones, or made again while
 	// executing again. Those that are not stable yet are said again.
 	Checkpoints []*message.Checkpoint
-	Executed    message.Ref
-	Time        int64                    // of the last executed header
-	History     map[uint64]crypto.Digest // of the executed batches within two windows
-	Clients     *ClientTable
-	Proofs      []*message.Evidence
-	Alarm       *message.Alarm
-	Pointed     uint64 // the sequence number of the highest CHECKPOINT of its own
+	// Said are the CHECKPOINTs that the journal holds, the same ones unless the state was damaged
+	// since: about those nothing is said any more.
+	Said     []*message.Checkpoint
+	Executed message.Ref
+	Time     int64                    // of the last executed header
+	History  map[uint64]crypto.Digest // of the executed batches within two windows
+	Clients  *ClientTable
+	Proofs   []*message.Evidence
+	Alarm    *message.Alarm
+	Pointed  uint64 // the sequence number of the highest CHECKPOINT of its own
 	// Forgot says that this replica said more than the journal knows: it recovers (rule R15). Why is
 	// for people.
 	Forgot bool
@@ -150,6 +156,8 @@ func (r *Replica) Step(in Input) []Effect {
 		r.onExecuted(in)
 	case Hint:
 		r.peers[in.Peer].unreachable = !in.Reachable
+	case Installed:
+		r.onInstalled(in)
 	case TurnEnd:
 		r.propose()
 	default:
@@ -193,6 +201,16 @@ func (r *Replica) alarm(a *message.Alarm, seq uint64) {
 func (r *Replica) mayVote() bool {
 	return r.target == r.view && !r.silent()
 }
+
+// silent reports whether this replica must say nothing that binds it: it has stopped for good, has
+// just started and does not know what it has said before, has forgotten it, or has a state that is
+// not the certified one.
+func (r *Replica) silent() bool {
+	return r.fence.raised || r.recovery.active || r.halted != "" || r.strayed != nil
+}
+
+// mayExecute reports whether decided batches may be applied to the state that this replica has.
+func (r *Replica) mayExecute() bool { return r.halted == "" && r.strayed == nil }
 
 // Primary returns the primary of the current view.
 func (r *Replica) Primary() int { return r.cfg.Primary(r.view) }
@@ -241,6 +259,8 @@ func (r *Replica) onReceived(v message.Verified) {
 		r.accuse(from, m)
 	case *message.Spoilt:
 		r.onSpoilt(m)
+	case *message.Offer:
+		r.onOffer(from, m)
 	case *message.FenceAsk:
 		r.onFenceAsk(from, m)
 	case *message.FenceAnswer:

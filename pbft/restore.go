@@ -44,6 +44,11 @@ func (r *Replica) restore(st Restored) {
 			r.own[c.Seq] = c
 		}
 	}
+	for _, said := range st.Said {
+		if own := r.own[said.Seq]; own != nil && own.Root != said.Root {
+			r.mute = max(r.mute, said.Seq) // the state was damaged: the certified one will tell
+		}
+	}
 	for _, e := range st.Proofs {
 		r.keep(e)
 	}

@@ -19,6 +19,8 @@ type State struct {
 	Floor        uint64 // the lowest view that it will vote in then; 0 while that is not known
 	Forgetting   int    // how many members say that they have forgotten, this one included
 	Halted       string // why it stopped for good; empty if it did not
+	Diverged     bool   // its state is not the certified one, and is being repaired
+	Fetching     uint64 // the checkpoint whose state is being fetched; 0 if none is
 	Complaint    string // what it holds against the primary; empty if nothing
 	Reason       string // why it does not vote; empty if it does
 	Executed     uint64
@@ -49,6 +51,10 @@ func (r *Replica) State() State {
 	if r.committed != nil {
 		s.Committed = r.committed.Rank()
 	}
+	s.Diverged = r.strayed != nil
+	if r.wanted != nil {
+		s.Fetching = r.wanted.Seq
+	}
 	if r.monitor.complaint != 0 {
 		s.Complaint = r.monitor.complaint.String()
 	}
@@ -72,6 +78,9 @@ func (r *Replica) State() State {
 	return s
 }
 
+// Stable returns the certificate of the stable checkpoint.
+func (r *Replica) Stable() *message.CheckpointCertificate { return r.stable }
+
 // reason says why this replica takes no part in agreement, or nothing.
 func (r *Replica) reason() string {
 	switch {
@@ -82,6 +91,9 @@ func (r *Replica) reason() string {
 	case r.fence.raised:
 		return fmt.Sprintf("it has just started and asks the others what it has said: "+
 			"%d of %d have answered", r.fence.answers.Count(), r.cfg.Sizes.Quorum-1)
+	case r.strayed != nil:
+		return fmt.Sprintf("DIVERGED: its state differs from the one that a quorum certified after "+
+			"batch %d; it fetches what differs", r.strayed.Seq)
 	case r.target > r.view:
 		return fmt.Sprintf("it is in a view change to view %d", r.target)
 	case !r.open:
@@ -89,6 +101,9 @@ func (r *Replica) reason() string {
 	case r.frozen:
 		return fmt.Sprintf("it cannot show that what it voted for in view %d is what was decided, "+
 			"and votes again in the next view", r.view)
+	case r.wanted != nil:
+		return fmt.Sprintf("it is behind: it has executed batch %d and fetches the state after "+
+			"batch %d", r.executed.Seq, r.wanted.Seq)
 	case r.decided.Seq > r.executed.Seq+r.cfg.Params.Window:
 		return fmt.Sprintf("it is behind: it has executed batch %d of %d",
 			r.executed.Seq, r.decided.Seq)

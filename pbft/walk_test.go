@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"byzd/crypto"
+	"byzd/pbft"
 	"byzd/pbft/message"
 	"byzd/pbft/pbfttest"
 )
@@ -24,13 +25,18 @@ func TestRandomWalks(t *testing.T) {
 		newWalk(*walkSeed).run(t)
 		return
 	}
-	slowest := int64(0)
+	slowest, cuts, moved, fixed := int64(0), 0, 0, 0
 	for seed := uint64(1); seed <= uint64(*walkSeeds) && !t.Failed(); seed++ {
 		w := newWalk(seed)
 		w.run(t)
 		slowest = max(slowest, w.healed)
+		cuts, moved, fixed = cuts+w.cuts, moved+w.moved, fixed+w.fixed
 	}
-	t.Logf("%d walks; the slowest was whole again %d ms after the heal", *walkSeeds, slowest)
+	t.Logf("%d walks; the slowest was whole again %d ms after the heal; "+
+		"%d logs cut, %d states fetched, %d found wrong", *walkSeeds, slowest, cuts, moved, fixed)
+	if *walkSeed == 0 && *walkSeeds >= 100 && (cuts == 0 || moved == 0 || fixed == 0) {
+		t.Error("no log was cut, no state was fetched, or none was found wrong")
+	}
 }
 
 // walk is one random run. What it does follows from its seed.
@@ -44,6 +50,18 @@ type walk struct {
 	heard  []map[message.Rank]crypto.Digest // what each replica was told by equivocating primaries
 	cut    []int                            // the side of each replica; sides do not hear each other
 	healed int64
+	cuts   int // logs that were cut off below a stable checkpoint
+	moved  int // states that were fetched
+	fixed  int // states that were found to be wrong
+
+	strayed int // whose state was damaged, or -1
+}
+
+func count(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // The lies of a traitor.
@@ -59,7 +77,7 @@ const (
 func newWalk(seed uint64) *walk {
 	w := &walk{
 		seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), n: 4,
-		lies: map[int]int{}, twins: map[crypto.Digest]message.Header{},
+		strayed: -1, lies: map[int]int{}, twins: map[crypto.Digest]message.Header{},
 	}
 	if seed%5 == 0 {
 		w.n = 7
@@ -76,6 +94,7 @@ func newWalk(seed uint64) *walk {
 	}
 	w.net = pbfttest.New(w.n, p)
 	w.net.Twist = w.twist
+	w.net.Watch = w.watch
 	for range (w.n - 1) / 3 {
 		lie, traitor := w.rng.IntN(lieKinds), w.rng.IntN(w.n)
 		if lie == lieEquivocate {
@@ -89,9 +108,21 @@ func newWalk(seed uint64) *walk {
 	return w
 }
 
+// watch counts what is rare.
+func (w *walk) watch(_ int, e pbft.Effect) {
+	if o, is := e.(pbft.Observed); is {
+		w.moved += count(o.Event == pbft.EventInstalled)
+		w.fixed += count(o.Event == pbft.EventDiverged)
+	}
+}
+
 func (w *walk) run(t *testing.T) {
 	t.Helper()
-	for step := range 250 {
+	steps := 250
+	if w.seed%4 == 1 {
+		steps = 800 // long enough for logs to end above what somebody lacks
+	}
+	for step := range steps {
 		w.step(step)
 		if w.check(t) {
 			return
@@ -139,6 +170,14 @@ func (w *walk) step(step int) {
 		node.NoSync = !node.NoSync
 		if !node.NoSync {
 			w.net.Sync(i)
+		}
+	case dice < 96 && !node.Down:
+		for k := range w.net.Nodes {
+			w.cuts += count(w.net.Cut(k))
+		}
+		if len(w.lies) == 0 && w.strayed < 0 && len(node.Log) > 0 {
+			w.strayed = i // the one fault of this walk
+			w.net.Stray(i)
 		}
 	case dice < 97 && !node.Down:
 		w.net.Crash(i, w.rng.IntN(1+len(node.Staged)))

@@ -41,7 +41,7 @@ func TestRoundTrip(t *testing.T) {
 				}
 			})
 		}
-		for typ := message.TypePrePrepare; typ <= message.TypeRecovery; typ++ {
+		for typ := message.TypePrePrepare; typ <= message.TypeStatePart; typ++ {
 			if !seen[typ] {
 				t.Errorf("no sample of %v", typ)
 			}
@@ -111,7 +111,7 @@ func TestUnknownTypes(t *testing.T) {
 		if !errors.Is(err, message.ErrMalformed) {
 			t.Errorf("an empty message of type %d: %v", typ, err)
 		}
-		known := typ >= int(message.TypePrePrepare) && typ <= int(message.TypeRecovery)
+		known := typ >= int(message.TypePrePrepare) && typ <= int(message.TypeStatePart)
 		name := message.Type(typ).String()
 		if isNumber := len(name) > 5 && name[:5] == "type-"; typ > 0 && isNumber == known {
 			t.Errorf("type %d is called %q", typ, name)

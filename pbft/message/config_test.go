@@ -165,7 +165,7 @@ func TestRank(t *testing.T) {
 // Names are distinct: they label counters, traces and traitors' specifications.
 func TestNames(t *testing.T) {
 	var names, reasons []string
-	for typ := message.TypePrePrepare; typ <= message.TypeRecovery; typ++ {
+	for typ := message.TypePrePrepare; typ <= message.TypeStatePart; typ++ {
 		names = append(names, typ.String())
 	}
 	for r := message.ReasonRequestAge; r <= message.ReasonRecovery; r++ {

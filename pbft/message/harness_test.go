@@ -384,6 +384,10 @@ func (w *world) samples() []sample {
 	ask := &message.FenceAsk{Nonce: 1 << 63}
 	ready := w.growth(top, 1).Ready[0]
 	forgot := &message.Recover{Nonce: 1 << 63, Floor: 7}
+	want := &message.FetchState{Want: message.StateRef{
+		Root: crypto.Hash("root"), Tree: message.StateLedger, Path: "\x01\x80",
+	}}
+	part := &message.StatePart{Want: want.Want, Data: []byte("nodes")}
 	status := &message.Status{
 		View: 1, Target: 2, Executed: 3, Stable: 4, Tip: 5,
 		Committed: message.Rank{View: 6, Seq: 7}, High: message.Rank{View: 8, Seq: 9},
@@ -437,6 +441,12 @@ func (w *world) samples() []sample {
 		},
 		{name: "recover", m: forgot, free: all(forgot)},
 		{name: "recovery", m: w.recovery(2, 3, 5)},
+		{
+			name: "offer", m: &message.Offer{First: 9, Snapshot: stable},
+			free: [][2]int{{head, head + 8}},
+		},
+		{name: "fetch-state", m: want, free: all(want)},
+		{name: "state-part", m: part, free: all(part)},
 		{
 			name: "fence-answer, nothing known", m: &message.FenceAnswer{Nonce: 5},
 			free: [][2]int{{head, head + 8}},

@@ -21,6 +21,7 @@ type Limits struct {
 	Fence      int // the answer to who has just started
 	Epoch      int // the proof that an epoch ended
 	Ready      int
+	State      int // a piece of a state
 }
 
 const frameHead = 1 + 8
@@ -79,11 +80,12 @@ func (c *Config) Limits() Limits {
 		Ready:    frameHead + 32 + 2 + HeaderSize + 4 + sig,
 		Fence: frameHead + 8 + statements + 4 + maxFenceStmts*stmt + 4 +
 			maxFenceCerts*certificate + 1 + checkpoint,
+		State: frameHead + 32 + 1 + 4 + MaxStatePath + 4 + MaxStatePart,
 	}
 }
 
 // Largest is the largest frame of any kind.
 func (l Limits) Largest() int {
 	return max(l.Vote, l.Complain, l.ViewChange, l.NewView, l.PrePrepare, l.Submission, l.Batch,
-		l.Decided, l.Evidence, l.Proof, l.Fence, l.Epoch, l.Ready)
+		l.Decided, l.Evidence, l.Proof, l.Fence, l.Epoch, l.Ready, l.State)
 }

@@ -54,6 +54,10 @@ func limitsReached(t *testing.T, w *world) {
 		}},
 		{"epoch", limits.Epoch, w.largeEpochProof()},
 		{"ready", limits.Ready, w.growth(largeRef, 1).Ready[0]},
+		{"state-part", limits.State, &message.StatePart{
+			Want: message.StateRef{Path: string(make([]byte, message.MaxStatePath))},
+			Data: make([]byte, message.MaxStatePart),
+		}},
 	} {
 		frame := message.Encode(w.cfg.Epoch, c.m)
 		if len(frame) != c.limit {
@@ -77,6 +81,10 @@ func limitsReached(t *testing.T, w *world) {
 		w.prepare(0, 1, 2, crypto.Hash("d")), &message.Status{}, &message.FenceAsk{},
 		&message.Recover{}, w.recovery(0, 1, 2),
 		&message.FetchDecided{},
+		&message.Offer{Snapshot: w.stable(largeRef, largeRoot, w.all()...)},
+		&message.FetchState{
+			Want: message.StateRef{Path: string(make([]byte, message.MaxStatePath))},
+		},
 		&message.Have{IDs: make([]crypto.Digest, message.MaxFetch)},
 		&message.FetchBundles{IDs: make([]crypto.Digest, message.MaxFetch)},
 		&message.FetchBatches{Digests: make([]crypto.Digest, message.MaxFetch)},

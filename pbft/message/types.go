@@ -65,3 +65,12 @@ func (*Recover) Type() Type { return TypeRecover }
 
 // Type implements [Message].
 func (*Recovery) Type() Type { return TypeRecovery }
+
+// Type implements [Message].
+func (*Offer) Type() Type { return TypeOffer }
+
+// Type implements [Message].
+func (*FetchState) Type() Type { return TypeFetchState }
+
+// Type implements [Message].
+func (*StatePart) Type() Type { return TypeStatePart }

@@ -37,6 +37,9 @@ const (
 	TypeReady
 	TypeRecover
 	TypeRecovery
+	TypeOffer
+	TypeFetchState
+	TypeStatePart
 	typeEnd
 )
 
@@ -47,6 +50,7 @@ func (t Type) String() string {
 		"submission", "have", "fetch-bundles", "fetch-batches", "batch", "fetch-decided", "decided",
 		"proof", "evidence", "fence-ask", "fence-answer", "epoch", "ready",
 		"recover", "recovery",
+		"offer", "fetch-state", "state-part",
 	}
 	if int(t) < len(names) {
 		return names[t]
@@ -131,6 +135,12 @@ func decodeBody(t Type, r *reader) Message {
 		return decodeRecover(r)
 	case TypeRecovery:
 		return decodeRecovery(r)
+	case TypeOffer:
+		return decodeOffer(r)
+	case TypeFetchState:
+		return decodeFetchState(r)
+	case TypeStatePart:
+		return decodeStatePart(r)
 	default:
 		return nil
 	}
@@ -206,6 +216,8 @@ func verify(cfg *Config, cache Cache, m Message) error {
 		return m.refusal(cfg)
 	case *Recovery:
 		return m.verify(cfg)
+	case *Offer:
+		return m.Snapshot.Verify(cfg)
 	default: // the rest is advice, and has nothing to check
 		return nil
 	}

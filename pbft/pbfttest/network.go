@@ -98,6 +98,7 @@ func NewWithScheme(n int, scheme string, params message.Params) *Network {
 			Replica: pbft.New(cfg, i, pbft.Restored{}),
 			Sealer:  message.Sealer{Config: cfg, Self: i, Signer: signers[i]},
 			Drops:   make(map[pbft.Drop]int), done: map[message.RequestKey]bool{},
+			states: map[crypto.Digest]*savedState{}, rows: map[uint64][]byte{},
 		})
 	}
 	net.Tick(1)
@@ -134,6 +135,8 @@ func (net *Network) do(i int, effects []pbft.Effect) {
 			node.waiting = append(node.waiting, e)
 		case pbft.Execute:
 			net.execute(i, e)
+		case pbft.Transfer:
+			node.fetch = &e
 		case pbft.Dropped:
 			node.Drops[e.Why]++
 		case pbft.Accuse:
@@ -271,6 +274,7 @@ func (net *Network) Hand(e Envelope) {
 func (net *Network) Tick(ms int64) {
 	net.Now += ms
 	for i := range net.Nodes {
+		net.transfer(i)
 		net.Step(i, pbft.Tick{Now: net.Now + net.Skew[i]})
 	}
 }

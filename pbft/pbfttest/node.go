@@ -28,6 +28,13 @@ type Node struct {
 	waiting []pbft.Effect               // sends behind the sync
 	nextSeq uint64
 	bundles []*message.Bundle // own, as submitted
+
+	NoFetch bool                          // states that it wants do not come
+	Gone    uint64                        // batches up to here are not in its log any more
+	states  map[crypto.Digest]*savedState // by root, of the checkpoints it made
+	rows    map[uint64][]byte             // the client table, as the effects told it
+	disk    *savedState                   // what it starts from; nil for the base
+	fetch   *pbft.Transfer                // what it fetches, or nil
 }
 
 // stage keeps a record in the form that a journal would give it back in.
@@ -73,7 +80,7 @@ func (net *Network) Restart(i int) {
 	node.Lives++
 	st.Salt = node.Lives << 32
 	node.Replica = pbft.New(net.Config, i, st)
-	node.Down, node.Halted = false, ""
+	node.Down, node.Halted, node.fetch = false, "", nil
 	net.Step(i, pbft.Tick{Now: net.Now + net.Skew[i]})
 }
 
@@ -100,13 +107,19 @@ func (net *Network) Rebuild(i int) pbft.Restored {
 	st.Clients, st.Executed = pbft.NewClientTable(net.Config), net.Config.Base
 	st.History = map[uint64]crypto.Digest{}
 	node.Log, node.Applied, node.done = nil, nil, map[message.RequestKey]bool{}
-	st.Checkpoints = nil
-	for _, b := range net.longest(bodies, tops) {
+	node.rows = map[uint64][]byte{}
+	if node.disk != nil {
+		st.Clients = net.load(i, node.disk)
+		st.Executed, st.Time = node.disk.cert.Ref(), node.disk.time
+	}
+	st.Said, st.Checkpoints = st.Checkpoints, nil
+	for _, b := range net.longest(st.Executed, bodies, tops) {
 		st.Executed = message.Ref{Seq: b.Header.Seq, Digest: b.Header.Digest()}
 		st.Time = b.Header.TimeMS
 		st.History[b.Header.Seq] = st.Executed.Digest
 		net.apply(i, b, st.Clients.Plan(b))
 		if b.Header.Seq%net.Config.Params.CheckpointEvery == 0 {
+			node.save(st.Executed, st.Time, st.Clients.Changed())
 			st.Checkpoints = append(st.Checkpoints, &message.Checkpoint{
 				Seq: b.Header.Seq, Digest: st.Executed.Digest, Root: node.root(), Voter: i,
 			})
@@ -115,19 +128,19 @@ func (net *Network) Rebuild(i int) pbft.Restored {
 	return st
 }
 
-// longest returns the longest chain from the base to a certified batch whose bodies are all there.
+// longest returns the longest chain from a base to a certified batch whose bodies are all there.
 func (net *Network) longest(
-	bodies map[crypto.Digest]*message.Batch, tops []message.Ref,
+	base message.Ref, bodies map[crypto.Digest]*message.Batch, tops []message.Ref,
 ) (best []*message.Batch) {
 	for _, top := range tops {
 		var chain []*message.Batch
 		at := top
-		for at != net.Config.Base && bodies[at.Digest] != nil {
+		for at != base && bodies[at.Digest] != nil {
 			b := bodies[at.Digest]
 			chain = append([]*message.Batch{b}, chain...)
 			at = message.Ref{Seq: at.Seq - 1, Digest: b.Header.Parent}
 		}
-		if at == net.Config.Base && len(chain) > len(best) {
+		if at == base && len(chain) > len(best) {
 			best = chain
 		}
 	}
@@ -139,6 +152,7 @@ func (net *Network) execute(i int, e pbft.Execute) {
 	net.apply(i, e.Batch, e.Verdicts)
 	if e.Checkpoint {
 		ref := message.Ref{Seq: e.Batch.Header.Seq, Digest: e.Batch.Header.Digest()}
+		node.save(ref, e.Batch.Header.TimeMS, e.Rows)
 		net.do(i, node.Replica.Step(pbft.Executed{Batch: ref, Root: node.root()}))
 	}
 }
@@ -178,6 +192,12 @@ func (node *Node) root() crypto.Digest {
 // serve answers a request for decided batches from the log and the recorded certificates.
 func (net *Network) serve(i int, e pbft.Serve) {
 	node := net.Nodes[i]
+	if e.After < node.Gone {
+		net.send(i, pbft.Send{To: e.To, Msg: &message.Offer{
+			First: node.Gone + 1, Snapshot: node.disk.cert,
+		}})
+		return
+	}
 	proof, top := message.Proof{}, e.After
 	for _, rec := range node.Records {
 		var ref message.Ref
