@@ -7,6 +7,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"byzd/crypto"
+	"byzd/daemon/loop"
 	"byzd/membership"
 	"byzd/pbft/message"
 )
@@ -29,7 +30,8 @@ type Options struct {
 	Operator  string // the operator's endpoint, on loopback
 	Join      []string
 
-	DiskQuota int64    // bytes that the journal may take; 0 for no limit
+	DiskQuota int64 // bytes that the node's data may take; 0 for no limit
+	Keep      loop.Retention
 	Traitors  []string // behaviours, on a testnet only
 	Cut       []int    // members that nothing from this node reaches at first, on a testnet only
 

@@ -24,21 +24,29 @@ type owner struct {
 	hints    <-chan hint
 	submits  chan func(*loop.Loop) // operations of this node's clients
 	calls    chan func(*loop.Loop)
-	start    chan uint64 // to the flusher: the LSN to make durable
-	flushed  chan flush  // from it
+	saved    <-chan saved
+	start    chan durable // to the flusher
+	flushed  chan flush   // from it
 
 	synced   uint64
 	flushing bool
 	full     error // why the journal takes nothing more for now: then nothing is fed in
 	onFull   func(error)
 	onTick   func(*loop.Loop) // now and then, for who shows where the node stands
+	onCut    func(error)
+	onSaved  func(saved)
 	ticks    int
 }
 
-// flush is the outcome of a sync.
+// durable tells the flusher which LSN to make durable, and where the journal may be cut after that.
+type durable struct{ lsn, cut uint64 }
+
+// flush is the outcome of that.
 type flush struct {
-	lsn uint64
-	err error
+	durable
+
+	err    error
+	cutErr error // the journal is longer than it need be; the next flush tries again
 }
 
 const (
@@ -61,7 +69,7 @@ func newOwner(l *loop.Loop, j *journal.Journal, in *inbound, onFull func(error))
 		now:      func() int64 { return base + time.Since(began).Milliseconds() },
 		messages: in.queue, hints: in.reach.hints,
 		submits: make(chan func(*loop.Loop), queued), calls: make(chan func(*loop.Loop)),
-		start: make(chan uint64, 1), flushed: make(chan flush, 1),
+		start: make(chan durable, 1), flushed: make(chan flush, 1),
 		synced: l.Staged(),
 	}
 }
@@ -120,6 +128,9 @@ func (o *owner) wait(ctx context.Context, tick <-chan time.Time) error {
 		if o.ticks%refreshTicks == 0 {
 			o.onTick(o.loop)
 		}
+	case s := <-o.saved:
+		o.onSaved(s)
+		o.loop.Saved(s.snapshot, s.err)
 	case f := <-o.flushed:
 		return o.settle(f)
 	case <-ctx.Done():
@@ -150,13 +161,16 @@ func (o *owner) turn() {
 	}
 	if lsn := o.loop.Staged(); lsn > o.synced && !o.flushing {
 		o.flushing = true
-		o.start <- lsn
+		o.start <- durable{lsn, o.loop.Cut()}
 	}
 }
 
 // settle takes the outcome of a sync.
 func (o *owner) settle(f flush) error {
 	o.flushing = false
+	if f.cutErr != nil {
+		o.onCut(f.cutErr)
+	}
 	switch {
 	case f.err == nil:
 		o.synced = f.lsn
@@ -170,7 +184,7 @@ func (o *owner) settle(f flush) error {
 			o.onFull(f.err)
 		}
 		o.flushing = true
-		o.start <- f.lsn
+		o.start <- f.durable
 	default:
 		return fmt.Errorf("the journal cannot be written any more: %w", f.err)
 	}
@@ -180,7 +194,8 @@ func (o *owner) settle(f flush) error {
 // flush makes staged records durable, one call at a time. After a full disk it waits a little.
 func (o *owner) flush() {
 	wait := time.Duration(0)
-	for lsn := range o.start {
+	cut := uint64(0)
+	for d := range o.start {
 		if wait > 0 {
 			time.Sleep(wait) //nolint:forbidigo // a full disk has no event to wait for
 		}
@@ -189,7 +204,13 @@ func (o *owner) flush() {
 		if errors.Is(err, disk.ErrFull) {
 			wait = retryFull
 		}
-		o.flushed <- flush{lsn, err}
+		f := flush{durable: d, err: err}
+		if err == nil && d.cut > cut {
+			if f.cutErr = o.journal.TruncateBefore(d.cut); f.cutErr == nil {
+				cut = d.cut
+			}
+		}
+		o.flushed <- f
 	}
 }
 

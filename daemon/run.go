@@ -33,6 +33,7 @@ type node struct {
 	quota      *disk.Quota
 	journal    *journal.Journal
 	loop       *loop.Loop
+	saver      *saver
 	in         *inbound
 	owner      *owner
 	service    *service
@@ -138,12 +139,18 @@ func (n *node) open(sealer message.Sealer) error {
 	n.onClose(n.evidence.close)
 	n.service = newService()
 	n.service.members = n.apiMembers
+	n.saver = newSaver(n.quota)
+	n.onClose(n.saver.close)
 	n.loop, err = loop.Open(loop.Config{
-		Cluster: n.cluster, Self: n.self, Sealer: sealer, Journal: n.journal, Store: kv.New(),
-		Links: &n.out, Applied: n.service.applied, Watch: n.watch,
+		Cluster: n.cluster, Self: n.self, Sealer: sealer, Journal: n.journal, Disk: n.quota,
+		Store: kv.New(), Links: &n.out, Applied: n.service.applied, Watch: n.watch,
+		Save: n.saver.save, Keep: n.opts.Keep,
 	})
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
+	}
+	for _, err := range n.loop.Damaged() {
+		n.opts.Log.WithError(err).Warn("a snapshot is damaged and was not used")
 	}
 	for _, e := range n.loop.Evidence() {
 		n.evidence.add(e)
@@ -151,6 +158,7 @@ func (n *node) open(sealer message.Sealer) error {
 	n.in = newInbound(n.cluster, n.refusals, n.closing)
 	n.owner = newOwner(n.loop, n.journal, n.in, n.diskFull)
 	n.service.owner, n.owner.onTick = n.owner, n.refresh
+	n.owner.saved, n.owner.onSaved, n.owner.onCut = n.saver.saved, n.snapshotSaved, n.notCut
 	return nil
 }
 
@@ -270,7 +278,7 @@ func (n *node) watch(e pbft.Effect) {
 	case pbft.Dropped:
 		n.drops.add(string(e.Why))
 	case pbft.Observed:
-		n.events.add(string(e.Event))
+		n.observed(e)
 	case pbft.Accuse:
 		n.opts.Log.WithFields(map[string]any{
 			"kind": e.Evidence.Kind, "culprit": n.cluster.Members[e.Evidence.Culprit].Name,
@@ -278,6 +286,22 @@ func (n *node) watch(e pbft.Effect) {
 		n.evidence.add(e.Evidence)
 	case pbft.Halt:
 		n.opts.Log.WithField("hint", haltAdvice(e.Why)).Error("this node votes no more: " + e.Why)
+	}
+}
+
+// observed counts the steps of the protocol, and tells of the rare ones.
+func (n *node) observed(e pbft.Observed) {
+	n.events.add(string(e.Event))
+	log := n.opts.Log.WithField("sequence", e.Batch.Seq)
+	switch e.Event {
+	case pbft.EventDiverged:
+		log.Error("DIVERGED: the state of this node is not the certified one (" + e.Note +
+			"); it votes no more until it is repaired")
+	case pbft.EventTransfer:
+		log.Info("fetching a certified state from the other members")
+	case pbft.EventInstalled:
+		log.Info("a certified state is in place")
+	default:
 	}
 }
 
@@ -292,15 +316,29 @@ func (n *node) diskFull(err error) {
 	n.opts.Log.Info("the disk has room again")
 }
 
+// snapshotSaved tells how the writing of a snapshot ended.
+func (n *node) snapshotSaved(s saved) {
+	log := n.opts.Log.WithFields(map[string]any{
+		"sequence": s.snapshot.Seq(), "bytes": s.snapshot.Bytes(),
+	})
+	if s.err != nil {
+		log.WithError(s.err).Warn("a snapshot could not be written; it is tried again")
+		return
+	}
+	log.Debug("wrote a snapshot")
+}
+
+// notCut tells that the journal stays longer than it need be.
+func (n *node) notCut(err error) {
+	n.opts.Log.WithError(err).Warn("the old part of the journal could not be removed")
+}
+
 // haltAdvice says what to do about a node that stopped voting for good.
 func haltAdvice(why string) string {
 	switch {
 	case strings.HasPrefix(why, "AMNESIA"):
 		return "give it its newest journal back if that exists; else replace it by a member " +
 			"with new keys: it cannot know what it has promised"
-	case strings.HasPrefix(why, "DIVERGED"):
-		return "keep its files to find out why, and start it again with an empty data directory " +
-			"only as a member with new keys"
 	default:
 		return "keep all nodes' files and run byzd verdict: more members lie than the cluster " +
 			"withstands"

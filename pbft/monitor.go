@@ -169,6 +169,7 @@ func (r *Replica) onTick(wall int64) {
 	r.tickComplaint()
 	r.monitor.decay(r.now)
 	r.tickRepair()
+	r.tickTransfer()
 	r.tickStatus()
 	r.advance()
 }

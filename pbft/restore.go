@@ -40,6 +40,9 @@ func (r *Replica) restore(st Restored) {
 	r.open = r.view == 0 || r.settled()
 	r.restoreVotes(st.Votes)
 	for _, c := range st.Checkpoints {
+		if c.Seq == r.stable.Seq && c.Root != r.stable.Root {
+			r.strayed = r.stable // the first tick sees to it
+		}
 		if c.Seq > r.stable.Seq && c.Seq <= r.executed.Seq {
 			r.own[c.Seq] = c
 		}

@@ -78,6 +78,9 @@ func (r *Replica) State() State {
 	return s
 }
 
+// Executed names the last batch that was executed.
+func (r *Replica) Executed() message.Ref { return r.executed }
+
 // Stable returns the certificate of the stable checkpoint.
 func (r *Replica) Stable() *message.CheckpointCertificate { return r.stable }
 

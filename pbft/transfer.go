@@ -61,6 +61,15 @@ func (r *Replica) diverged(c *message.CheckpointCertificate) {
 	r.fetchState(c)
 }
 
+// tickTransfer begins the repair of a state that was found to be wrong at the start.
+func (r *Replica) tickTransfer() {
+	if r.strayed != nil && r.wanted == nil {
+		c := r.strayed
+		r.strayed = nil
+		r.diverged(c)
+	}
+}
+
 // onInstalled goes on from a state that was fetched. The chain of this replica's own votes is known
 // to lead there only if it voted for nothing in this view: else it is frozen (rule R6), which
 // moveTip finds out.

@@ -11,6 +11,7 @@ import (
 	"byzd/daemon"
 	"byzd/daemon/config"
 	"byzd/daemon/genesis"
+	"byzd/daemon/loop"
 )
 
 // nodeFlags are the keys of the configuration that run takes as flags as well.
@@ -77,7 +78,10 @@ func run(c *cli.Context) error {
 		Home: string(home), Data: home.Data(), Proofs: home.Evidence(), Cluster: cluster,
 		Genesis: g.Encode(), NetworkKey: network, SigningSeed: seed, Listen: cfg.Listen,
 		Gossip: cfg.Gossip, Advertise: cfg.Advertise, Client: cfg.Client, Operator: cfg.Operator,
-		Join: cfg.Join, DiskQuota: cfg.DiskQuota, Traitors: c.StringSlice("traitor"), Cut: cut,
+		Join: cfg.Join, DiskQuota: cfg.DiskQuota, Keep: loop.Retention{
+			SnapshotEvery: cfg.SnapshotEvery.Milliseconds(), Batches: cfg.KeepBatches,
+			Bytes: cfg.KeepBytes,
+		}, Traitors: c.StringSlice("traitor"), Cut: cut,
 		Log: log,
 		Started: func(a daemon.Addresses) error {
 			return home.WriteAddresses(config.Addresses{

@@ -1,5 +1,7 @@
 package config
 
+import "time"
+
 // Config is the settings of one node. Addresses are host:port; port 0 is the kernel's choice.
 type Config struct {
 	Listen    string   // where the other members reach the transport, TCP
@@ -9,8 +11,12 @@ type Config struct {
 	Client    string   // the client API
 	Operator  string   // status and metrics over HTTP, on loopback
 	DiskQuota int64    // bytes that the node's data may take before it stops voting; 0: no limit
-	LogLevel  string   // debug, info, warn or error
-	LogFormat string   // text or json
+	// What stays of the past: see loop.Retention.
+	SnapshotEvery time.Duration
+	KeepBatches   uint64
+	KeepBytes     int64
+	LogLevel      string // debug, info, warn or error
+	LogFormat     string // text or json
 
 	origins map[string]string // by key
 }

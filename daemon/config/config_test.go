@@ -51,6 +51,9 @@ func TestLoad_LayersStandAboveEachOther(t *testing.T) {
 		{"client", "127.0.0.1:300", "--client"},
 		{"operator", "127.0.0.1:7947", "default"},
 		{"disk-quota", "2048", "byzd.toml:7"},
+		{"snapshot-every", "30s", "default"},
+		{"keep-batches", "8192", "default"},
+		{"keep-bytes", "268435456", "default"},
 		{"log-level", "debug", "BYZD_LOG_LEVEL"},
 		{"log-format", "text", "default"},
 	}

@@ -60,6 +60,37 @@ func keys() []key {
 			},
 			show: func(c *Config) string { return strconv.FormatInt(c.DiskQuota, 10) },
 		},
+		{
+			name: "snapshot-every", standard: "30s",
+			about: "the time between two snapshots of the state",
+			legal: legalSnapshotEvery,
+			set: func(c *Config, values []string) (err error) {
+				c.SnapshotEvery, err = parseSnapshotEvery(values[0])
+				return err
+			},
+			show: func(c *Config) string { return c.SnapshotEvery.String() },
+		},
+		{
+			name: "keep-batches", kind: size, standard: "8192",
+			about: "decided batches kept in the journal for members that are behind",
+			legal: legalSize,
+			set: func(c *Config, values []string) error {
+				n, err := parseSize(values[0])
+				c.KeepBatches = uint64(n) //nolint:gosec // parseSize refuses negative numbers
+				return err
+			},
+			show: func(c *Config) string { return strconv.FormatUint(c.KeepBatches, 10) },
+		},
+		{
+			name: "keep-bytes", kind: size, standard: "268435456",
+			about: "bytes of the journal above which fewer batches are kept",
+			legal: legalSize,
+			set: func(c *Config, values []string) (err error) {
+				c.KeepBytes, err = parseSize(values[0])
+				return err
+			},
+			show: func(c *Config) string { return strconv.FormatInt(c.KeepBytes, 10) },
+		},
 		choice("log-level", "how much is logged", "info",
 			func(c *Config) *string { return &c.LogLevel },
 			"debug", "info", "warn", "error"),

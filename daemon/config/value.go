@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"byzd/daemon/genesis/strict"
 )
@@ -20,8 +21,24 @@ const (
 		"with a port only if gossip is reached at another one"
 	legalOperator = "a loopback address and a port, such as 127.0.0.1:7947; " +
 		"reach it from elsewhere through a tunnel, such as ssh -L"
+	legalSnapshotEvery = "a time such as 30s or 5m, at least 100ms"
+
 	legalSize = "a number of bytes, or one with a unit: 500MB, 20GiB; 0 for no limit"
 )
+
+// snapshotEveryMin keeps a node from writing nothing but snapshots.
+const snapshotEveryMin = 100 * time.Millisecond
+
+func parseSnapshotEvery(value string) (time.Duration, error) {
+	every, err := time.ParseDuration(value)
+	if err != nil {
+		return 0, errors.New("it is not a time")
+	}
+	if every < snapshotEveryMin {
+		return 0, fmt.Errorf("it is shorter than %v", snapshotEveryMin)
+	}
+	return every, nil
+}
 
 // joinMax bounds the contacts.
 const joinMax = 128

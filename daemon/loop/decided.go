@@ -79,6 +79,97 @@ func (a *archive) executed(ref message.Ref) {
 	}
 }
 
+// index finds the decided batches up to the one that a state follows, as far down as the journal
+// has them: they are not executed again, but others may lack them. It adds the highest to history.
+func (a *archive) index(base message.Ref, history map[uint64]crypto.Digest, window uint64) {
+	a.first, a.decided = base.Seq+1, nil
+	for at := base; ; {
+		p, ok := a.bodies[at.Digest]
+		if !ok {
+			break
+		}
+		delete(a.bodies, at.Digest)
+		a.decided = append(a.decided, p.lsn)
+		a.first = at.Seq
+		at = message.Ref{Seq: at.Seq - 1, Digest: p.parent}
+		if at.Seq+2*window >= base.Seq {
+			history[at.Seq] = at.Digest
+		}
+	}
+	slices.Reverse(a.decided)
+}
+
+// reset goes on from a state that was installed: above all that is indexed, or, when a state is
+// repaired, within it; then what was executed above it is to be executed again.
+func (a *archive) reset(base message.Ref) error {
+	top := a.first + uint64(len(a.decided)) - 1
+	if base.Seq > top || base.Seq+1 < a.first {
+		a.first, a.decided = base.Seq+1, nil
+	} else {
+		for seq := base.Seq + 1; seq <= top; seq++ {
+			b, err := a.batch(seq)
+			if err != nil {
+				return err
+			}
+			lsn := a.decided[seq-a.first]
+			a.bodies[b.Header.Digest()] = place{seq, lsn, b.Header.Parent}
+		}
+		a.decided = a.decided[:base.Seq+1-a.first]
+	}
+	for d, p := range a.bodies {
+		if p.seq <= base.Seq {
+			delete(a.bodies, d)
+		}
+	}
+	return nil
+}
+
+// trim forgets the decided batches up to a sequence number and all that they alone needed. It
+// returns the lowest LSN that is needed still, or 0 if none is; loose bodies are not counted.
+func (a *archive) trim(upTo uint64) (lowest uint64) {
+	if upTo >= a.first {
+		drop := min(upTo+1-a.first, uint64(len(a.decided)))
+		a.decided = slices.Clone(a.decided[drop:])
+		a.first += drop
+	}
+	a.proofs = slices.DeleteFunc(a.proofs, func(p proofAt) bool { return p.seq < a.first })
+	for _, lsn := range a.decided {
+		if lowest == 0 || lsn < lowest {
+			lowest = lsn
+		}
+	}
+	for _, p := range a.proofs {
+		if lowest == 0 || p.lsn < lowest {
+			lowest = p.lsn
+		}
+	}
+	return lowest
+}
+
+// looseBelow returns the bodies that are not decided, lie above a sequence number and stand below an
+// LSN: to be written anew before that part of the journal goes (rule R2). The others are forgotten.
+func (a *archive) looseBelow(lsn, above uint64) ([]*message.Record, error) {
+	var places []place
+	for d, p := range a.bodies {
+		switch {
+		case p.seq <= above:
+			delete(a.bodies, d)
+		case p.lsn < lsn:
+			places = append(places, p)
+		}
+	}
+	slices.SortFunc(places, func(p, q place) int { return cmp.Compare(p.lsn, q.lsn) })
+	records := make([]*message.Record, 0, len(places))
+	for _, p := range places {
+		rec, err := a.read(p.lsn)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, rec)
+	}
+	return records, nil
+}
+
 // batch reads a decided batch.
 func (a *archive) batch(seq uint64) (*message.Batch, error) {
 	if seq < a.first || seq >= a.first+uint64(len(a.decided)) {
@@ -145,18 +236,21 @@ func (a *archive) serve(after, durable uint64) (*message.Decided, error) {
 	return m, nil
 }
 
-// replay executes again what the journal proves to be decided, and returns where that ends.
+// replay executes again what the journal proves to be decided above the batch that the state
+// follows.
 func (a *archive) replay(
-	cfg *message.Config, st *pbft.Restored, clients *pbft.ClientTable, x *executor,
+	cfg *message.Config, st *pbft.Restored, x *executor, states *states,
 ) error {
-	st.Executed, st.Clients, st.History = cfg.Base, clients, map[uint64]crypto.Digest{}
-	chain, err := a.chain(cfg)
+	base, clients := st.Executed, st.Clients
+	st.History = map[uint64]crypto.Digest{base.Seq: base.Digest}
+	chain, err := a.chain(base)
 	if err != nil {
 		return err
 	}
+	a.index(base, st.History, cfg.Params.Window)
 	// Roots are computed again: a CHECKPOINT whose record the crash took must be said still, or all
 	// who crashed together could stand at the high watermark for ever.
-	st.Checkpoints = nil
+	st.Said, st.Checkpoints = st.Checkpoints, nil
 	x.quiet = true
 	defer func() { x.quiet = false }()
 	for i, p := range slices.Backward(chain) {
@@ -169,10 +263,11 @@ func (a *archive) replay(
 		st.Time = b.Header.TimeMS
 		a.executed(st.Executed)
 		x.apply(b, clients.Plan(b))
-		if h := &b.Header; h.Seq%cfg.Params.CheckpointEvery == 0 &&
-			(st.Stable == nil || h.Seq > st.Stable.Seq) {
+		if h := &b.Header; h.Seq%cfg.Params.CheckpointEvery == 0 {
+			state := x.state(h, clients.Changed())
+			states.made(state)
 			st.Checkpoints = append(st.Checkpoints, &message.Checkpoint{
-				Seq: h.Seq, Digest: st.Executed.Digest, Root: x.root(h, clients.Root()),
+				Seq: h.Seq, Digest: st.Executed.Digest, Root: state.Manifest.Root(),
 				Voter: x.sealer.Self,
 			})
 		}
@@ -209,10 +304,14 @@ func (a *archive) loose(st *pbft.Restored) error {
 	return nil
 }
 
-// chain lists the decided batches from the highest certificate down to the base. The top of it may
-// lack bodies, when the crash came before they were fetched; then the certificates below it count.
-func (a *archive) chain(cfg *message.Config) ([]place, error) {
+// chain lists the decided batches from the highest certificate down to a base, without it. The top
+// of it may lack bodies, when the crash came before they were fetched; then the certificates below
+// it count.
+func (a *archive) chain(base message.Ref) ([]place, error) {
 	for _, p := range slices.Backward(a.proofs) {
+		if p.seq <= base.Seq {
+			break
+		}
 		rec, err := a.read(p.lsn)
 		if err != nil {
 			return nil, err
@@ -223,18 +322,18 @@ func (a *archive) chain(cfg *message.Config) ([]place, error) {
 		} else {
 			at = rec.Stable.Ref()
 		}
-		if places, whole := a.descend(cfg, at); whole {
+		if places, whole := a.descend(base, at); whole {
 			return places, nil
 		}
 	}
 	return nil, nil
 }
 
-func (a *archive) descend(cfg *message.Config, at message.Ref) ([]place, bool) {
+func (a *archive) descend(base, at message.Ref) ([]place, bool) {
 	var places []place
-	for at != cfg.Base {
+	for at != base {
 		p, ok := a.bodies[at.Digest]
-		if !ok {
+		if !ok || at.Seq <= base.Seq {
 			return nil, false
 		}
 		places = append(places, p)

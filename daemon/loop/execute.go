@@ -1,10 +1,11 @@
 package loop
 
 import (
-	"maps"
-	"slices"
+	"fmt"
 
 	"byzd/crypto"
+	"byzd/daemon/kv/merkle"
+	"byzd/daemon/snapshot"
 	"byzd/pbft"
 	"byzd/pbft/message"
 )
@@ -12,7 +13,11 @@ import (
 // Store is the replicated store: deterministic, total, and with a root over all its content.
 type Store interface {
 	Apply(op []byte) (result []byte)
-	Root() crypto.Digest
+	// Tree is the whole content, in constant time: the tree never changes.
+	Tree() merkle.Tree
+	// Reset replaces the content. It refuses a tree that no store can have come to, and is then
+	// unchanged.
+	Reset(tree merkle.Tree) error
 }
 
 // Applied is what executing one batch gave. It is handed out when everything that it rests on is
@@ -31,14 +36,18 @@ type executor struct {
 	cfg     *message.Config
 	sealer  message.Sealer
 	store   Store
-	replies map[uint64]map[uint64]*message.Reply // by session and number
-	quiet   bool                                 // while replaying: sign nothing
+	replies map[uint64]map[uint64]*kept // by session and number
+	touched map[message.RequestKey]bool // replies that the ledger's tree does not have as they are
+	ledger  merkle.Tree                 // see ledger.go; as of the last settle
+	config  crypto.Digest
+	quiet   bool // while replaying: sign nothing
 }
 
 func newExecutor(sealer message.Sealer, store Store) *executor {
 	return &executor{
 		cfg: sealer.Config, sealer: sealer, store: store,
-		replies: map[uint64]map[uint64]*message.Reply{},
+		replies: map[uint64]map[uint64]*kept{}, touched: map[message.RequestKey]bool{},
+		config: sealer.Config.Digest(),
 	}
 }
 
@@ -81,15 +90,17 @@ func (x *executor) apply(b *message.Batch, verdicts []pbft.Verdict) *Applied {
 func (x *executor) cache(c *message.ClientRequest, reply *message.Reply) {
 	rows := x.replies[c.Session]
 	if rows == nil {
-		rows = map[uint64]*message.Reply{}
+		rows = map[uint64]*kept{}
 		x.replies[c.Session] = rows
 	}
 	for seq := range rows {
 		if seq < c.Ack {
 			delete(rows, seq)
+			x.touched[message.RequestKey{Session: c.Session, Seq: seq}] = true
 		}
 	}
-	rows[c.Seq] = reply
+	rows[c.Seq] = &kept{reply: reply, leaf: reply.Leaf()}
+	x.touched[message.RequestKey{Session: c.Session, Seq: c.Seq}] = true
 }
 
 // sign puts one signature on all fresh replies of a batch.
@@ -114,27 +125,42 @@ func (x *executor) sign(seq uint64, replies []*message.Reply) {
 
 // cached returns the reply to a request that was executed, or nil.
 func (x *executor) cached(session, seq uint64) *message.Reply {
-	p := x.replies[session][seq]
-	if p != nil && p.Sig == nil && !x.quiet { // replayed: it was not signed again
-		p.Sig = x.sealer.SignReplyRoot(p.Batch, p.Root)
+	k := x.replies[session][seq]
+	if k == nil || k.gone {
+		return nil
 	}
-	return p
+	if k.reply.Sig == nil && !x.quiet { // replayed or installed: it was not signed again
+		k.reply.Sig = x.sealer.SignReplyRoot(k.reply.Batch, k.reply.Root)
+	}
+	return k.reply
 }
 
-// root covers the whole replicated state after a batch.
-func (x *executor) root(h *message.Header, clients crypto.Digest) crypto.Digest {
-	store, replies, batch := x.store.Root(), x.repliesRoot(), h.Digest()
-	return crypto.Hash("byzd/state/1", store[:], clients[:], replies[:], batch[:])
+// state is the whole replicated state after a batch. rows are the sessions that changed since it was
+// last asked for.
+func (x *executor) state(h *message.Header, rows []pbft.Row) *snapshot.State {
+	x.settle(rows)
+	s := &snapshot.State{Store: x.store.Tree(), Ledger: x.ledger}
+	s.Manifest = &message.Manifest{
+		Header: *h, Config: x.config, Store: s.Store.Root(), Ledger: s.Ledger.Root(),
+	}
+	return s
 }
 
-func (x *executor) repliesRoot() crypto.Digest {
-	var parts [][]byte
-	for _, session := range slices.Sorted(maps.Keys(x.replies)) {
-		rows := x.replies[session]
-		for _, seq := range slices.Sorted(maps.Keys(rows)) {
-			leaf := rows[seq].Leaf()
-			parts = append(parts, leaf[:])
-		}
+// install puts a state in place that was checked against its certificate, and returns its client
+// table. An error means that a quorum certified what no replica can have come to.
+func (x *executor) install(s *snapshot.State) (*pbft.ClientTable, error) {
+	if s.Manifest.Config != x.config {
+		return nil, fmt.Errorf("the state after batch %d is of another configuration",
+			s.Manifest.Header.Seq)
 	}
-	return crypto.Hash("byzd/replies/1", parts...)
+	clients, replies, err := x.readLedger(s.Ledger)
+	if err != nil {
+		return nil, fmt.Errorf("the ledger after batch %d: %w", s.Manifest.Header.Seq, err)
+	}
+	if err := x.store.Reset(s.Store); err != nil {
+		return nil, fmt.Errorf("the store after batch %d: %w", s.Manifest.Header.Seq, err)
+	}
+	x.replies, x.ledger = replies, s.Ledger
+	clear(x.touched)
+	return clients, nil
 }

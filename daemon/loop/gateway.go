@@ -180,6 +180,15 @@ func (g *gateway) executed(a *Applied) {
 	}
 }
 
+// discharge gives up the own bundles that a client table, which was installed and not computed here,
+// says will not be executed any more: some were executed, by others, and their results are not
+// known here. Their clients hear nothing, and treat them as unknown.
+func (g *gateway) discharge(clients *pbft.ClientTable) {
+	g.waiting = slices.DeleteFunc(g.waiting, func(w waiting) bool {
+		return clients.Discharged(w.bundle)
+	})
+}
+
 // Waiting returns how many operations of this node's clients are not executed yet.
 func (l *Loop) Waiting() int {
 	count := len(l.gateway.gathered)

@@ -247,6 +247,10 @@ func (g *Guard) Executed(ref message.Ref, parent crypto.Digest) {
 	g.executed = ref
 }
 
+// jump tells the guard that a certified state was installed: what lies between is not known, so no
+// chain of votes is known to reach there.
+func (g *Guard) jump(executed message.Ref) { g.executed = executed }
+
 // resume tells a guard that continues after a start what is executed; at looks up the digest of an
 // executed batch.
 func (g *Guard) resume(executed message.Ref, at func(seq uint64) (crypto.Digest, bool)) {

@@ -3,7 +3,9 @@ package loop
 import (
 	"fmt"
 
+	"byzd/daemon/disk"
 	"byzd/daemon/journal"
+	"byzd/daemon/snapshot"
 	"byzd/pbft"
 	"byzd/pbft/message"
 	"byzd/pbft/traitor"
@@ -29,6 +31,7 @@ type Config struct {
 	Self      int
 	Sealer    message.Sealer
 	Journal   *journal.Journal
+	Disk      disk.Disk // for snapshots and half-done transfers
 	Store     Store
 	Links     Links
 	Adversary traitor.Adversary
@@ -39,6 +42,10 @@ type Config struct {
 	Forgot string
 	// Salt is a number that no other start of this node had, such as a random one.
 	Salt uint64
+	// Save has a snapshot written, and Saved called with the outcome on the loop's goroutine; it
+	// must not block. While nil snapshots are written at once, by the loop itself.
+	Save func(s *snapshot.Snapshot)
+	Keep Retention
 	// Watch receives every effect that only informs: Dropped, Observed, Accuse, Halt.
 	Watch func(pbft.Effect)
 }
@@ -53,12 +60,24 @@ type Loop struct {
 	gateway gateway
 
 	now     int64
+	applied uint64 // the highest batch whose results were handed out
 	staged  uint64 // LSN of the last staged record
 	synced  uint64
 	held    []held // in order, behind the sync
 	returns []message.Verified
 	proofs  []*message.Evidence // restored
 	trouble error               // an archive that cannot be read
+
+	fold    pbft.Fold // what the journal adds up to
+	states  *states
+	keep    Retention
+	saving  *snapshot.Snapshot // being written
+	savedAt int64
+	retryAt int64
+	cut     uint64    // see Cut
+	fetch   *transfer // of a state, or nil
+	given   allowance
+	damaged []error
 }
 
 // held is something that waits until a record is durable.
@@ -69,33 +88,28 @@ type held struct {
 	send    bool
 	back    bool // hand it back to the replica
 	applied *Applied
+	cut     uint64 // from then on the journal may be cut here
 }
 
-// Open replays the journal and returns the loop that continues from it.
+// Open reads the newest snapshot, replays the journal above it, and returns the loop that continues
+// from there.
 func Open(cfg Config) (*Loop, error) {
-	l := &Loop{cfg: cfg, exec: newExecutor(cfg.Sealer, cfg.Store)}
+	l := &Loop{
+		cfg: cfg, exec: newExecutor(cfg.Sealer, cfg.Store), states: newStates(),
+		keep: cfg.Keep.withDefaults(), given: newAllowance(len(cfg.Cluster.Members)),
+	}
+	if cfg.Save == nil {
+		l.cfg.Save = l.saveNow
+	}
 	l.archive = newArchive(cfg.Journal, cfg.Cluster.Base.Seq)
-	var fold pbft.Fold
-	err := cfg.Journal.Replay(func(lsn uint64, raw journal.Record) error {
-		rec, err := message.DecodeRecord(message.RecordType(raw.Type), raw.Version, raw.Body)
-		if err != nil {
-			return fmt.Errorf("journal record %d: %w", lsn, err)
-		}
-		if rec.Epoch != cfg.Cluster.Epoch {
-			return fmt.Errorf("journal record %d is of epoch %d, this node is in epoch %d",
-				lsn, rec.Epoch, cfg.Cluster.Epoch)
-		}
-		fold.Add(rec)
-		l.archive.note(rec, lsn)
-		l.staged, l.synced = lsn, lsn
-		return nil
-	})
-	if err != nil {
+	if err := l.replay(); err != nil {
 		return nil, err
 	}
-	st := fold.Result()
-	clients := pbft.NewClientTable(cfg.Cluster)
-	if err := l.archive.replay(cfg.Cluster, &st, clients, l.exec); err != nil {
+	st := l.fold.Result()
+	if err := l.load(&st); err != nil {
+		return nil, err
+	}
+	if err := l.archive.replay(cfg.Cluster, &st, l.exec, l.states); err != nil {
 		return nil, err
 	}
 	st.Salt = cfg.Salt
@@ -105,15 +119,68 @@ func Open(cfg Config) (*Loop, error) {
 	l.proofs = st.Proofs
 	l.guard = NewGuard(cfg.Sealer, st)
 	l.guard.resume(st.Executed, l.archive.digest)
-	l.gateway = newGateway(uint64(cfg.Self), fold.Reserved) //nolint:gosec // not negative
+	l.gateway = newGateway(uint64(cfg.Self), l.fold.Reserved) //nolint:gosec // not negative
 	l.gateway.forgot = st.Forgot
-	if cfg.Forgot != "" && !fold.Forgot {
+	if cfg.Forgot != "" && !l.fold.Forgot {
 		l.record(&message.Record{
 			Type: message.RecordAmnesia, Epoch: cfg.Cluster.Epoch, Amnesia: &message.Amnesia{},
 		})
 	}
 	l.replica = pbft.New(cfg.Cluster, cfg.Self, st)
+	l.states.certify(l.replica.Stable())
 	return l, nil
+}
+
+// replay folds the journal's records.
+func (l *Loop) replay() error {
+	return l.cfg.Journal.Replay(func(lsn uint64, raw journal.Record) error {
+		rec, err := message.DecodeRecord(message.RecordType(raw.Type), raw.Version, raw.Body)
+		if err != nil {
+			return fmt.Errorf("journal record %d: %w", lsn, err)
+		}
+		if rec.Epoch != l.cfg.Cluster.Epoch {
+			return fmt.Errorf("journal record %d is of epoch %d, this node is in epoch %d",
+				lsn, rec.Epoch, l.cfg.Cluster.Epoch)
+		}
+		l.fold.Add(rec)
+		l.archive.note(rec, lsn)
+		l.staged, l.synced = lsn, lsn
+		return nil
+	})
+}
+
+// load puts the newest snapshot in place, or the state that the epoch starts from.
+func (l *Loop) load(st *pbft.Restored) error {
+	snap, damaged, err := snapshot.Latest(l.cfg.Disk, l.cfg.Cluster)
+	if err != nil {
+		return err
+	}
+	l.damaged = damaged
+	if snap == nil {
+		st.Executed, st.Clients = l.cfg.Cluster.Base, pbft.NewClientTable(l.cfg.Cluster)
+		return nil
+	}
+	if st.Clients, err = l.exec.install(&snap.State); err != nil {
+		return fmt.Errorf("snapshot %d: %w", snap.Seq(), err)
+	}
+	st.Executed, st.Time = snap.Certificate.Ref(), snap.Manifest.Header.TimeMS
+	if st.Stable == nil || st.Stable.Seq < snap.Seq() {
+		st.Stable = snap.Certificate
+	}
+	l.states.installed(snap)
+	return nil
+}
+
+// Damaged says which snapshots could not be used when the loop was opened, and why.
+func (l *Loop) Damaged() []error { return l.damaged }
+
+// saveNow writes a snapshot at once.
+func (l *Loop) saveNow(s *snapshot.Snapshot) {
+	err := snapshot.Write(l.cfg.Disk, s)
+	if err == nil {
+		err = snapshot.Prune(l.cfg.Disk, 2)
+	}
+	l.Saved(s, err)
 }
 
 // Replica gives read access to the protocol's state, for status and tests.
@@ -136,11 +203,23 @@ func (l *Loop) Trouble() error { return l.trouble }
 // Receive takes a verified message from a peer.
 func (l *Loop) Receive(v message.Verified) {
 	if l.cfg.Adversary == nil {
-		l.step(pbft.Received{Msg: v})
+		l.receive(v)
 		return
 	}
 	for _, m := range l.cfg.Adversary.In(l.now, v) {
-		l.step(pbft.Received{Msg: m})
+		l.receive(m)
+	}
+}
+
+// receive hands a message to whom it concerns: pieces of states are the loop's own matter.
+func (l *Loop) receive(v message.Verified) {
+	switch m := v.Message().(type) {
+	case *message.FetchState:
+		l.giveState(v.From(), m)
+	case *message.StatePart:
+		l.takeState(v.From(), m)
+	default:
+		l.step(pbft.Received{Msg: v})
 	}
 }
 
@@ -152,6 +231,7 @@ func (l *Loop) Tick(now int64) {
 	}
 	l.step(pbft.Tick{Now: l.now})
 	l.rebroadcast()
+	l.tickTransfer()
 	if l.cfg.Adversary != nil {
 		for _, o := range l.cfg.Adversary.Tick(l.now) {
 			l.dispatch(o)
@@ -183,6 +263,7 @@ func (l *Loop) Release(lsn uint64) bool {
 			l.cfg.Applied(h.applied)
 			continue
 		}
+		l.cut = max(l.cut, h.cut)
 		if h.send {
 			l.transmit(h.to, h.msg)
 		}
@@ -218,7 +299,10 @@ func (l *Loop) do(effects []pbft.Effect) {
 			l.execute(e)
 		case pbft.Serve:
 			l.serve(e)
+		case pbft.Transfer:
+			l.fetchState(e)
 		case pbft.Release:
+			l.certified()
 		case pbft.Observed:
 			l.gateway.forgot = l.gateway.forgot || e.Event == pbft.EventForgot
 			l.cfg.Watch(e)
@@ -231,6 +315,7 @@ func (l *Loop) do(effects []pbft.Effect) {
 // record stages a record; the guard and the archive see it first.
 func (l *Loop) record(rec *message.Record) {
 	l.guard.Record(rec)
+	l.fold.Add(rec)
 	l.staged = l.cfg.Journal.Append(journal.Record{
 		Type: uint8(rec.Type), Version: message.RecordVersion, Body: rec.Encode(),
 	})
@@ -292,15 +377,24 @@ func (l *Loop) execute(e pbft.Execute) {
 	applied := l.exec.apply(e.Batch, e.Verdicts)
 	l.gateway.executed(applied)
 	l.betray(applied)
-	l.held = append(l.held, held{lsn: l.staged, applied: applied})
+	if ref.Seq > l.applied { // else it is executed again, after the state was repaired
+		l.applied = ref.Seq
+		l.held = append(l.held, held{lsn: l.staged, applied: applied})
+	}
 	if e.Checkpoint {
-		root := l.exec.root(&e.Batch.Header, e.Clients)
-		l.do(l.replica.Step(pbft.Executed{Batch: ref, Root: root}))
+		state := l.exec.state(&e.Batch.Header, e.Rows)
+		l.states.made(state)
+		l.do(l.replica.Step(pbft.Executed{Batch: ref, Root: state.Manifest.Root()}))
+		l.certified()
 	}
 }
 
 // serve answers a replica that is behind from the journal.
 func (l *Loop) serve(e pbft.Serve) {
+	if o := l.offer(e.After); o != nil {
+		l.say(pbft.Send{To: e.To, Msg: o})
+		return
+	}
 	m, err := l.archive.serve(e.After, l.synced)
 	if err != nil {
 		l.trouble = fmt.Errorf("reading decided batches: %w", err)

@@ -95,7 +95,7 @@ func (c *cluster) open(i int) {
 	}
 	n.journal, n.store, n.down, n.noSync = j, kv.New(), false, false
 	n.loop, err = loop.Open(loop.Config{
-		Cluster: c.cfg, Self: i, Journal: j, Store: n.store, Links: links{c, i},
+		Cluster: c.cfg, Self: i, Journal: j, Disk: n.disk, Store: n.store, Links: links{c, i},
 		Sealer: message.Sealer{Config: c.cfg, Self: i, Signer: c.signers[i]},
 		Applied: func(a *loop.Applied) {
 			for _, r := range a.Own {

@@ -152,7 +152,7 @@ func (r *restarted) open(d disk.Disk) {
 	}
 	r.store = kv.New()
 	r.loop, err = loop.Open(loop.Config{
-		Cluster: r.c.cfg, Self: r.who, Journal: r.jrn, Store: r.store, Links: r,
+		Cluster: r.c.cfg, Self: r.who, Journal: r.jrn, Disk: d, Store: r.store, Links: r,
 		Sealer:  message.Sealer{Config: r.c.cfg, Self: r.who, Signer: r.c.signers[r.who]},
 		Applied: func(*loop.Applied) {},
 		Watch: func(e pbft.Effect) {

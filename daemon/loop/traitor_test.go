@@ -87,13 +87,14 @@ func (s *play) open(i int) *player {
 		store: kv.New(), results: map[uint64]loop.Result{},
 		executed: map[uint64]*message.Batch{}, counters: map[string]int{},
 	}
-	j, err := journal.Open(disk.NewMemory(), journal.Options{Owner: s.cfg.Cluster})
+	d := disk.NewMemory()
+	j, err := journal.Open(d, journal.Options{Owner: s.cfg.Cluster})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	p.journal = j
 	p.loop, err = loop.Open(loop.Config{
-		Cluster: s.cfg, Self: i, Journal: j, Store: p.store, Links: stageLinks{s, i},
+		Cluster: s.cfg, Self: i, Journal: j, Disk: d, Store: p.store, Links: stageLinks{s, i},
 		Sealer: s.sealer(i), Watch: p.watch,
 		Applied: func(a *loop.Applied) {
 			for _, r := range a.Own {

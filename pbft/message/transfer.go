@@ -46,8 +46,8 @@ type StateRef struct {
 	Path string // of a subtree, in the tree's own encoding; empty for all of it
 }
 
-// MaxStatePath bounds a path in bytes.
-const MaxStatePath = 4 << 10
+// MaxStatePath bounds a path in bytes: a key of the store and what stands beside it.
+const MaxStatePath = 8 << 10
 
 func (s *StateRef) encode(w *writer) {
 	w.digest(s.Root)

@@ -141,7 +141,7 @@ func (net *Network) do(i int, effects []pbft.Effect) {
 			node.Drops[e.Why]++
 		case pbft.Accuse:
 			node.Proofs = append(node.Proofs, e.Evidence)
-			if !net.Traitors[e.Evidence.Culprit] {
+			if !net.Traitors[e.Evidence.Culprit] && e.Evidence.Kind.Convicts() {
 				net.blame(i, fmt.Sprintf("replica %d accuses replica %d of %v",
 					i, e.Evidence.Culprit, e.Evidence.Kind))
 			}

@@ -105,7 +105,7 @@ func twice(h *History, seq uint64) crypto.Digest {
 	if r.executed != seq {
 		panic(fmt.Sprintf("executed %d", r.executed))
 	}
-	return r.root(h.Logs[2].chain.proof.ref.Digest)
+	return r.root(h.batches[h.Logs[2].chain.proof.ref.Digest])
 }
 
 func TestBundleThatIsNotItsGatewaysIsBroken(t *testing.T) {

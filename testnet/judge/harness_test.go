@@ -85,7 +85,7 @@ func (c *cluster) open(i int) {
 	}
 	n.down = false
 	n.loop, err = loop.Open(loop.Config{
-		Cluster: c.cfg, Self: i, Journal: n.journal, Store: kv.New(), Links: links{c, i},
+		Cluster: c.cfg, Self: i, Journal: n.journal, Disk: n.disk, Store: kv.New(), Links: links{c, i},
 		Sealer: message.Sealer{Config: c.cfg, Self: i, Signer: c.signers[i]},
 		Applied: func(a *loop.Applied) {
 			for _, r := range a.Own {

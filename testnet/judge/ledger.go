@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"byzd/crypto"
+	"byzd/daemon/kv/merkle"
 	"byzd/pbft/message"
 )
 
@@ -149,18 +150,17 @@ func (l *ledger) settled(b *message.Bundle) bool {
 	return b.Seq < low || b.Seq >= low+r.window || r.done[b.Seq]
 }
 
-// root is the digest that replicas put under their checkpoints: of every session in the order of
-// their numbers, with the places of its window as bits.
-func (l *ledger) root() crypto.Digest {
-	out := make([]byte, 0, 96*len(l.rows))
-	for _, id := range slices.Sorted(maps.Keys(l.rows)) {
-		r := l.rows[id]
-		out = binary.BigEndian.AppendUint64(out, id)
-		out = append(out, r.owner[:]...)
+// largeResult is the size above which the ledger has a digest in place of a reply's result.
+const largeResult = 64 << 10
+
+// tree is what replicas put under their checkpoints: under "s" and its number every session, with
+// the places of its window as bits, and under "r", its session and its number every kept reply.
+func (l *ledger) tree(replies map[uint64]map[uint64]*message.Reply) merkle.Tree {
+	edit := merkle.Tree{}.Edit()
+	for id, r := range l.rows {
+		out := append([]byte(nil), r.owner[:]...)
 		member := uint64(r.member) //nolint:gosec // not negative
-		for _, v := range []uint64{member, r.nonce, r.low, r.used} {
-			out = binary.BigEndian.AppendUint64(out, v)
-		}
+		out = numbers(out, member, r.nonce, r.low, r.used)
 		words := make([]uint64, r.window/64)
 		for seq := r.low; seq < r.low+r.window; seq++ {
 			if r.done[seq] {
@@ -168,9 +168,27 @@ func (l *ledger) root() crypto.Digest {
 				words[place/64] |= 1 << (place % 64)
 			}
 		}
-		for _, word := range words {
-			out = binary.BigEndian.AppendUint64(out, word)
+		edit.Set(numbers([]byte{'s'}, id), numbers(out, words...))
+	}
+	for session, kept := range replies {
+		for seq, p := range kept {
+			out := numbers(append([]byte(nil), p.Client[:]...), p.Batch)
+			out = append(out, p.Outcome)
+			if len(p.Result) > largeResult {
+				leaf := p.Leaf()
+				out = append(append(out, 1), leaf[:]...)
+			} else {
+				out = append(append(out, 0), p.Result...)
+			}
+			edit.Set(numbers([]byte{'r'}, session, seq), out)
 		}
 	}
-	return crypto.Hash("byzd/clients/1", out)
+	return edit.Tree()
+}
+
+func numbers(out []byte, values ...uint64) []byte {
+	for _, v := range values {
+		out = binary.BigEndian.AppendUint64(out, v)
+	}
+	return out
 }

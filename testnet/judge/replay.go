@@ -3,7 +3,6 @@ package judge
 import (
 	"fmt"
 	"maps"
-	"slices"
 
 	"byzd/crypto"
 	"byzd/daemon/kv"
@@ -22,7 +21,8 @@ type replay struct {
 
 	again   bool // execute what repeats: the mistake that integrity looks for
 	store   *kv.Store
-	replies map[uint64]map[uint64]crypto.Digest // by session and number
+	config  crypto.Digest
+	replies map[uint64]map[uint64]*message.Reply // by session and number
 }
 
 // repetition is a place that was ordered again.
@@ -40,7 +40,7 @@ func (h *History) replay(chain *Chain, again bool) *replay {
 	r := &replay{
 		chain: chain, roots: map[uint64]crypto.Digest{}, ledger: newLedger(h.Config),
 		executed: chain.Before.Seq, again: again, store: kv.New(),
-		replies: map[uint64]map[uint64]crypto.Digest{},
+		replies: map[uint64]map[uint64]*message.Reply{}, config: h.Config.Digest(),
 	}
 	wanted := h.wantedRoots()
 	for i, d := range chain.Digests {
@@ -53,7 +53,7 @@ func (h *History) replay(chain *Chain, again bool) *replay {
 		r.batch(b)
 		r.executed = b.Header.Seq
 		if wanted[b.Header.Seq] {
-			r.roots[b.Header.Seq] = r.root(d)
+			r.roots[b.Header.Seq] = r.root(b)
 		}
 		if i%1024 == 0 {
 			h.progress("executing again", i, len(chain.Digests))
@@ -147,25 +147,22 @@ func (r *replay) signed(c *message.ClientRequest, batch uint64) {
 	}
 	replies := r.replies[c.Session]
 	if replies == nil {
-		replies = map[uint64]crypto.Digest{}
+		replies = map[uint64]*message.Reply{}
 		r.replies[c.Session] = replies
 	}
-	maps.DeleteFunc(replies, func(seq uint64, _ crypto.Digest) bool { return seq < c.Ack })
-	replies[c.Seq] = reply.Leaf()
+	maps.DeleteFunc(replies, func(seq uint64, _ *message.Reply) bool { return seq < c.Ack })
+	replies[c.Seq] = &reply
 }
 
-// root is the digest of everything that a checkpoint after a batch covers: store, client table,
-// kept replies, and the batch itself.
-func (r *replay) root(batch crypto.Digest) crypto.Digest {
-	var leaves [][]byte
-	for _, session := range slices.Sorted(maps.Keys(r.replies)) {
-		replies := r.replies[session]
-		for _, seq := range slices.Sorted(maps.Keys(replies)) {
-			leaf := replies[seq]
-			leaves = append(leaves, leaf[:])
-		}
+// root is the digest of everything that a checkpoint after a batch covers: the batch, the
+// configuration, the store, and the ledger of sessions and kept replies.
+func (r *replay) root(b *message.Batch) crypto.Digest {
+	maps.DeleteFunc(r.replies, func(session uint64, _ map[uint64]*message.Reply) bool {
+		return r.ledger.rows[session] == nil // what was kept for it ended with it
+	})
+	m := message.Manifest{
+		Header: b.Header, Config: r.config, Store: r.store.Tree().Root(),
+		Ledger: r.ledger.tree(r.replies).Root(),
 	}
-	store, clients := r.store.Root(), r.ledger.root()
-	replies := crypto.Hash("byzd/replies/1", leaves...)
-	return crypto.Hash("byzd/state/1", store[:], clients[:], replies[:], batch[:])
+	return m.Root()
 }

@@ -91,7 +91,8 @@ func (n *node) start() {
 		links = decoded{frames{n}}
 	}
 	cfg := loop.Config{
-		Cluster: w.cfg, Self: n.replica, Sealer: w.sealer(n.replica), Journal: j, Store: n.store,
+		Cluster: w.cfg, Self: n.replica, Sealer: w.sealer(n.replica), Journal: j, Disk: n.disk,
+		Store: n.store,
 		Links: links, Applied: n.applied, Watch: n.watch,
 	}
 	if n.liar != nil {

@@ -87,12 +87,13 @@ func newNode(t *testing.T, c *Cluster, self int, signer crypto.Signer) *node {
 	}
 	n.fault.Store(&Fault{})
 	var err error
-	if n.journal, err = journal.Open(disk.NewMemory(), c.journalOptions()); err != nil {
+	d := disk.NewMemory()
+	if n.journal, err = journal.Open(d, c.journalOptions()); err != nil {
 		t.Fatal(err)
 	}
 	n.loop, err = loop.Open(loop.Config{
 		Cluster: c.Config, Self: self, Sealer: n.sealer, Journal: n.journal,
-		Store: counting{kv.New(), n}, Links: links{n}, Applied: n.applied,
+		Disk: d, Store: counting{kv.New(), n}, Links: links{n}, Applied: n.applied,
 		Watch: func(e pbft.Effect) {
 			if halt, is := e.(pbft.Halt); is {
 				panic("apitest: " + halt.Why)

@@ -1,0 +1,458 @@
+package loop
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"byzd/daemon/kv/merkle"
+	"byzd/daemon/snapshot"
+	"byzd/pbft"
+	"byzd/pbft/message"
+)
+
+// transfer fetches a certified state in pieces from several replicas at once (PROTOCOL §4.9 with
+// rule R13). Nobody is trusted: the certificate names the manifest, the manifest the trees, and
+// each node of a tree its subtrees, so every piece is checked when it arrives. What the local state
+// has already is not fetched. Verified pieces are staged on disk, so that a crash costs nothing.
+type transfer struct {
+	target  *message.CheckpointCertificate
+	repair  bool
+	next    *message.CheckpointCertificate // a newer one, if nobody has the target any more
+	stage   *snapshot.Stage
+	parts   map[message.StateTree]*merkle.Builder
+	partial map[message.StateTree]merkle.Tree // of a target that was given up
+	mani    *message.Manifest
+	sources []source
+	asks    map[message.StateRef]*ask
+	turn    int
+	done    *snapshot.Snapshot // complete, and being saved
+	bytes   int64
+}
+
+// source is one replica that pieces are asked of.
+type source struct {
+	open int   // questions that it has not answered
+	gone int64 // it said that it does not have this state: it is asked again after a while
+	liar bool  // a piece of its did not fit what was certified
+	slow int   // questions that it let expire
+}
+
+// ask is a question under way.
+type ask struct {
+	to, second int // second is whom it was put to when the first was slow, or -1
+	at         int64
+}
+
+// Limits of a transfer, times in milliseconds.
+const (
+	asksPerSource = 2
+	hedgeAfter    = 500
+	askExpires    = 4_000
+	goneFor       = 2_000
+)
+
+// fetchState begins a transfer, or remembers what to turn to later.
+func (l *Loop) fetchState(e pbft.Transfer) {
+	t := l.fetch
+	if t == nil {
+		l.startTransfer(e.Target, e.Repair, nil)
+		return
+	}
+	t.repair = t.repair || e.Repair
+	if e.Target.Seq > t.target.Seq {
+		t.next = e.Target
+	}
+}
+
+func (l *Loop) startTransfer(
+	target *message.CheckpointCertificate, repair bool, partial map[message.StateTree]merkle.Tree,
+) {
+	t := &transfer{
+		target: target, repair: repair, partial: partial,
+		parts:   map[message.StateTree]*merkle.Builder{},
+		sources: make([]source, len(l.cfg.Cluster.Members)),
+		asks:    map[message.StateRef]*ask{},
+	}
+	l.fetch = t
+	stage, err := snapshot.OpenStage(l.cfg.Disk, target.Root, func(
+		ref message.StateRef, data []byte,
+	) bool {
+		return l.accept(ref, data) == nil
+	})
+	if err == nil {
+		t.stage = stage // without one a crash costs the pieces, and nothing else
+	}
+	l.pump()
+}
+
+// endTransfer forgets the transfer under way.
+func (l *Loop) endTransfer() {
+	if t := l.fetch; t != nil && t.stage != nil {
+		t.stage.Close() //nolint:errcheck // nothing rests on it
+	}
+	l.fetch = nil
+	snapshot.RemoveStages(l.cfg.Disk, "") //nolint:errcheck // the next transfer removes them
+}
+
+// errLie is a piece that does not fit what was certified.
+var errLie = errors.New("a piece that was not certified")
+
+// accept verifies a piece and puts it in its place.
+func (l *Loop) accept(ref message.StateRef, data []byte) error {
+	t := l.fetch
+	if ref.Tree == message.StateManifest {
+		if t.mani != nil {
+			return merkle.ErrNotWanted
+		}
+		m, err := message.DecodeManifest(data)
+		if err != nil || !m.Proves(t.target) {
+			return errLie
+		}
+		t.mani = m
+		t.parts[message.StateStore] = merkle.NewBuilder(
+			m.Store, l.exec.store.Tree(), t.partial[message.StateStore])
+		t.parts[message.StateLedger] = merkle.NewBuilder(
+			m.Ledger, l.exec.ledger, t.partial[message.StateLedger])
+		return nil
+	}
+	b := t.parts[ref.Tree]
+	path, err := merkle.DecodePath([]byte(ref.Path))
+	if b == nil || err != nil {
+		return merkle.ErrNotWanted
+	}
+	err = b.Add(path, data)
+	if err != nil && !errors.Is(err, merkle.ErrNotWanted) {
+		return errLie
+	}
+	return err
+}
+
+// takeState takes in an answer. Only what was asked for is looked at.
+func (l *Loop) takeState(from int, m *message.StatePart) {
+	t := l.fetch
+	if t == nil || t.done != nil || m.Want.Root != t.target.Root {
+		l.drop(from, dropUnwanted)
+		return
+	}
+	a := t.asks[m.Want]
+	if a == nil || from != a.to && from != a.second {
+		l.drop(from, dropUnwanted)
+		return
+	}
+	s := &t.sources[from]
+	if len(m.Data) == 0 {
+		s.gone = l.now + goneFor
+		l.withdraw(m.Want, a, from)
+		l.pump()
+		return
+	}
+	switch err := l.accept(m.Want, m.Data); {
+	case err == nil:
+		t.bytes += int64(len(m.Data))
+		if t.stage != nil && t.stage.Add(m.Want, m.Data) != nil {
+			t.stage.Close() //nolint:errcheck // nothing rests on it
+			t.stage = nil
+		}
+		l.forget(m.Want)
+	case errors.Is(err, merkle.ErrNotWanted):
+		l.forget(m.Want)
+	default:
+		s.liar = true
+		l.drop(from, dropLie)
+		l.withdraw(m.Want, a, from)
+	}
+	l.pump()
+}
+
+// forget ends a question.
+func (l *Loop) forget(ref message.StateRef) {
+	t := l.fetch
+	a := t.asks[ref]
+	if a == nil {
+		return
+	}
+	delete(t.asks, ref)
+	t.sources[a.to].open--
+	if a.second >= 0 {
+		t.sources[a.second].open--
+	}
+}
+
+// withdraw takes a question back from a source; the path is asked for again if nobody else was
+// asked.
+func (l *Loop) withdraw(ref message.StateRef, a *ask, from int) {
+	t := l.fetch
+	switch {
+	case a.second < 0:
+		l.forget(ref)
+		t.retry(ref)
+		return
+	case from == a.to:
+		a.to = a.second
+	}
+	a.second = -1
+	t.sources[from].open--
+}
+
+func (t *transfer) retry(ref message.StateRef) {
+	if b := t.parts[ref.Tree]; b != nil {
+		if path, err := merkle.DecodePath([]byte(ref.Path)); err == nil {
+			b.Retry(path)
+		}
+	}
+}
+
+// pump asks for what is wanted, as far as sources have room, and finishes when nothing is.
+func (l *Loop) pump() {
+	t := l.fetch
+	if t == nil || t.done != nil {
+		return
+	}
+	if t.mani == nil {
+		ref := message.StateRef{Root: t.target.Root}
+		if t.asks[ref] == nil {
+			l.ask(ref)
+		}
+		return
+	}
+	wanted := false
+	for _, tree := range []message.StateTree{message.StateStore, message.StateLedger} {
+		for {
+			if l.nextSource(-1) < 0 {
+				break
+			}
+			paths := t.parts[tree].Want(1)
+			if len(paths) == 0 {
+				break
+			}
+			l.ask(message.StateRef{Root: t.target.Root, Tree: tree, Path: string(paths[0])})
+		}
+		_, pending := t.parts[tree].Progress()
+		wanted = wanted || pending > 0
+	}
+	if !wanted {
+		l.complete()
+	}
+}
+
+// ask puts a question to the next source that has room, if there is one.
+func (l *Loop) ask(ref message.StateRef) {
+	if to := l.nextSource(-1); to >= 0 {
+		l.fetch.asks[ref] = &ask{to: to, second: -1, at: l.now}
+		l.askOf(to, ref)
+	}
+}
+
+func (l *Loop) askOf(to int, ref message.StateRef) {
+	l.fetch.turn = to
+	l.fetch.sources[to].open++
+	l.say(pbft.Send{To: to, Msg: &message.FetchState{Want: ref}})
+}
+
+// nextSource goes round the replicas that have room and are no liars, and that are not the one
+// that was asked already; it returns -1 if there is none.
+func (l *Loop) nextSource(but int) int {
+	t := l.fetch
+	for k := 1; k <= len(t.sources); k++ {
+		i := (t.turn + k) % len(t.sources)
+		s := &t.sources[i]
+		if i == l.cfg.Self || i == but || s.liar || s.gone > l.now || s.open >= asksPerSource {
+			continue
+		}
+		return i
+	}
+	return -1
+}
+
+// tickTransfer asks others when answers are slow, and turns to a newer state when nobody has this
+// one.
+func (l *Loop) tickTransfer() {
+	t := l.fetch
+	if t == nil {
+		return
+	}
+	if !t.repair && l.replica.Executed().Seq >= t.target.Seq {
+		l.endTransfer() // batches came after all
+		return
+	}
+	if t.done != nil {
+		l.saveFetched()
+		return
+	}
+	for _, ref := range l.overdue() {
+		a := t.asks[ref]
+		switch waited := l.now - a.at; {
+		case waited >= askExpires:
+			t.sources[a.to].slow++
+			l.forget(ref)
+			t.retry(ref)
+		case a.second < 0:
+			if to := l.nextSource(a.to); to >= 0 {
+				a.second = to
+				l.askOf(to, ref)
+			}
+		}
+	}
+	if t.next != nil && l.exhausted() {
+		l.retarget()
+		return
+	}
+	l.pump()
+}
+
+// overdue lists the questions that are slow, in a fixed order: it must not depend on a map.
+func (l *Loop) overdue() []message.StateRef {
+	var late []message.StateRef
+	for ref, a := range l.fetch.asks {
+		if l.now-a.at >= hedgeAfter {
+			late = append(late, ref)
+		}
+	}
+	sortRefs(late)
+	return late
+}
+
+// exhausted reports whether every source lies or does not have the state.
+func (l *Loop) exhausted() bool {
+	for i := range l.fetch.sources {
+		if s := &l.fetch.sources[i]; i != l.cfg.Self && !s.liar && s.gone <= l.now {
+			return false
+		}
+	}
+	return true
+}
+
+// retarget turns to a newer state. Pieces that it shares with the old one are not fetched again.
+func (l *Loop) retarget() {
+	t := l.fetch
+	partial := map[message.StateTree]merkle.Tree{}
+	for tree, b := range t.parts {
+		partial[tree] = b.Partial()
+	}
+	next, repair := t.next, t.repair
+	l.endTransfer()
+	l.startTransfer(next, repair, partial)
+}
+
+// complete puts the parts together and has them saved.
+func (l *Loop) complete() {
+	t := l.fetch
+	s := &snapshot.Snapshot{Certificate: t.target, State: snapshot.State{Manifest: t.mani}}
+	var whole bool
+	if s.Store, whole = t.parts[message.StateStore].Done(); whole {
+		s.Ledger, whole = t.parts[message.StateLedger].Done()
+	}
+	if !whole || !s.Whole() {
+		panic(fmt.Sprintf("loop: the state after batch %d was fetched and is not whole",
+			t.target.Seq))
+	}
+	t.done = s
+	l.saveFetched()
+}
+
+// saveFetched has the fetched state saved, as soon as nothing else is.
+func (l *Loop) saveFetched() {
+	if l.saving != l.fetch.done {
+		l.save(l.fetch.done)
+	}
+}
+
+// install puts a fetched state in place, now that it is durable, and tells the replica.
+func (l *Loop) install(s *snapshot.Snapshot) {
+	repair := l.fetch.repair
+	l.endTransfer()
+	if !repair && l.replica.Executed().Seq >= s.Seq() {
+		return
+	}
+	clients, err := l.exec.install(&s.State)
+	if err == nil {
+		err = l.archive.reset(s.Certificate.Ref())
+	}
+	if err != nil {
+		l.trouble = fmt.Errorf("installing a certified state: %w", err)
+		return
+	}
+	l.states.installed(s)
+	l.guard.jump(s.Certificate.Ref())
+	l.gateway.discharge(clients)
+	l.step(pbft.Installed{
+		Checkpoint: s.Certificate, TimeMS: s.Manifest.Header.TimeMS, Clients: clients,
+	})
+}
+
+// giveState answers a question for a piece of a state, within what each replica may have.
+func (l *Loop) giveState(from int, m *message.FetchState) {
+	data, err := l.states.piece(m.Want, l.now)
+	switch {
+	case err != nil:
+		l.drop(from, dropNoSuchPart)
+		return
+	case data == nil:
+		if o := l.offer(0); o != nil {
+			l.say(pbft.Send{To: from, Msg: o})
+		}
+	case !l.given.allow(from, len(data), l.now):
+		l.drop(from, dropThrottled)
+		return
+	}
+	l.say(pbft.Send{To: from, Msg: &message.StatePart{Want: m.Want, Data: data}})
+}
+
+// chunk returns a piece of a tree.
+func chunk(tree merkle.Tree, path string) ([]byte, error) {
+	p, err := merkle.DecodePath([]byte(path))
+	if err != nil {
+		return nil, err
+	}
+	return tree.Chunk(p, message.StatePartBytes)
+}
+
+// Drops of a transfer.
+const (
+	dropUnwanted   pbft.Drop = "state_part_unwanted"
+	dropLie        pbft.Drop = "state_part_not_certified"
+	dropNoSuchPart pbft.Drop = "fetch_state_unknown"
+	dropThrottled  pbft.Drop = "fetch_state_throttled"
+)
+
+func (l *Loop) drop(from int, why pbft.Drop) { l.cfg.Watch(pbft.Dropped{From: from, Why: why}) }
+
+// allowance is what each replica may fetch: so much at once, and so much more for each millisecond.
+type allowance struct {
+	spent []int64
+	at    []int64
+}
+
+const (
+	stateBurst = 32 << 20
+	stateRate  = 32 << 10
+)
+
+func newAllowance(n int) allowance { return allowance{make([]int64, n), make([]int64, n)} }
+
+func (a *allowance) allow(to, bytes int, now int64) bool {
+	a.spent[to] = max(0, a.spent[to]-(now-a.at[to])*stateRate)
+	a.at[to] = now
+	if a.spent[to] > 0 && a.spent[to]+int64(bytes) > stateBurst {
+		return false
+	}
+	a.spent[to] += int64(bytes)
+	return true
+}
+
+// Fetching tells people how far the fetching of a state has come: what is fetched (0 if nothing is),
+// and the bytes that were taken in.
+func (l *Loop) Fetching() (seq uint64, bytes int64) {
+	if l.fetch == nil {
+		return 0, 0
+	}
+	return l.fetch.target.Seq, l.fetch.bytes
+}
+
+func sortRefs(refs []message.StateRef) {
+	slices.SortFunc(refs, func(a, b message.StateRef) int {
+		return cmp.Or(cmp.Compare(a.Tree, b.Tree), cmp.Compare(a.Path, b.Path))
+	})
+}
