@@ -127,6 +127,9 @@ func (t *Traitor) Count(name string, read func() uint64) {
 
 // In implements [Adversary].
 func (t *Traitor) In(now int64, v message.Verified) []message.Verified {
+	if _, is := v.Message().(*message.Spoilt); is {
+		return []message.Verified{v} // its own door's word, which does not travel: no lie is in it
+	}
 	t.seen.heard(v)
 	kept, ok := t.protect(v)
 	if !ok {
