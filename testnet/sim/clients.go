@@ -222,7 +222,6 @@ func (w *World) reply(n *node, p *message.Reply) {
 			continue
 		}
 		if p.Member != n.replica || p.Verify(w.cfg) != nil {
-			w.mark(markReplyRefused)
 			continue
 		}
 		if c.replies == nil {
@@ -235,6 +234,9 @@ func (w *World) reply(n *node, p *message.Reply) {
 		c.replies[leaf][p.Member] = true
 		if len(c.replies[leaf]) < w.cfg.Sizes.Weak {
 			continue
+		}
+		if len(c.replies) > 1 {
+			w.mark(markReplyRefused)
 		}
 		switch outcome := pbft.Outcome(p.Outcome); {
 		case o.register && outcome == pbft.Registered:

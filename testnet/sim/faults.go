@@ -134,6 +134,9 @@ func (n *node) turnClock(drift, jump int64) {
 
 // jump sets the wall clock, as a process finds it that starts.
 func (n *node) jump() {
+	if n.nextJump != 0 {
+		n.w.mark(markClockJumped)
+	}
 	n.offset += n.nextJump
 	n.nextJump = 0
 }

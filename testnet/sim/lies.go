@@ -56,7 +56,7 @@ func drawSpec(r *rand.Rand, b *traitor.Behaviour, node, n int) string {
 		args = append(args, fmt.Sprintf("from-seq=%d", 1+r.IntN(20)))
 	}
 	if has("after") && r.IntN(4) == 0 {
-		args = append(args, fmt.Sprintf("after=%dms", r.IntN(2000)))
+		args = append(args, fmt.Sprintf("after=%dms", 1+r.IntN(2000)))
 	}
 	if has("delay") && r.IntN(2) == 0 {
 		args = append(args, fmt.Sprintf("delay=%dms", 1+int(logUniform(r, 5, 1500))))

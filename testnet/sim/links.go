@@ -50,6 +50,9 @@ func (p *packet) copy() *packet { return &packet{from: p.from, typ: p.typ, frame
 // send gives a packet to the network.
 func (w *World) send(from *node, to int, p *packet) {
 	w.sends++
+	if from.index >= w.opts.N && w.nodes[from.replica].up {
+		w.mark(markTwinBoth)
+	}
 	w.oracles.sent(from, to, p)
 	w.traceSend(from, to, p)
 	for _, n := range w.nodes {
@@ -110,13 +113,9 @@ func (w *World) arrive(from, to *node, p *packet, delay int64) {
 	})
 }
 
-// calm reports whether no fault strikes on a link: outside the phase with faults, and between
-// members of the healed core.
-func (w *World) calm(from, to *node) bool {
-	_ = from
-	_ = to
-	return w.phase != phaseFaults
-}
+// calm reports whether no fault strikes on a link: outside the phase with faults, where those that
+// are not of the core are stopped or cut off.
+func (w *World) calm(_, _ *node) bool { return w.phase != phaseFaults }
 
 // corrupted flips a bit of a packet's frame.
 func (w *World) corrupted(p *packet) *packet {
@@ -137,6 +136,7 @@ func (w *World) blocked(from, to *node) bool {
 
 // deliver does with a packet what the daemon does with a frame.
 func (w *World) deliver(n *node, p *packet) {
+	w.oracles.beforeDoor(n, p)
 	v, err := w.open(p)
 	if err != nil {
 		w.oracles.refused(n, p)
@@ -153,7 +153,8 @@ func (w *World) deliver(n *node, p *packet) {
 	}
 	w.current = p
 	w.oracles.accepted(n, p)
+	drops := w.dropCount
 	n.loop.Receive(v)
-	w.oracles.delivered(n, p)
+	w.oracles.delivered(n, p, v, w.dropCount > drops)
 	w.current = nil
 }

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"byzd/crypto"
 	"byzd/pbft"
 	"byzd/pbft/message"
 )
@@ -92,6 +91,9 @@ const (
 	markFullBatch
 	markManyInFlight
 	markWindowFull
+	markViewsChecked
+	markDropChecked
+	markRefusalChecked
 	markDurableChecked
 	markCheapChecked
 	markReplayChecked
@@ -116,7 +118,7 @@ func markers() [markCount]row {
 		markComplained:         {"complaint about a primary", false},
 		markPreparedAtChange:   {"view change with a prepared batch", false},
 		markUndecidedAtChange:  {"view change with a prepared, undecided batch", false},
-		markDeepViews:          {"three view changes in one run", false},
+		markDeepViews:          {"third view entered", false},
 		markCommitUnderTraitor: {"commit under an active traitor", false},
 		markStableMoved:        {"low watermark moved", false},
 		markStableAtChange:     {"view change above a stable checkpoint", false},
@@ -174,7 +176,7 @@ func markers() [markCount]row {
 		markTwinBoth:           {"twins both heard", false},
 		markRegistered:         {"client registered", false},
 		markRetry:              {"client asked another node again", false},
-		markReplyRefused:       {"reply refused by a client", false},
+		markReplyRefused:       {"lying reply outvoted", false},
 		markUnknownOutcome:     {"client gave up: outcome unknown", false},
 		markBusy:               {"gateway told a client to come back", true},
 		markTwoBodies:          {"one request number, two bodies", false},
@@ -188,6 +190,9 @@ func markers() [markCount]row {
 		markFullBatch:          {"batch of several bundles", false},
 		markManyInFlight:       {"several batches under way", false},
 		markWindowFull:         {"tip at the high watermark", true},
+		markViewsChecked:       {"O18 counted views", false},
+		markDropChecked:        {"O19 took fingerprints round a drop", false},
+		markRefusalChecked:     {"O19 took fingerprints round a refusal", false},
 		markDurableChecked:     {"O11 looked at all disks", false},
 		markCheapChecked:       {"O15 applied", false},
 		markReplayChecked:      {"O12 replayed a log", false},
@@ -224,7 +229,9 @@ func (w *World) observed(n *node, e pbft.Observed) {
 		w.viewChange(n, e)
 	case pbft.EventNewView:
 		w.mark(markNewView)
-		w.topView = max(w.topView, e.View)
+		if w.topView = max(w.topView, e.View); w.topView == 3 {
+			w.mark(markDeepViews)
+		}
 	case pbft.EventOpen:
 		if e.View > 0 {
 			w.mark(markViewOpen)
@@ -350,5 +357,3 @@ func (w *World) noteCrash(n *node) {
 		w.mark(markRestartMany)
 	}
 }
-
-var _ = crypto.KindCommit

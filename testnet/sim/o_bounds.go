@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"byzd/crypto"
 	"byzd/pbft"
 	"byzd/pbft/message"
 )
@@ -35,8 +34,8 @@ func (o *oracles) cheap() {
 			return
 		}
 	}
-	if len(w.liars()) > 0 || len(w.opts.Twins) > 0 || w.marks[markViewChange] > 0 ||
-		w.marks[markStopped] > 0 {
+	if len(w.liars()) > 0 || len(w.opts.Twins) > 0 ||
+		w.marks[markViewChange]+w.marks[markPlannedChange] > 0 {
 		return
 	}
 	n, commits := uint64(w.opts.N), uint64(len(o.log)) //nolint:gosec // small
@@ -74,5 +73,3 @@ func (w *World) stuck() string {
 	}
 	return b.String()
 }
-
-var _ = crypto.KindCommit

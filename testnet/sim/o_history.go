@@ -1,8 +1,148 @@
 package sim
 
-// positions of operations in the log come from the batches that correct replicas applied.
+import (
+	"bytes"
+	"fmt"
+	"slices"
 
-// linearizable is O12. The log is an order of all operations; a history is linearizable if each
-// result is what that order gives and the order respects real time. One pass checks both, for every
-// operation; a search for some other order (porcupine) could only accept more.
-func (o *oracles) linearizable() {}
+	"byzd/crypto"
+	"byzd/daemon/journal"
+	"byzd/daemon/kv"
+	"byzd/pbft"
+	"byzd/pbft/message"
+)
+
+// linearizable is O12. The log is one order of all operations; the clients' histories are
+// linearizable if each result is what that order gives and if the order respects real time. One
+// pass checks both, for every operation. (A search for some other order, as porcupine makes it,
+// could only accept more.) The log is read from a correct node's disk, so what no node could hand
+// out before a crash is in it, too; the store that it is run on is a fresh one.
+func (o *oracles) linearizable() {
+	w := o.w
+	var source *node
+	for _, n := range w.nodes {
+		if n.correct && n.up && (source == nil || n.top.seq > source.top.seq) {
+			source = n
+		}
+	}
+	if source == nil {
+		return
+	}
+	batches, err := o.readLog(source)
+	if err != nil {
+		w.fail("O12", "the log of replica %d: %v", source.replica, err)
+		return
+	}
+	o.runAgain(batches)
+	o.realTime()
+	w.mark(markReplayChecked)
+}
+
+// readLog reads the decided batches from a node's disk.
+func (o *oracles) readLog(n *node) ([]*message.Batch, error) {
+	bodies := map[crypto.Digest]*message.Batch{}
+	err := n.journal.Replay(func(_ uint64, r journal.Record) error {
+		if message.RecordType(r.Type) != message.RecordBatch {
+			return nil
+		}
+		rec, err := message.DecodeRecord(message.RecordBatch, r.Version, r.Body)
+		if err == nil {
+			bodies[rec.Batch.Header.Digest()] = rec.Batch
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var list []*message.Batch
+	for at := n.top; at.seq > 0; {
+		b := bodies[at.digest]
+		if b == nil {
+			return nil, fmt.Errorf("batch %d %s has no body on disk", at.seq, at.digest.Short())
+		}
+		list = append(list, b)
+		at = executed{at.seq - 1, b.Header.Parent}
+	}
+	slices.Reverse(list)
+	return list, nil
+}
+
+// runAgain runs the log on a fresh store, and compares with what clients were told. It is O3 for
+// what no correct node has handed out, too.
+func (o *oracles) runAgain(batches []*message.Batch) {
+	w := o.w
+	store, table := kv.New(), pbft.NewClientTable(w.cfg)
+	for _, b := range batches {
+		for _, v := range table.Plan(b) {
+			item := &b.Bundles[v.Bundle].Items[v.Item]
+			op := item.Op
+			if item.Signed != nil {
+				w.markOutcome(v.Outcome)
+				if op = item.Signed.Op; v.Outcome != pbft.Run {
+					continue
+				}
+			}
+			result := store.Apply(op)
+			if x := w.ops[string(op)]; x != nil {
+				o.compare(x, b.Header.Seq, v, result)
+			}
+		}
+	}
+}
+
+// compare notes where an operation ran and holds its result against the told one. A plain operation
+// that a liar's client asked may be in the log twice; its first place counts.
+func (o *oracles) compare(x *operation, seq uint64, v pbft.Verdict, result []byte) {
+	if x.seq != 0 {
+		return
+	}
+	x.seq, x.item = seq, v.Bundle<<16|v.Item
+	if x.completed != 0 && x.trust && !bytes.Equal(x.told, result) {
+		o.w.fail("O12", "c%d was told another result of operation %d than the log gives",
+			x.client.index, x.tag)
+	}
+}
+
+// realTime checks that what was done before something else began comes before it in the log: along
+// the log, nothing may be behind what was invoked after its completion.
+func (o *oracles) realTime() {
+	w := o.w
+	var ran []*operation
+	for _, x := range w.tags {
+		if x.completed != 0 && x.trust && x.seq == 0 && !x.register {
+			w.fail("O12", "c%d was told a result of operation %d, which is not in the log",
+				x.client.index, x.tag)
+		}
+		if x.seq != 0 {
+			ran = append(ran, x)
+		}
+	}
+	slices.SortFunc(ran, func(a, b *operation) int {
+		if a.seq != b.seq {
+			return int(a.seq) - int(b.seq) //nolint:gosec // small
+		}
+		return a.item - b.item
+	})
+	latest := int64(0) // invocation so far
+	for _, x := range ran {
+		if x.completed != 0 && x.trust && x.completed < latest {
+			w.fail("O12", "operation %d of c%d was done before one began that precedes it in the log",
+				x.tag, x.client.index)
+		}
+		latest = max(latest, x.invoked)
+	}
+}
+
+func (w *World) markOutcome(o pbft.Outcome) {
+	switch o {
+	case pbft.Duplicate:
+		w.mark(markDuplicateRun)
+	case pbft.OutOfRange:
+		w.mark(markOutOfRange)
+	case pbft.NoSession:
+		w.mark(markNoSession)
+	case pbft.Malformed:
+		w.mark(markMalformedAck)
+	default:
+	}
+}

@@ -90,5 +90,27 @@ func (o *oracles) claimed(n *node, seq uint64, root crypto.Digest) {
 	o.roots[seq] = root
 }
 
-// fewViews is O18: after healing, a core needs f+2 views at most, but for planned rotations.
-func (o *oracles) fewViews() {}
+// fewViews is O18: after the healing a core needs f+2 views at most. Planned rotations do not count,
+// so it looks only where there are none.
+func (o *oracles) fewViews() {
+	w := o.w
+	if w.opts.Params.RotateEvery > 0 || w.topView <= o.viewAtHeal {
+		return
+	}
+	w.mark(markViewsChecked)
+	w.viewsUsed = w.topView - o.viewAtHeal
+	if limit := uint64(w.cfg.Sizes.F) + 2; w.viewsUsed > limit { //nolint:gosec // not negative
+		w.fail("O18", "the core went from view %d to view %d after the healing; %d views are enough",
+			o.viewAtHeal, w.topView, limit)
+	}
+}
+
+// noteHeal remembers the highest view that a correct replica is bound to when all is healed.
+func (o *oracles) noteHeal() {
+	o.viewAtHeal = o.w.topView
+	for _, n := range o.w.nodes {
+		if n.correct {
+			o.viewAtHeal = max(o.viewAtHeal, o.target[n.replica])
+		}
+	}
+}

@@ -20,6 +20,7 @@ type oracles struct {
 	positions
 	durability
 	bounds
+	refusals
 }
 
 // Oracles lists the names of all oracles with what each demands.
@@ -39,7 +40,7 @@ func Oracles() [][2]string {
 		{"O13", "a healed core does all work within the bound"},
 		{"O14", "what a replica keeps stays below its ceilings"},
 		{"O15", "messages per commit stay below 2n²+c where nothing goes wrong"},
-		{"O16", "no correct replica is accused; a seen contradiction is"},
+		{"O16", "no correct replica is accused; whose contradiction was seen is"},
 		{"O18", "a healed core needs few views"},
 		{"O19", "refused input leaves the state as it is"},
 		{"O20", "messages of another cluster or epoch change nothing"},
@@ -93,9 +94,13 @@ func (o *oracles) accepted(n *node, p *packet) {
 	}
 }
 
-// delivered is called when the replica has seen it.
-func (o *oracles) delivered(n *node, p *packet) {
+// delivered is called when the replica has seen it; dropped says whether that changed nothing.
+func (o *oracles) delivered(n *node, p *packet, v message.Verified, dropped bool) {
 	o.w.noteDelivered(n, p)
+	if dropped && n.correct {
+		o.convicts(n, p)
+		o.unmoved(n, v)
+	}
 }
 
 // refused is called with what the door has turned away.
@@ -108,7 +113,9 @@ func (o *oracles) refused(n *node, p *packet) {
 	if p.foreign {
 		w.mark(markForeignRefused)
 	}
-	_ = n
+	if n.correct {
+		o.untouched(n)
+	}
 }
 
 // observed is called with each step of the protocol.

@@ -56,6 +56,7 @@ func (w *World) heal() {
 	w.tracef("phase %v", w.phase)
 	w.mendAll()
 	r := w.rnd[streamHeal]
+	w.oracles.noteHeal()
 	left := w.cfg.Sizes.Quorum
 	for _, i := range r.Perm(len(w.nodes)) {
 		n := w.nodes[i]
@@ -70,6 +71,7 @@ func (w *World) heal() {
 		case left > 0:
 			left--
 			w.core[i] = true
+			n.rightClock()
 			n.comeBack()
 		case r.IntN(2) == 0:
 			w.stop(n)
@@ -101,6 +103,17 @@ func (w *World) heal() {
 	}
 }
 
+// rightClock sets a clock right. A daemon sees the wall clock only when its process starts.
+func (n *node) rightClock() {
+	if n.up && (n.offset > clockSlack || n.offset < -clockSlack || n.drift != 0) {
+		n.w.crash(n, false)
+	}
+	n.offset, n.drift, n.nextJump = 0, 0, 0
+}
+
+// clockSlack is how wrong the clocks of a fault-free core may be, in ms (rule R10: less than 5 s).
+const clockSlack = 2000
+
 // comeBack starts a node that is down.
 func (n *node) comeBack() {
 	n.held = false
@@ -113,6 +126,7 @@ func (n *node) comeBack() {
 func (w *World) stop(n *node) {
 	n.held = true
 	w.crash(n, true)
+	w.mark(markStopped)
 }
 
 // isolate cuts all links of a node until the drain.
@@ -127,6 +141,7 @@ func (w *World) isolate(n *node) {
 		w.walls[k]++
 	}
 	w.remember(cut{links: links})
+	w.mark(markIsolatedCore)
 	n.comeBack()
 }
 
@@ -170,6 +185,9 @@ func (w *World) drain() {
 	w.tracef("phase %v", w.phase)
 	w.mendAll()
 	for _, n := range w.nodes {
+		if n.correct {
+			n.rightClock()
+		}
 		n.comeBack()
 	}
 }

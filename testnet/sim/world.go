@@ -66,6 +66,8 @@ type World struct {
 	lied    bool   // some traitor has told a lie
 	topView uint64 // that a correct replica has entered
 
+	viewsUsed uint64 // by the core, after the healing
+
 	dropCount uint64 // messages that changed nothing
 	lastDrop  pbft.Drop
 	events    uint64
