@@ -22,7 +22,7 @@ type node struct {
 	loop    *loop.Loop
 	results map[uint64]loop.Result
 	halted  string
-	forgot  int // how often it found out that its disk is not the newest
+	events  map[pbft.Event]int
 	drops   map[string]int
 	down    bool
 	noSync  bool
@@ -37,6 +37,9 @@ type cluster struct {
 	queue   []packet
 	now     int64
 	pass    func(from, to int, t message.Type) bool
+	twist   func(from, to int, m message.Message) message.Message // what is sent in place of m
+	keep    loop.Retention
+	segment int64                            // bytes of a journal's segments; 0 for the default
 	tap     func(from, to int, frame []byte) // sees every frame that a node sends, lost or not
 }
 
@@ -58,10 +61,21 @@ func (k links) Send(to int, t message.Type, frame []byte) {
 		if i == k.self || to != pbft.All && i != to {
 			continue
 		}
+		if k.c.twist != nil {
+			frame = k.c.twisted(k.self, i, frame)
+		}
 		if k.c.pass == nil || k.c.pass(k.self, i, t) {
 			k.c.queue = append(k.c.queue, packet{k.self, i, frame})
 		}
 	}
+}
+
+func (c *cluster) twisted(from, to int, frame []byte) []byte {
+	_, m, err := message.Decode(frame)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return message.Encode(c.cfg.Epoch, c.twist(from, to, m))
 }
 
 type noCache struct{}
@@ -78,6 +92,7 @@ func newCluster(t *testing.T, n int) *cluster {
 	for range n {
 		c.nodes = append(c.nodes, &node{
 			disk: disk.NewMemory(), results: map[uint64]loop.Result{}, drops: map[string]int{},
+			events: map[pbft.Event]int{},
 		})
 	}
 	for i := range c.nodes {
@@ -89,13 +104,16 @@ func newCluster(t *testing.T, n int) *cluster {
 func (c *cluster) open(i int) {
 	c.t.Helper()
 	n := c.nodes[i]
-	j, err := journal.Open(n.disk, journal.Options{Owner: c.cfg.Cluster})
+	j, err := journal.Open(n.disk, journal.Options{
+		Owner: c.cfg.Cluster, SegmentBytes: c.segment,
+	})
 	if err != nil {
 		c.t.Fatalf("node %d: %v", i, err)
 	}
 	n.journal, n.store, n.down, n.noSync = j, kv.New(), false, false
 	n.loop, err = loop.Open(loop.Config{
 		Cluster: c.cfg, Self: i, Journal: j, Disk: n.disk, Store: n.store, Links: links{c, i},
+		Keep:   c.keep,
 		Sealer: message.Sealer{Config: c.cfg, Self: i, Signer: c.signers[i]},
 		Applied: func(a *loop.Applied) {
 			for _, r := range a.Own {
@@ -107,9 +125,7 @@ func (c *cluster) open(i int) {
 			case pbft.Halt:
 				n.halted = e.Why
 			case pbft.Observed:
-				if e.Event == pbft.EventForgot {
-					n.forgot++
-				}
+				n.events[e.Event]++
 			case pbft.Dropped:
 				n.drops[string(e.Why)]++
 			case pbft.Accuse:
@@ -137,6 +153,9 @@ func (c *cluster) turn(i int) {
 		}
 		n.loop.Release(lsn)
 		n.loop.Resume()
+		if err := n.journal.TruncateBefore(n.loop.Cut()); err != nil {
+			c.t.Fatalf("node %d: %v", i, err)
+		}
 	}
 }
 

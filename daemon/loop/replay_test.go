@@ -217,7 +217,7 @@ func TestRestoredDiskMeetsTheOthers(t *testing.T) {
 	for n := len(records); n > 0; n -= step {
 		node := c.nodes[2]
 		node.halted, node.drops, node.results = "", map[string]int{}, map[uint64]loop.Result{}
-		node.forgot = 0
+		node.events[pbft.EventForgot] = 0
 		node.disk = prefix(t, c.cfg.Cluster, records, n)
 		c.open(2)
 		c.runFor(1500, nil)
@@ -228,7 +228,7 @@ func TestRestoredDiskMeetsTheOthers(t *testing.T) {
 		}) || node.halted != "" {
 			t.Fatalf("%d records: not back: %+v", n, node.loop.Replica().State())
 		}
-		if node.forgot > 0 {
+		if node.events[pbft.EventForgot] > 0 {
 			recovered++
 		} else {
 			caught++
