@@ -25,9 +25,9 @@ func nemesisCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "nemesis",
 		Usage: "break a network of its own on purpose under load, and judge it",
-		Description: "Starts a testnet, lets clients work on it, carries out a seeded schedule of " +
-			"faults,\nheals each and waits for the recovery, and checks what the clients were " +
-			"told\n(for linearizability) and what the nodes did.\n" +
+		Description: "Starts a testnet, lets clients work on it, carries out a seeded schedule\n" +
+			"of faults, heals each and waits for the recovery, and checks what the clients\n" +
+			"were told (for linearizability) and what the nodes did.\n" +
 			"Exit code 4: consistency is broken; 3: no progress after a heal; 1: the run is\n" +
 			"invalid: too few operations or faults, or undecided; 0: passed.",
 		Flags: []cli.Flag{
@@ -43,10 +43,12 @@ func nemesisCommand() *cli.Command {
 				Usage: "`NAME,...` of workloads: " + strings.Join(load.WorkloadNames(), ", "),
 			},
 			&cli.Uint64Flag{
-				Name: flagSeed, DefaultText: "by chance", Usage: "`NUMBER` that the plan follows from",
+				Name: flagSeed, DefaultText: "by chance",
+				Usage: "`NUMBER` that the plan follows from",
 			},
 			&cli.DurationFlag{
-				Name: "for", Value: nemesis.DefaultFor, Usage: "how long to carry out faults, roughly",
+				Name: "for", Value: nemesis.DefaultFor,
+				Usage: "how long to carry out faults, roughly",
 			},
 			&cli.DurationFlag{
 				Name: "hold", Value: nemesis.DefaultHold, Usage: "how long a fault lasts at least",

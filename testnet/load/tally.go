@@ -38,7 +38,10 @@ func Lost(operations []Operation) []string {
 func last(ops []*Operation) *Answer {
 	var newest *Operation
 	for _, op := range ops {
-		if op.Answer != nil && !op.Action.Changes() && (newest == nil || op.Called > newest.Called) {
+		if op.Answer == nil || op.Action.Changes() {
+			continue
+		}
+		if newest == nil || op.Called > newest.Called {
 			newest = op
 		}
 	}

@@ -70,7 +70,7 @@ func openSigned(ctx context.Context, home string, g *genesis.Genesis, at int) (s
 	return signedSession{c}, nil
 }
 
-func (s signedSession) move() error  { return nil } // it does so by itself
+func (signedSession) move() error    { return nil } // it does so by itself
 func (s signedSession) close() error { return s.client.Close() }
 
 // do is the client's Do; a refusal of the store is certain, and so is what was not sent.

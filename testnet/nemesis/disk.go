@@ -26,8 +26,8 @@ func diskFaults() []*Fault {
 	return []*Fault{
 		full("disk-full-one", "the disk of a node takes no more, then there is room again", one),
 		full("disk-full-primary", "the disk of the primary takes no more, then it does", primary),
-		harm("journal-flip", "bits of a node's journal are flipped while it does not run", flipBits),
-		harm("journal-cut", "a node's journal loses its end while it does not run", cutJournal),
+		harm("journal-flip", "bits of a node's journal are flipped while it is stopped", flipBits),
+		harm("journal-cut", "a node's journal loses its end while it is stopped", cutJournal),
 		harm("old-home", "a node gets an older copy of its home", restoreOld),
 		harm("wiped-home", "a node loses all but its keys and the genesis", wipeHome),
 	}
@@ -148,8 +148,8 @@ func flipBits(ctx context.Context, s *strike) error {
 	if again[at] == was {
 		return fmt.Errorf("byte %d of %s is as it was", at, path)
 	}
-	s.event.done("byte %d of %d of %s was %02x and is %02x", at, len(data), filepath.Base(path), was,
-		again[at])
+	s.event.done("byte %d of %d of %s was %02x and is %02x",
+		at, len(data), filepath.Base(path), was, again[at])
 	return s.startAgain(ctx)
 }
 
@@ -212,8 +212,10 @@ func restoreOld(ctx context.Context, s *strike) error {
 	if err := s.world.net.Restart(ctx, node); err != nil {
 		return err
 	}
-	_, err = s.world.back(ctx, node)
-	if err = errors.Join(err, s.world.progress(ctx, oldBy)); err != nil {
+	if _, err := s.world.back(ctx, node); err != nil {
+		return err
+	}
+	if err := s.world.progress(ctx, oldBy); err != nil {
 		return err
 	}
 	if _, err := s.stopped(ctx); err != nil {

@@ -46,7 +46,8 @@ func (r *run) checkHistory() linear.Report {
 			return op.Workload != name
 		})
 		w := WorkloadReport{
-			Name: name, Lost: []string{}, Report: linear.Check(own, r.o.CheckLimit-time.Since(began)),
+			Name: name, Lost: []string{},
+			Report: linear.Check(own, r.o.CheckLimit-time.Since(began)),
 		}
 		if r.read {
 			w.Lost = append(w.Lost, load.Lost(own)...)

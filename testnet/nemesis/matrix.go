@@ -49,7 +49,7 @@ func Matrix(ctx context.Context, o Options) (*MatrixReport, error) {
 		if rank(r.Outcome) > rank(m.Outcome) {
 			m.Outcome = r.Outcome
 		}
-		if ctx.Err() != nil {
+		if r.Outcome == Interrupted {
 			break
 		}
 	}

@@ -44,7 +44,7 @@ func makePlan(o *Options) (*plan, error) {
 			p.lies = append(p.lies, testnet.Lie{Node: i, Spec: lies()[random.IntN(len(lies()))]})
 		}
 	}
-	for i, f := range p.draw(o, random) {
+	for i, f := range draw(o, random) {
 		p.strikes = append(p.strikes, &strike{
 			Fault: f, lasts: o.Hold, event: &Event{Fault: f.Name},
 			random: rand.New(rand.NewPCG(o.Seed, uint64(i+1))), //nolint:gosec // as above
@@ -56,7 +56,7 @@ func makePlan(o *Options) (*plan, error) {
 
 // draw chooses the faults and their order. Those that were named all happen, as often as there is
 // time for; of all, as many as there is time for.
-func (p *plan) draw(o *Options, random *rand.Rand) []*Fault {
+func draw(o *Options, random *rand.Rand) []*Fault {
 	pool := o.Faults
 	if len(pool) == 0 {
 		pool = names()
@@ -83,7 +83,9 @@ func (p *plan) draw(o *Options, random *rand.Rand) []*Fault {
 		}
 	}
 	// What makes nodes lie comes before what may leave them out for good.
-	slices.SortStableFunc(harsh, func(a, b *Fault) int { return number(a.damages()) - number(b.damages()) })
+	slices.SortStableFunc(harsh, func(a, b *Fault) int {
+		return number(a.damages()) - number(b.damages())
+	})
 	return append(gentle, harsh...)
 }
 

@@ -19,10 +19,10 @@ import (
 // cell runs some faults on a network of real processes, and demands that nothing runs afterwards.
 func cell(t *testing.T, o nemesis.Options) *nemesis.Report {
 	t.Helper()
-	return cellIn(t, t.Context(), o)
+	return cellIn(t.Context(), t, o)
 }
 
-func cellIn(t *testing.T, ctx context.Context, o nemesis.Options) *nemesis.Report {
+func cellIn(ctx context.Context, t *testing.T, o nemesis.Options) *nemesis.Report {
 	t.Helper()
 	if o.Binary = binary; o.Home == "" {
 		o.Home = filepath.Join(t.TempDir(), "net")
@@ -152,7 +152,7 @@ func TestInterrupted(t *testing.T) {
 			<-time.After(10 * time.Millisecond)
 		}
 	}()
-	r := cellIn(t, ctx, nemesis.Options{
+	r := cellIn(ctx, t, nemesis.Options{
 		Home: home, Seed: 2, Faults: []string{"pause-many"}, Clients: 1,
 	})
 	if r.Outcome != nemesis.Interrupted {

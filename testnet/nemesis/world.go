@@ -112,22 +112,6 @@ func (w *world) progress(ctx context.Context, more int) error {
 	})
 }
 
-// ready waits until nodes take part in agreement.
-func (w *world) ready(ctx context.Context, nodes ...int) error {
-	return w.until(ctx, func(ctx context.Context) string {
-		st, err := w.net.Status(ctx)
-		if err != nil {
-			return err.Error()
-		}
-		for _, i := range nodes {
-			if n := &st.Nodes[i]; !n.Ready {
-				return fmt.Sprintf("node %d is not ready: %s", i, n.Reason)
-			}
-		}
-		return ""
-	})
-}
-
 // votesLater is what a node says that follows the others and executes, and must not PREPARE in this
 // view any more (rule R6 of the protocol): it has missed too much of it to show that it would not
 // contradict itself. It has recovered as far as the protocol lets it.

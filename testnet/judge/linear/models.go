@@ -12,23 +12,23 @@ import (
 )
 
 // models are what each workload's objects do, one operation after the other. All states are
-// strings, so that they can be compared. An operation without an answer may change the state, as
-// one with an answer does; what it was told does not matter.
+// strings, so that they can be compared, and the first one is empty. An operation without an answer
+// may change the state, as one with an answer does; what it was told does not matter.
 func models() map[string]porcupine.Model {
 	return map[string]porcupine.Model{
-		load.RegisterName: model("", register),
-		load.CounterName:  model("", counter),
-		load.SetName:      model("", set),
-		load.BankName:     model("", bank),
+		load.RegisterName: model(register),
+		load.CounterName:  model(counter),
+		load.SetName:      model(set),
+		load.BankName:     model(bank),
 	}
 }
 
 // step is what one operation does: it returns the new state, and whether the answer fits.
 type step func(state string, op *load.Operation, told *load.Answer) (string, bool)
 
-func model(first string, do step) porcupine.Model {
+func model(do step) porcupine.Model {
 	return porcupine.Model{
-		Init: func() any { return first },
+		Init: func() any { return "" },
 		Step: func(state, input, output any) (bool, any) {
 			s, _ := state.(string)
 			op, _ := input.(*load.Operation)
