@@ -1,9 +1,11 @@
 package nemesis_test
 
 import (
-	"context"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,16 +21,9 @@ import (
 // cell runs some faults on a network of real processes, and demands that nothing runs afterwards.
 func cell(t *testing.T, o nemesis.Options) *nemesis.Report {
 	t.Helper()
-	return cellIn(t.Context(), t, o)
-}
-
-func cellIn(ctx context.Context, t *testing.T, o nemesis.Options) *nemesis.Report {
-	t.Helper()
-	if o.Binary = binary; o.Home == "" {
-		o.Home = filepath.Join(t.TempDir(), "net")
-	}
+	o.Home, o.Binary = filepath.Join(t.TempDir(), "net"), binary
 	o.For, o.Hold, o.Say = time.Second, time.Second, t.Logf
-	r, err := nemesis.Run(ctx, o)
+	r, err := nemesis.Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +32,22 @@ func cellIn(ctx context.Context, t *testing.T, o nemesis.Options) *nemesis.Repor
 		t.Error(err)
 	}
 	t.Log(text.String())
-	st, err := testnet.ReadState(o.Home)
+	nothingRuns(t, o.Home)
+	var saved nemesis.Report
+	data, err := os.ReadFile(filepath.Join(o.Home, nemesis.ReportName))
+	if err == nil {
+		err = json.Unmarshal(data, &saved)
+	}
+	if err != nil || saved.Outcome != r.Outcome {
+		t.Errorf("the saved report says %q: %v", saved.Outcome, err)
+	}
+	return r
+}
+
+// nothingRuns demands that a testnet has ended, and says so.
+func nothingRuns(t *testing.T, home string) {
+	t.Helper()
+	st, err := testnet.ReadState(home)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,15 +59,6 @@ func cellIn(ctx context.Context, t *testing.T, o nemesis.Options) *nemesis.Repor
 	if st.Supervisor.PID != 0 {
 		t.Errorf("the supervisor is still there: %+v", st.Supervisor)
 	}
-	var saved nemesis.Report
-	data, err := os.ReadFile(filepath.Join(o.Home, nemesis.ReportName))
-	if err == nil {
-		err = json.Unmarshal(data, &saved)
-	}
-	if err != nil || saved.Outcome != r.Outcome {
-		t.Errorf("the saved report says %q: %v", saved.Outcome, err)
-	}
-	return r
 }
 
 // passed demands a good run in which everything that was planned happened.
@@ -78,14 +79,46 @@ func passed(t *testing.T, r *nemesis.Report, happened int) {
 	}
 }
 
-// VERIFY §11, rows 2 and 17: the primary is killed, then a journal is damaged. The damaged node
-// counts among the f, and the others go on.
+// command runs byzd nemesis and sends it an interrupt when stop is closed.
+func command(
+	t *testing.T, stop <-chan struct{}, args ...string,
+) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), binary, append([]string{"nemesis"}, args...)...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		select {
+		case <-stop:
+			_ = cmd.Process.Signal(os.Interrupt)
+		case <-ended:
+		}
+	}()
+	err := cmd.Wait()
+	close(ended)
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// VERIFY §11, rows 2 and 17, as a user has them: the primary is killed, then a journal is damaged.
+// The damaged node counts among the f, and the others go on.
 func TestKillAndDamage(t *testing.T) {
-	r := cell(t, nemesis.Options{
-		Seed: 7, Faults: []string{"kill-primary", "journal-cut"},
-		Workloads: []string{load.RegisterName, load.BankName},
-	})
-	passed(t, r, 2)
+	home := filepath.Join(t.TempDir(), "net")
+	out, errs, code := command(t, nil, "--json", "--seed", "7", "--for", "1s", "--hold", "1s",
+		"--faults", "kill-primary,journal-cut", "--workload", "register,bank", "--home", home)
+	var r nemesis.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 {
+		t.Fatalf("exit %d, %v\n%s%s", code, err, out, errs)
+	}
+	passed(t, &r, 2)
+	nothingRuns(t, home)
 	if len(r.Charged) != 1 {
 		t.Errorf("charged: %v", r.Charged)
 	}
@@ -135,14 +168,13 @@ func TestTooManyTraitorsBreakIt(t *testing.T) {
 	}
 }
 
-// An interrupted run says so and leaves nothing running, processes that stand still among it: cell
-// looks.
+// Ctrl-C ends everything, processes that stand still among it, with the code of DESIGN §9.
 func TestInterrupted(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
 	home := filepath.Join(t.TempDir(), "net")
+	stop := make(chan struct{})
 	go func() {
-		defer cancel()
-		for ctx.Err() == nil {
+		defer close(stop)
+		for t.Context().Err() == nil {
 			st, err := testnet.ReadState(home)
 			if err == nil && slices.ContainsFunc(st.Nodes, func(n testnet.NodeState) bool {
 				return n.Process == testnet.Paused
@@ -152,10 +184,10 @@ func TestInterrupted(t *testing.T) {
 			<-time.After(10 * time.Millisecond)
 		}
 	}()
-	r := cellIn(ctx, t, nemesis.Options{
-		Home: home, Seed: 2, Faults: []string{"pause-many"}, Clients: 1,
-	})
-	if r.Outcome != nemesis.Interrupted {
-		t.Errorf("%s: %v", r.Outcome, r.Reasons)
+	out, errs, code := command(t, stop, "--seed", "2", "--faults", "pause-many", "--hold", "90s",
+		"--home", home)
+	if code != 130 || !strings.Contains(out, "INTERRUPTED") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
+	nothingRuns(t, home)
 }
