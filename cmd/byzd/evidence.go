@@ -29,6 +29,12 @@ func evidenceCommand() *cli.Command {
 				Flags:  []cli.Flag{genesisFlag()},
 				Action: verifyEvidence,
 			},
+			{
+				Name: "show", ArgsUsage: "FILE",
+				Usage:  "check a proof, and show what was signed",
+				Flags:  []cli.Flag{genesisFlag()},
+				Action: showEvidence,
+			},
 		},
 	}
 }
@@ -124,35 +130,42 @@ type verifiedProof struct {
 }
 
 func verifyEvidence(c *cli.Context) error {
-	args, err := arguments(c, 1, 1, "FILE --genesis FILE")
+	s, e, file, err := oneProof(c)
 	if err != nil {
-		return err
-	}
-	home := c.String(flagHome)
-	if home == "" && c.String("genesis") == "" {
-		return usagef("add --genesis FILE", "a proof cannot be checked without the members' keys")
-	}
-	s, err := newScope(c, home)
-	if err != nil {
-		return err
-	}
-	e, err := judge.ReadProof(s.cluster, args[0])
-	switch {
-	case errors.Is(err, message.ErrProof):
-		return failf(exitFailed, "see that file and genesis are the right ones, and unchanged",
-			"%s proves nothing: %w", args[0], err)
-	case errors.Is(err, fs.ErrNotExist):
-		return failf(exitFailed, "byzd evidence list --home DIR lists proofs", "%w", err)
-	case err != nil:
 		return err
 	}
 	name := s.nameOf(e.Culprit)
 	text := judge.Describe(nodeWord(s, name), e)
 	if c.Bool(flagJSON) {
 		return json.NewEncoder(c.App.Writer).Encode(verifiedProof{
-			Name: filepath.Base(args[0]), Kind: e.Kind.String(), Culprit: name, Text: text,
+			Name: filepath.Base(file), Kind: e.Kind.String(), Culprit: name, Text: text,
 		})
 	}
 	_, err = fmt.Fprintln(c.App.Writer, text)
 	return err
+}
+
+// oneProof reads and verifies the proof that the command line names.
+func oneProof(c *cli.Context) (s *scope, e *message.Evidence, file string, err error) {
+	args, err := arguments(c, 1, 1, "FILE --genesis FILE")
+	if err != nil {
+		return nil, nil, "", err
+	}
+	home := c.String(flagHome)
+	if home == "" && c.String("genesis") == "" {
+		return nil, nil, "", usagef(
+			"add --genesis FILE", "a proof cannot be checked without the members' keys")
+	}
+	if s, err = newScope(c, home); err != nil {
+		return nil, nil, "", err
+	}
+	e, err = judge.ReadProof(s.cluster, args[0])
+	switch {
+	case errors.Is(err, message.ErrProof):
+		err = failf(exitFailed, "see that file and genesis are the right ones, and unchanged",
+			"%s proves nothing: %w", args[0], err)
+	case errors.Is(err, fs.ErrNotExist):
+		err = failf(exitFailed, "byzd evidence list --home DIR lists proofs", "%w", err)
+	}
+	return s, e, args[0], err
 }

@@ -104,6 +104,14 @@ func DescribeStatement(kind crypto.Kind, body []byte) string {
 		return fmt.Sprintf("%v view=%d", kind, r.u64())
 	case crypto.KindCheckpoint:
 		return fmt.Sprintf("%v seq=%d batch=%s", kind, r.u64(), r.digest().Short())
+	case crypto.KindRequest:
+		owner := r.take(len(crypto.NodeID{}))
+		session, seq, ack := r.u64(), r.u64(), r.u64()
+		if r.err != nil {
+			return kind.String()
+		}
+		return fmt.Sprintf("%v session=%d number=%d acknowledged=%d by %s operations=%s", kind,
+			session, seq, ack, crypto.NodeID(owner).Short(), r.digest().Short())
 	default:
 		return kind.String()
 	}

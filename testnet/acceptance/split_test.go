@@ -50,7 +50,12 @@ func TestSplit(t *testing.T) {
 	for _, e := range v.Evidence {
 		must(t, "evidence", "verify", e.File, "--genesis", n.home+"/genesis.toml")
 	}
+	f := n.guilty([]int{0, 3}, 1, 2) // what the correct nodes keep is enough
+	if f.Forks[0].Sequence != at {
+		t.Errorf("the fork at %d is found at %+v", at, f.Forks)
+	}
 	n.testnet("down")
+	n.guilty([]int{0, 3}, 1, 2)
 	if v, code := n.judge(); code != 4 || !slices.Equal(v.Culprits, []int{0, 3}) {
 		t.Errorf("after the network's end: exit %d, %+v", code, v)
 	}
