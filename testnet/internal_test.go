@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -193,5 +194,40 @@ func TestEnvironment(t *testing.T) {
 	text := strings.Join(environment(), "\n")
 	if strings.Contains(text, "BYZD_") || !strings.Contains(text, "OTHER=kept") {
 		t.Errorf("nodes inherit:\n%s", text)
+	}
+}
+
+// Nodes that are started at the same time are told of each other: where nobody listens, the place
+// where somebody did is a contact. Without that four nodes killed and started at once never met.
+func TestContact(t *testing.T) {
+	s := &supervisor{
+		state: &State{Nodes: []NodeState{
+			{Gossip: "a:1", Process: Killed},
+			{Gossip: "b:1", Process: Running},
+			{Gossip: "c:1", Process: Running, Traitors: []string{"mute"}},
+			{Process: New},
+		}},
+		runtime: make([]liveness, 4),
+	}
+	contacts := func() (list []string) {
+		for i := range s.state.Nodes {
+			list = append(list, s.contact(i))
+		}
+		return list
+	}
+	if got := contacts(); !slices.Equal(got, []string{"b:1", "a:1", "a:1", "a:1"}) {
+		t.Errorf("while nobody listens: %v", got)
+	}
+	s.runtime[2].listening = true
+	if got := contacts(); !slices.Equal(got, []string{"c:1", "c:1", "a:1", "c:1"}) {
+		t.Errorf("while a traitor listens: %v", got)
+	}
+	s.runtime[1].listening = true
+	if got := contacts(); !slices.Equal(got, []string{"b:1", "c:1", "b:1", "b:1"}) {
+		t.Errorf("while two listen: %v", got)
+	}
+	s.state.Nodes = s.state.Nodes[3:]
+	if got := s.contact(0); got != "" {
+		t.Errorf("with nobody else: %q", got)
 	}
 }

@@ -122,15 +122,20 @@ func (s *supervisor) arguments(i int, on ports) []string {
 }
 
 // contact returns the gossip address that node i is told: of a node that runs, and, as far as there
-// is a choice, is not paused, not cut off from i, and no traitor. It is empty if none runs.
+// is a choice, is not paused, not cut off from i, and no traitor. If none runs it is where one was,
+// and will be when it is started: nodes that are started at the same time must find each other, too,
+// and a node tries again for as long as it knows nobody. It is empty if there is no such place.
 func (s *supervisor) contact(i int) string {
 	best, least := "", 1<<10
 	for j := range s.state.Nodes {
 		n := &s.state.Nodes[j]
-		if j == i || !n.Process.Alive() || !s.runtime[j].listening {
+		if j == i || n.Gossip == "" {
 			continue
 		}
 		cost := 0
+		if !n.Process.Alive() || !s.runtime[j].listening {
+			cost += 16
+		}
 		if n.Process == Paused {
 			cost += 8
 		}
