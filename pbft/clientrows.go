@@ -62,7 +62,7 @@ func (t *ClientTable) row(id uint64) Row {
 // not one that replicas of this configuration can have reached.
 func RestoreClients(cfg *message.Config, rows iter.Seq[Row]) (*ClientTable, error) {
 	t := NewClientTable(cfg)
-	gateways := len(t.sessions)
+	gateways := maps.Clone(t.sessions)
 	clear(t.sessions)
 	clear(t.changed)
 	for row := range rows {
@@ -72,7 +72,10 @@ func RestoreClients(cfg *message.Config, rows iter.Seq[Row]) (*ClientTable, erro
 		}
 		t.sessions[row.Session] = s
 		if row.Session < message.FirstClientSession {
-			gateways--
+			if gateways[row.Session] == nil || gateways[row.Session].owner != s.owner {
+				return nil, fmt.Errorf("session %d: it is no member's", row.Session)
+			}
+			delete(gateways, row.Session)
 			continue
 		}
 		if t.current[s.owner] != 0 {
@@ -81,8 +84,8 @@ func RestoreClients(cfg *message.Config, rows iter.Seq[Row]) (*ClientTable, erro
 		t.current[s.owner] = row.Session
 		t.held[s.member]++
 	}
-	if gateways != 0 {
-		return nil, fmt.Errorf("the sessions of %d members are missing", gateways)
+	if len(gateways) > 0 {
+		return nil, fmt.Errorf("the sessions of %d members are missing", len(gateways))
 	}
 	return t, nil
 }
@@ -91,9 +94,6 @@ func (t *ClientTable) decode(row Row) (*session, error) {
 	window := ClientWindow
 	if row.Session < message.FirstClientSession {
 		window = GatewayWindow
-		if row.Session >= uint64(t.members) { //nolint:gosec // small
-			return nil, fmt.Errorf("there are %d members", t.members)
-		}
 	}
 	if len(row.Data) != rowHead+window/8 {
 		return nil, fmt.Errorf("%d bytes, not %d", len(row.Data), rowHead+window/8)

@@ -130,10 +130,11 @@ func NewClientTable(cfg *message.Config) *ClientTable {
 		changed: map[uint64]bool{},
 	}
 	for i := range cfg.Members {
-		t.sessions[uint64(i)] = &session{
-			owner: cfg.Members[i].Node, member: i, done: make([]uint64, GatewayWindow/64),
+		m := &cfg.Members[i]
+		t.sessions[m.Session] = &session{
+			owner: m.Node, member: i, done: make([]uint64, GatewayWindow/64),
 		}
-		t.changed[uint64(i)] = true
+		t.changed[m.Session] = true
 	}
 	return t
 }

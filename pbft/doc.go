@@ -98,6 +98,9 @@
 //		}
 //	}
 //
-// What it leaves out: reconfiguration (the configuration is one epoch's), transfer of snapshots (a
+// On [EpochEnd] the caller makes the end durable, lets go of this replica, and makes one of the next
+// epoch from [Replica.Handover].
+//
+// What it leaves out: transfer of snapshots (a
 // replica catches up by batches), and reads that are not ordered.
 package pbft

@@ -19,6 +19,7 @@ const (
 	DropPrePrepareSecond Drop = "pre_prepare_second"
 	DropPrePrepareParent Drop = "pre_prepare_wrong_parent"
 	DropPrePrepareBody   Drop = "pre_prepare_bad_body"
+	DropPrePrepareEnd    Drop = "pre_prepare_after_the_epoch"
 	DropBundleDone       Drop = "bundle_already_done"
 	DropBundleConflict   Drop = "bundle_conflict"
 	DropBundleFull       Drop = "bundle_queue_full"
@@ -49,5 +50,6 @@ const (
 	DropOfferUseless     Drop = "offer_useless"
 	DropInstalledStale   Drop = "installed_stale"
 	DropExecutedStale    Drop = "executed_stale"
+	DropObserver         Drop = "not_for_a_learner"
 	DropHalted           Drop = "replica_halted"
 )

@@ -32,7 +32,7 @@ func (r *Replica) execute() {
 
 func (r *Replica) executeBatch(e *entry) {
 	r.stageBody(e)
-	r.executed, r.executedTime = e.ref, e.header.TimeMS
+	r.executed, r.executedTime, r.executedKind = e.ref, e.header.TimeMS, e.header.Kind
 	r.history[e.ref.Seq] = e.ref.Digest
 	r.crossCertified(e.header.PropView, e.ref)
 	r.observe(EventExecuted, e.ref, "")
@@ -42,7 +42,7 @@ func (r *Replica) executeBatch(e *entry) {
 	}
 	b := e.batch()
 	x := Execute{Batch: b, Verdicts: r.clients.Plan(b)}
-	if e.ref.Seq%r.cfg.Params.CheckpointEvery == 0 {
+	if r.checkpointDue(&e.header) {
 		x.Checkpoint, x.Rows = true, r.clients.Changed()
 	}
 	r.emit(x)
@@ -66,6 +66,9 @@ func (r *Replica) onExecuted(in Executed) {
 	if in.Batch.Seq > r.executed.Seq || r.history[in.Batch.Seq] != in.Batch.Digest {
 		r.drop(r.self, DropExecutedStale)
 		return
+	}
+	if r.observes() {
+		return // its state is compared with certificates when it is a member
 	}
 	c := &message.Checkpoint{
 		Seq: in.Batch.Seq, Digest: in.Batch.Digest, Root: in.Root, Voter: r.self,
@@ -106,7 +109,7 @@ func (r *Replica) onCheckpoint(from int, c *message.Checkpoint) {
 		r.drop(from, DropCheckpointEcho)
 		return
 	}
-	if c.Seq%r.cfg.Params.CheckpointEvery != 0 {
+	if !r.checkpointPlace(c) {
 		r.drop(from, DropCheckpointPlace)
 		return
 	}
@@ -233,7 +236,7 @@ func (r *Replica) forgetBelow(seq uint64) {
 // longer timeout.
 func (r *Replica) rotate(c *message.CheckpointCertificate) {
 	every := r.cfg.Params.RotateEvery
-	if every > 0 && r.mayVote() && c.Seq >= r.base.Seq+every {
+	if every > 0 && r.mayVote() && c.Seq >= r.base.Seq+every && !r.closes(c.Ref()) {
 		r.monitor.served()
 		r.startViewChange(r.view+1, false)
 	}

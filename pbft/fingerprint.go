@@ -25,6 +25,7 @@ func (r *Replica) Fingerprint() crypto.Digest {
 	}
 	p.put("executed %v %d decided %v base %v tip %v prepared %v commit %v\n",
 		r.executed, r.executedTime, r.decided, r.base, r.tip, r.prepared, r.lastCmt)
+	p.put("kind %d closed %d ended %t\n", r.executedKind, r.closedAt, r.ended)
 	p.put("committed %s %v high %s %v stable %v %v\n", certificateName(r.committed), r.logged,
 		certificateName(r.high), r.highLogged, r.stable.Ref(), r.stable.Root)
 	p.put("asks %d %d %d %d %d %d %d %d\n", r.fetchAt, r.decidedAt, r.certifiedAt, r.votedAt,

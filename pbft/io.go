@@ -36,6 +36,7 @@ type Hint struct {
 type Installed struct {
 	Checkpoint *message.CheckpointCertificate
 	TimeMS     int64 // of the batch's header
+	Kind       message.BatchKind
 	Clients    *ClientTable
 }
 
@@ -134,6 +135,7 @@ const (
 	EventTransfer   Event = "state-transfer"
 	EventInstalled  Event = "state-installed"
 	EventDiverged   Event = "diverged"
+	EventEpochEnd   Event = "epoch-end"
 )
 
 func (Persist) effect()  {}

@@ -322,11 +322,11 @@ func (r *Replica) grievance() message.Reason {
 			return message.ReasonBase
 		}
 		return 0
-	case r.starved():
+	case !r.closing() && r.starved():
 		return message.ReasonRequestAge
 	case m.lastClock >= 0 && r.now-m.lastClock >= m.gap(), m.slowClock >= slowProposals:
 		return message.ReasonClock
-	case r.stalled():
+	case !r.closing() && r.stalled():
 		return message.ReasonStall
 	case r.now-r.peers[primary].heard >= 3*m.tau, r.lost(primary, m.entered):
 		return message.ReasonSilent

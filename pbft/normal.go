@@ -23,21 +23,20 @@ func (r *Replica) propose() {
 		return
 	}
 	parent, taken := r.sinceExecuted()
-	if parent.kind == message.Reconfig {
-		return
+	if r.closes(r.tip) {
+		return // nothing follows the last batch of an epoch (rule R17)
 	}
 	bundles := r.pool.choose(r.cfg.Params, r.rr, taken)
 	if len(bundles) == 0 {
 		return
 	}
 	r.rr = (r.rr + 1) % len(r.cfg.Members)
-	b := &message.Batch{
-		Header: message.Header{
-			Cluster: r.cfg.Cluster, Epoch: r.cfg.Epoch, Seq: seq, Parent: r.tip.Digest,
-			TimeMS: max(parent.time, r.wall), PropView: r.view,
-		},
-		Bundles: bundles,
-	}
+	b := &message.Batch{Header: message.Header{
+		Cluster: r.cfg.Cluster, Epoch: r.cfg.Epoch, Seq: seq, Parent: r.tip.Digest,
+		TimeMS: max(parent, r.wall), PropView: r.view,
+	}}
+	bundles = r.kindOf(&b.Header, bundles)
+	b.Bundles = bundles
 	for _, bundle := range bundles {
 		b.Header.Requests += uint32(len(bundle.Items)) //nolint:gosec // within the batch's limits
 		b.Header.Bytes += uint32(bundle.Size())        //nolint:gosec // within the batch's limits
@@ -51,25 +50,19 @@ func (r *Replica) propose() {
 	r.vote(e.ref, &message.PrePrepare{View: r.view, Header: b.Header, IDs: e.ids})
 }
 
-// tail describes the chain between the executed batch and the tip.
-type tail struct {
-	time int64
-	kind message.BatchKind
-}
-
-// sinceExecuted returns the tip's header time and kind, and the places that batches above the
-// executed one take already.
-func (r *Replica) sinceExecuted() (tail, map[message.RequestKey]bool) {
-	t := tail{time: r.executedTime}
-	taken := map[message.RequestKey]bool{}
+// sinceExecuted returns the tip's header time, and the places that batches above the executed one
+// take already.
+func (r *Replica) sinceExecuted() (time int64, taken map[message.RequestKey]bool) {
+	time = r.executedTime
+	taken = map[message.RequestKey]bool{}
 	entries, _, _ := r.path(r.tip)
 	for _, e := range entries {
-		t = tail{time: e.header.TimeMS, kind: e.header.Kind}
+		time = e.header.TimeMS
 		for _, b := range e.bundles {
 			taken[b.Key()] = true
 		}
 	}
-	return t, taken
+	return time, taken
 }
 
 // vote PREPAREs a batch: it stages the bodies and the vote, moves the tip, and sends m, which
@@ -167,14 +160,15 @@ func (r *Replica) acceptable(e *entry) bool {
 		r.refuse(e, DropPrePrepareParent)
 		return false
 	}
+	if r.closes(r.tip) {
+		r.refuse(e, DropPrePrepareEnd) // the last batch of the epoch (rule R17)
+		return false
+	}
 	if !e.complete() || !r.holds(r.tip) {
 		return false
 	}
 	parent := r.executedTime
 	if p := r.entries[r.tip.Digest]; p != nil && r.tip.Seq > r.executed.Seq {
-		if p.header.Kind == message.Reconfig {
-			return false
-		}
 		parent = p.header.TimeMS
 	}
 	if !r.timely(e, parent) {

@@ -213,7 +213,7 @@ func (r *Replica) tickRepair() {
 // fetchDecided asks for decided batches when the way from the executed one to the decided one is
 // not known, from one peer after another.
 func (r *Replica) fetchDecided() {
-	if r.decided.Seq <= r.executed.Seq || r.now < r.decidedAt {
+	if r.decided.Seq <= r.executed.Seq && !r.observes() || r.now < r.decidedAt {
 		return
 	}
 	entries, _, complete := r.path(r.decided)
@@ -391,7 +391,7 @@ func (r *Replica) Status() *message.Status {
 // onStatus sends a peer what it lacks (rule R12). Only certificates move it; bodies it asks for.
 func (r *Replica) onStatus(from int, st *message.Status) {
 	p := &r.peers[from]
-	if from == r.self {
+	if from == r.self || r.observes() {
 		return
 	}
 	if p.servedAt > 0 && r.now < p.servedAt+serveEvery {

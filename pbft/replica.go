@@ -29,6 +29,9 @@ type Replica struct {
 	// What is known to be decided, and what of it is executed.
 	executed     message.Ref
 	executedTime int64
+	executedKind message.BatchKind
+	closedAt     int64                // since when the epoch's last batch is decided; -1 if it is not
+	ended        bool                 // the end of the epoch was reported
 	decided      message.Ref          // the highest batch under a certificate
 	committed    *message.Certificate // the commit certificate of the highest rank; nil at first
 	logged       message.Rank         // of the last commit certificate that was persisted
@@ -103,6 +106,7 @@ type Restored struct {
 	Said     []*message.Checkpoint
 	Executed message.Ref
 	Time     int64                    // of the last executed header
+	Kind     message.BatchKind        // of that batch
 	History  map[uint64]crypto.Digest // of the executed batches within two windows
 	Clients  *ClientTable
 	Proofs   []*message.Evidence
@@ -115,6 +119,7 @@ type Restored struct {
 	// Salt is a number that no other start of this replica had: answers to its questions are to be
 	// told from those to an earlier life's.
 	Salt uint64
+	Waiting  []*message.Bundle // verified bundles that wait, from the epoch before
 }
 
 // New returns a replica that continues from what was restored. It is fenced until enough members
@@ -132,7 +137,7 @@ func New(cfg *message.Config, self int, st Restored) *Replica {
 		changes: make([]*message.ViewChange, n), peers: make([]peer, n),
 		newest: [2][]*message.Vote{make([]*message.Vote, n), make([]*message.Vote, n)},
 		pool:   newPool(n), clients: NewClientTable(cfg), proofs: map[string]*message.Evidence{},
-		told: newStatements(), words: make([][]*message.Word, n),
+		told: newStatements(), words: make([][]*message.Word, n), closedAt: -1,
 	}
 	r.monitor = newMonitor(cfg)
 	r.salt, r.pointed = st.Salt, st.Pointed
@@ -175,7 +180,13 @@ func (r *Replica) persist(rec *message.Record) {
 	r.emit(Persist{Record: rec})
 }
 
-func (r *Replica) send(to int, m message.Message) { r.emit(Send{To: to, Msg: m}) }
+// send wants a message sent. A learner only asks for what was decided.
+func (r *Replica) send(to int, m message.Message) {
+	if _, asks := m.(*message.FetchDecided); r.observes() && !asks {
+		return
+	}
+	r.emit(Send{To: to, Msg: m})
+}
 
 func (r *Replica) observe(e Event, batch message.Ref, note string) {
 	r.emit(Observed{Event: e, View: r.view, Batch: batch, Peer: r.self, Note: note})
@@ -203,10 +214,11 @@ func (r *Replica) mayVote() bool {
 }
 
 // silent reports whether this replica must say nothing that binds it: it has stopped for good, has
-// just started and does not know what it has said before, has forgotten it, or has a state that is
-// not the certified one.
+// just started and does not know what it has said before, has forgotten it, has a state that is not
+// the certified one, or is a learner.
 func (r *Replica) silent() bool {
-	return r.fence.raised || r.recovery.active || r.halted != "" || r.strayed != nil
+	return r.fence.raised || r.recovery.active || r.halted != "" || r.strayed != nil ||
+		r.observes()
 }
 
 // mayExecute reports whether decided batches may be applied to the state that this replica has.
@@ -221,6 +233,10 @@ func (r *Replica) onReceived(v message.Verified) {
 	from := v.From()
 	if from != r.self {
 		r.peers[from].heard = r.now
+	}
+	if r.observes() && !informs(v.Message()) {
+		r.drop(from, DropObserver)
+		return
 	}
 	switch m := v.Message().(type) {
 	case *message.PrePrepare:
@@ -259,6 +275,8 @@ func (r *Replica) onReceived(v message.Verified) {
 		r.accuse(from, m)
 	case *message.Spoilt:
 		r.onSpoilt(m)
+	case *message.EpochProof:
+		r.learnStable(m.Certificate)
 	case *message.Offer:
 		r.onOffer(from, m)
 	case *message.FenceAsk:
@@ -283,4 +301,5 @@ func (r *Replica) advance() {
 	r.moveTip()
 	r.accept()
 	r.commit()
+	r.finish()
 }

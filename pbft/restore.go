@@ -15,7 +15,7 @@ func (r *Replica) restore(st Restored) {
 		r.clients = st.Clients
 	}
 	if st.Executed != (message.Ref{}) {
-		r.executed, r.executedTime = st.Executed, st.Time
+		r.executed, r.executedTime, r.executedKind = st.Executed, st.Time, st.Kind
 		r.decided = st.Executed
 		r.history[st.Executed.Seq] = st.Executed.Digest
 		maps.Copy(r.history, st.History)
@@ -25,6 +25,9 @@ func (r *Replica) restore(st Restored) {
 	}
 	if st.Stable != nil {
 		r.stable = st.Stable
+	}
+	if r.executed == r.cfg.Base {
+		r.executedKind = message.Normal // it ended the epoch before this one
 	}
 	r.restoreBatches(st.Batches, st.View)
 	r.restoreView(st)
@@ -52,6 +55,7 @@ func (r *Replica) restore(st Restored) {
 			r.mute = max(r.mute, said.Seq) // the state was damaged: the certified one will tell
 		}
 	}
+	r.restoreWaiting(st.Waiting)
 	for _, e := range st.Proofs {
 		r.keep(e)
 	}

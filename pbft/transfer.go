@@ -93,7 +93,7 @@ func (r *Replica) onInstalled(in Installed) {
 		}
 	}
 	clear(r.own)
-	r.executed, r.executedTime = c.Ref(), in.TimeMS
+	r.executed, r.executedTime, r.executedKind = c.Ref(), in.TimeMS, in.Kind
 	r.history[c.Seq] = c.Digest
 	r.clients = in.Clients
 	r.strayed, r.wanted = nil, nil

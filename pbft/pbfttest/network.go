@@ -77,6 +77,7 @@ func Config(n int, scheme string, params message.Params) (*message.Config, []cry
 	if err != nil {
 		panic(err)
 	}
+	cfg.Admins, _ = Administrators(s)
 	return cfg, signers
 }
 
@@ -135,6 +136,8 @@ func (net *Network) do(i int, effects []pbft.Effect) {
 			node.waiting = append(node.waiting, e)
 		case pbft.Execute:
 			net.execute(i, e)
+		case pbft.EpochEnd:
+			net.end(i, e)
 		case pbft.Transfer:
 			node.fetch = &e
 		case pbft.Dropped:

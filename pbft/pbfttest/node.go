@@ -20,6 +20,7 @@ type Node struct {
 	Proofs   []*message.Evidence
 	Observed []pbft.Observed
 	Halted   string
+	Ended    *message.CheckpointCertificate // of the last batch of the epoch; nil while it lasts
 	Down     bool
 	Lives    uint64 // how often it was started
 	NoSync   bool   // syncs do not return: staged records and what waits for them stay
@@ -80,7 +81,7 @@ func (net *Network) Restart(i int) {
 	node.Lives++
 	st.Salt = node.Lives << 32
 	node.Replica = pbft.New(net.Config, i, st)
-	node.Down, node.Halted, node.fetch = false, "", nil
+	node.Down, node.Halted, node.fetch, node.Ended = false, "", nil, nil
 	net.Step(i, pbft.Tick{Now: net.Now + net.Skew[i]})
 }
 
@@ -111,6 +112,7 @@ func (net *Network) Rebuild(i int) pbft.Restored {
 	if node.disk != nil {
 		st.Clients = net.load(i, node.disk)
 		st.Executed, st.Time = node.disk.cert.Ref(), node.disk.time
+		st.Kind = node.disk.kind
 	}
 	st.Said, st.Checkpoints = st.Checkpoints, nil
 	for _, b := range net.longest(st.Executed, bodies, tops) {
@@ -118,7 +120,8 @@ func (net *Network) Rebuild(i int) pbft.Restored {
 		st.Time = b.Header.TimeMS
 		st.History[b.Header.Seq] = st.Executed.Digest
 		net.apply(i, b, st.Clients.Plan(b))
-		if b.Header.Seq%net.Config.Params.CheckpointEvery == 0 {
+		st.Kind = b.Header.Kind
+		if b.Header.Seq%net.Config.Params.CheckpointEvery == 0 || st.Kind == message.Reconfig {
 			node.save(st.Executed, st.Time, st.Clients.Changed())
 			st.Checkpoints = append(st.Checkpoints, &message.Checkpoint{
 				Seq: b.Header.Seq, Digest: st.Executed.Digest, Root: node.root(), Voter: i,
@@ -174,6 +177,9 @@ func (net *Network) apply(i int, b *message.Batch, verdicts []pbft.Verdict) {
 		}
 		item := bundle.Items[v.Item]
 		op := string(item.Op)
+		if item.Reconfig != nil {
+			op = fmt.Sprintf("reconfiguration in a batch of kind %d", b.Header.Kind)
+		}
 		if item.Signed != nil {
 			op = fmt.Sprintf("%s:%s", v.Outcome, item.Signed.Op)
 		}
@@ -278,8 +284,7 @@ func (net *Network) Bundle(i int, ops ...string) *message.Bundle {
 
 func (net *Network) bundle(i int, items []message.Item) *message.Bundle {
 	node := net.Nodes[i]
-	session := uint64(i) //nolint:gosec // small
-	b := &message.Bundle{Session: session, Seq: node.nextSeq, Items: items}
+	b := &message.Bundle{Session: net.Config.Members[i].Session, Seq: node.nextSeq, Items: items}
 	if node.nextSeq > 500 {
 		b.Ack = node.nextSeq - 500
 	}

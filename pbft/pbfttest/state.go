@@ -14,6 +14,7 @@ type savedState struct {
 	cert    *message.CheckpointCertificate // nil until it is stable
 	ref     message.Ref
 	time    int64
+	kind    message.BatchKind
 	rows    map[uint64][]byte
 	log     []*message.Batch
 	applied []string
@@ -30,7 +31,7 @@ func (node *Node) save(ref message.Ref, time int64, changed []pbft.Row) {
 		}
 	}
 	node.states[node.root()] = &savedState{
-		ref: ref, time: time, rows: maps.Clone(node.rows), log: slices.Clone(node.Log),
+		ref: ref, time: time, kind: node.Log[len(node.Log)-1].Header.Kind, rows: maps.Clone(node.rows), log: slices.Clone(node.Log),
 		applied: slices.Clone(node.Applied), done: maps.Clone(node.done),
 	}
 }
@@ -116,7 +117,7 @@ func (net *Network) transfer(i int) {
 		clients := net.load(i, &own)
 		node.states[own.cert.Root] = &own
 		net.Step(i, pbft.Installed{
-			Checkpoint: own.cert, TimeMS: own.time, Clients: clients,
+			Checkpoint: own.cert, TimeMS: own.time, Kind: own.kind, Clients: clients,
 		})
 		return
 	}
