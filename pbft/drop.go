@@ -50,6 +50,7 @@ const (
 	DropOfferUseless     Drop = "offer_useless"
 	DropInstalledStale   Drop = "installed_stale"
 	DropExecutedStale    Drop = "executed_stale"
+	DropEpoch            Drop = "of_another_epoch"
 	DropObserver         Drop = "not_for_a_learner"
 	DropHalted           Drop = "replica_halted"
 )

@@ -29,9 +29,11 @@ const Observer = -1
 // informs reports whether a message tells a learner what was decided. The others ask for a word of
 // its own, or help to decide.
 func informs(m message.Message) bool {
-	switch m.(type) {
+	switch m := m.(type) {
 	case *message.Decided, *message.Checkpoint, *message.EpochProof, *message.Offer:
 		return true
+	case *message.Proof:
+		return m.NewView == nil && m.Prepared == nil
 	default:
 		return false
 	}
@@ -118,7 +120,9 @@ func (r *Replica) Handover(next *message.Config) Restored {
 	st := Restored{
 		Executed: r.executed, Time: r.executedTime, Kind: r.executedKind,
 		History: map[uint64]crypto.Digest{r.executed.Seq: r.executed.Digest},
-		Clients: r.clients.Rebase(r.cfg, next),
+		Clients: r.clients.Rebase(r.cfg, next), Salt: r.salt,
+		// What was forgotten may have been said in the next epoch, by an earlier life.
+		Forgot: r.recovery.active, Why: r.recovery.why,
 	}
 	for g := range r.pool.queues {
 		if g >= len(next.Members) || next.Members[g].Node != r.cfg.Members[g].Node ||

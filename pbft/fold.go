@@ -1,6 +1,7 @@
 package pbft
 
 import (
+	"cmp"
 	"slices"
 
 	"byzd/pbft/message"
@@ -12,15 +13,31 @@ import (
 type Fold struct {
 	Restored
 	Reserved uint64 // the gateway may have used every number below this
-	Epoch    uint64 // of the last record
+	Epoch    uint64 // the highest of a record, or the one after the last that ended
+	// Ends are the proofs of the epochs that ended, ascending.
+	Ends []*message.EpochProof
 
 	newest [2]*message.Vote
 	point  *message.Checkpoint // the highest CHECKPOINT
 }
 
 // Add folds one record in.
+//
+// What was promised in an epoch means nothing in the next. When a journal is cut, what matters of its
+// front is written anew at its end: so epochs do not stand in order, and an older one's records are
+// passed over (B29).
 func (f *Fold) Add(rec *message.Record) {
-	f.Epoch = rec.Epoch
+	switch {
+	case rec.Type == message.RecordEpoch:
+		f.addEnd(rec)
+		return
+	case rec.Type == message.RecordReserved:
+		f.Reserved = max(f.Reserved, rec.Reserved.Seq)
+		return
+	case rec.Epoch < f.Epoch:
+		return
+	}
+	f.advance(rec.Epoch)
 	switch rec.Type {
 	case message.RecordBatch: // the caller's
 	case message.RecordVote:
@@ -52,8 +69,6 @@ func (f *Fold) Add(rec *message.Record) {
 		}
 	case message.RecordCheckpoint:
 		f.addCheckpoint(rec.Checkpoint)
-	case message.RecordReserved:
-		f.Reserved = max(f.Reserved, rec.Reserved.Seq)
 	case message.RecordEvidence:
 		f.Proofs = append(f.Proofs, rec.Evidence)
 	case message.RecordAlarm:
@@ -64,6 +79,28 @@ func (f *Fold) Add(rec *message.Record) {
 			f.addHigh(rec.Amnesia.Proof)
 		}
 	}
+}
+
+// advance forgets everything of the epochs before one.
+func (f *Fold) advance(epoch uint64) {
+	if epoch > f.Epoch {
+		forgot := f.Forgot // perhaps in this epoch as well, in an earlier life
+		*f = Fold{Epoch: epoch, Reserved: f.Reserved, Ends: f.Ends}
+		if forgot {
+			f.Forgot, f.Why = true, "its journal says so"
+		}
+	}
+}
+
+func (f *Fold) addEnd(rec *message.Record) {
+	at, known := slices.BinarySearchFunc(f.Ends, rec.Epoch,
+		func(p *message.EpochProof, epoch uint64) int {
+			return cmp.Compare(p.Manifest.Header.Epoch, epoch)
+		})
+	if !known {
+		f.Ends = slices.Insert(f.Ends, at, rec.End)
+	}
+	f.advance(rec.Epoch + 1)
 }
 
 func (f *Fold) addHigh(c *message.Certificate) {
@@ -122,6 +159,11 @@ func (f *Fold) Records() []*message.Record {
 	if f.Reserved > 0 {
 		add(message.Record{
 			Type: message.RecordReserved, Reserved: message.RequestKey{Seq: f.Reserved},
+		})
+	}
+	for _, p := range f.Ends {
+		list = append(list, &message.Record{
+			Type: message.RecordEpoch, Epoch: p.Manifest.Header.Epoch, End: p,
 		})
 	}
 	for _, e := range f.Proofs {

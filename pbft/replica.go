@@ -118,8 +118,8 @@ type Restored struct {
 	Why    string
 	// Salt is a number that no other start of this replica had: answers to its questions are to be
 	// told from those to an earlier life's.
-	Salt uint64
-	Waiting  []*message.Bundle // verified bundles that wait, from the epoch before
+	Salt    uint64
+	Waiting []*message.Bundle // verified bundles that wait, from the epoch before
 }
 
 // New returns a replica that continues from what was restored. It is fenced until enough members
@@ -231,6 +231,10 @@ func (r *Replica) leads() bool { return r.Primary() == r.self }
 
 func (r *Replica) onReceived(v message.Verified) {
 	from := v.From()
+	if v.Epoch() != r.cfg.Epoch { // it waited while the epoch ended (B53)
+		r.drop(from, DropEpoch)
+		return
+	}
 	if from != r.self {
 		r.peers[from].heard = r.now
 	}

@@ -203,7 +203,12 @@ func (a *archive) read(lsn uint64) (*message.Record, error) {
 // Records above the durable LSN are not in the journal's files yet, so what they hold is not
 // served yet.
 func (a *archive) serve(after, durable uint64) (*message.Decided, error) {
-	top := min(after+message.MaxDecided, a.first+uint64(len(a.decided))-1)
+	return a.serveUpTo(after, durable, message.MaxNumber)
+}
+
+// serveUpTo is serve with nothing above a limit: an answer is about one epoch.
+func (a *archive) serveUpTo(after, durable, limit uint64) (*message.Decided, error) {
+	top := min(limit, after+message.MaxDecided, a.first+uint64(len(a.decided))-1)
 	for seq := max(after+1, a.first); seq <= top; seq++ {
 		if a.decided[seq-a.first] > durable {
 			top = seq - 1
@@ -236,49 +241,72 @@ func (a *archive) serve(after, durable uint64) (*message.Decided, error) {
 	return m, nil
 }
 
-// replay executes again what the journal proves to be decided above the batch that the state
-// follows.
-func (a *archive) replay(
-	cfg *message.Config, st *pbft.Restored, x *executor, states *states,
-) error {
-	base, clients := st.Executed, st.Clients
+// execAgain executes again what the journal proves to be decided above the batch that the state
+// follows, through all epochs that ended since.
+func (l *Loop) execAgain(st *pbft.Restored) error {
+	a, x, base := l.archive, l.exec, st.Executed
 	st.History = map[uint64]crypto.Digest{base.Seq: base.Digest}
 	chain, err := a.chain(base)
 	if err != nil {
 		return err
 	}
-	a.index(base, st.History, cfg.Params.Window)
+	a.index(base, st.History, l.epochs.last().Params.Window)
 	// Roots are computed again: a CHECKPOINT whose record the crash took must be said still, or all
 	// who crashed together could stand at the high watermark for ever.
 	st.Said, st.Checkpoints = st.Checkpoints, nil
-	x.quiet = true
-	defer func() { x.quiet = false }()
+	l.crossEpoch(st)
 	for i, p := range slices.Backward(chain) {
 		rec, err := a.read(p.lsn)
 		if err != nil {
 			return err
 		}
-		b := rec.Batch
-		st.Executed = message.Ref{Seq: b.Header.Seq, Digest: b.Header.Digest()}
-		st.Time = b.Header.TimeMS
-		a.executed(st.Executed)
-		x.apply(b, clients.Plan(b))
-		if h := &b.Header; h.Seq%cfg.Params.CheckpointEvery == 0 {
-			state := x.state(h, clients.Changed())
-			states.made(state)
-			st.Checkpoints = append(st.Checkpoints, &message.Checkpoint{
-				Seq: h.Seq, Digest: st.Executed.Digest, Root: state.Manifest.Root(),
-				Voter: x.sealer.Self,
-			})
+		x.quiet = true
+		l.applyAgain(st, rec.Batch)
+		if uint64(i) < 2*l.cfg.Cluster.Params.Window { //nolint:gosec // an index
+			st.History[rec.Batch.Header.Seq] = st.Executed.Digest
 		}
-		if uint64(i) < 2*cfg.Params.Window { //nolint:gosec // an index
-			st.History[b.Header.Seq] = st.Executed.Digest
-		}
-		if i < recentBodies {
-			st.Batches = append(st.Batches, b)
+		l.crossEpoch(st)
+		if i < recentBodies && rec.Batch.Header.Epoch == l.fold.Epoch {
+			st.Batches = append(st.Batches, rec.Batch)
 		}
 	}
+	x.quiet = l.cfg.Self == pbft.Observer
+	if l.cfg.Cluster.Epoch != l.fold.Epoch {
+		return fmt.Errorf("the journal ends in epoch %d, and its batches in epoch %d",
+			l.fold.Epoch, l.cfg.Cluster.Epoch)
+	}
 	return a.loose(st)
+}
+
+// applyAgain executes one batch again.
+func (l *Loop) applyAgain(st *pbft.Restored, b *message.Batch) {
+	h := &b.Header
+	st.Executed = message.Ref{Seq: h.Seq, Digest: h.Digest()}
+	st.Time, st.Kind = h.TimeMS, h.Kind
+	l.archive.executed(st.Executed)
+	l.exec.apply(b, st.Clients.Plan(b))
+	l.executed(b)
+	if h.Seq%l.cfg.Cluster.Params.CheckpointEvery != 0 && h.Kind != message.Reconfig {
+		return
+	}
+	state := l.exec.state(h, st.Clients.Changed())
+	l.states.made(state)
+	if l.cfg.Cluster.Epoch == l.fold.Epoch && l.cfg.Self >= 0 {
+		st.Checkpoints = append(st.Checkpoints, &message.Checkpoint{
+			Seq: h.Seq, Digest: st.Executed.Digest, Root: state.Manifest.Root(), Voter: l.cfg.Self,
+		})
+	}
+}
+
+// crossEpoch goes on in the next epoch if the last executed batch ended the one before.
+func (l *Loop) crossEpoch(st *pbft.Restored) {
+	next := l.epochs.at(l.cfg.Cluster.Epoch + 1)
+	if next == nil || st.Executed != next.Base {
+		return
+	}
+	st.Clients = st.Clients.Rebase(l.cfg.Cluster, next)
+	l.take(next)
+	l.handover = handover{}
 }
 
 // recentBodies is how many executed batches are kept in memory after a start, for those who are

@@ -40,7 +40,8 @@ type executor struct {
 	touched map[message.RequestKey]bool // replies that the ledger's tree does not have as they are
 	ledger  merkle.Tree                 // see ledger.go; as of the last settle
 	config  crypto.Digest
-	quiet   bool // while replaying: sign nothing
+	next    *message.Config // what follows, once a batch that ends the epoch is executed
+	quiet   bool            // while replaying: sign nothing
 }
 
 func newExecutor(sealer message.Sealer, store Store) *executor {
@@ -55,8 +56,13 @@ func newExecutor(sealer message.Sealer, store Store) *executor {
 func (x *executor) apply(b *message.Batch, verdicts []pbft.Verdict) *Applied {
 	a := &Applied{Batch: b, Verdicts: verdicts, Results: make([][]byte, len(verdicts))}
 	var fresh []*message.Reply
+	x.ending(b)
 	for i, v := range verdicts {
 		item := &b.Bundles[v.Bundle].Items[v.Item]
+		if item.Reconfig != nil {
+			a.Results[i] = x.outcome(b, item.Reconfig)
+			continue
+		}
 		if item.Signed == nil {
 			a.Results[i] = x.store.Apply(item.Op)
 			continue
@@ -140,8 +146,12 @@ func (x *executor) cached(session, seq uint64) *message.Reply {
 func (x *executor) state(h *message.Header, rows []pbft.Row) *snapshot.State {
 	x.settle(rows)
 	s := &snapshot.State{Store: x.store.Tree(), Ledger: x.ledger}
+	config := x.config
+	if x.next != nil {
+		config = x.next.Digest()
+	}
 	s.Manifest = &message.Manifest{
-		Header: *h, Config: x.config, Store: s.Store.Root(), Ledger: s.Ledger.Root(),
+		Header: *h, Config: config, Store: s.Store.Root(), Ledger: s.Ledger.Root(),
 	}
 	return s
 }
@@ -149,7 +159,8 @@ func (x *executor) state(h *message.Header, rows []pbft.Row) *snapshot.State {
 // install puts a state in place that was checked against its certificate, and returns its client
 // table. An error means that a quorum certified what no replica can have come to.
 func (x *executor) install(s *snapshot.State) (*pbft.ClientTable, error) {
-	if s.Manifest.Config != x.config {
+	x.next = nil
+	if s.Manifest.Config != x.config && s.Manifest.Header.Kind != message.Reconfig {
 		return nil, fmt.Errorf("the state after batch %d is of another configuration",
 			s.Manifest.Header.Seq)
 	}

@@ -65,6 +65,9 @@ func newGateway(session, reserved uint64) gateway {
 // should come back later.
 func (l *Loop) Submit(item message.Item, client string, tag uint64) bool {
 	g := &l.gateway
+	if l.cfg.Self == pbft.Observer {
+		return false
+	}
 	if l.forgotten(item, client, tag) {
 		return true
 	}
@@ -95,11 +98,15 @@ func (l *Loop) submitGathered() {
 		n, size := 0, 0
 		for n < len(g.gathered) && n < bundleOps {
 			one := itemSize(&g.gathered[n].item)
-			if n > 0 && size+one > room {
+			change := g.gathered[n].item.Reconfig != nil // it stands alone
+			if n > 0 && (size+one > room || change) {
 				break
 			}
 			size += one
 			n++
+			if change {
+				break
+			}
 		}
 		l.submitBundle(g.gathered[:n])
 		g.gathered = g.gathered[n:]
@@ -131,7 +138,7 @@ func (l *Loop) submitBundle(ops []operation) {
 		bundle: b, sealed: v, ops: slices.Clone(ops),
 		again: l.now + rebroadcastMin, delay: rebroadcastMin,
 	})
-	l.held = append(l.held, held{lsn: l.staged, to: pbft.All, msg: v, send: true})
+	l.hold(held{lsn: l.staged, to: pbft.All, msg: v, send: true})
 	l.step(pbft.Received{Msg: v})
 }
 
@@ -208,6 +215,6 @@ func (l *Loop) rebroadcast() {
 		}
 		w.delay = min(2*w.delay, rebroadcastMax)
 		w.again = l.now + w.delay
-		l.held = append(l.held, held{lsn: l.staged, to: pbft.All, msg: w.sealed, send: true})
+		l.hold(held{lsn: l.staged, to: pbft.All, msg: w.sealed, send: true})
 	}
 }

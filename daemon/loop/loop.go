@@ -3,6 +3,7 @@ package loop
 import (
 	"fmt"
 
+	"byzd/crypto"
 	"byzd/daemon/disk"
 	"byzd/daemon/journal"
 	"byzd/daemon/snapshot"
@@ -25,16 +26,19 @@ type MessageLinks interface {
 	SendMessage(to int, m message.Message)
 }
 
-// Config is what a loop is made of. Only Adversary may be nil.
+// Config is what a loop is made of. Cluster is the first epoch, that of the genesis; the journal
+// tells which one the node is in. Only what says so may be left out.
 type Config struct {
 	Cluster   *message.Config
-	Self      int
+	Self      int           // in that epoch; pbft.Observer, with Node, if it was no member then
+	Node      crypto.NodeID // may be left out by a member of the first epoch
 	Sealer    message.Sealer
+	Signers   []crypto.Signer // further keys of this node, old and new ones; may be nil
 	Journal   *journal.Journal
 	Disk      disk.Disk // for snapshots and half-done transfers
 	Store     Store
 	Links     Links
-	Adversary traitor.Adversary
+	Adversary traitor.Adversary // may be nil
 	// Applied receives what executed, when it is durable. It must not block.
 	Applied func(*Applied)
 	// Forgot says, in words, why this node must have said more than the journal knows, for instance
@@ -46,6 +50,10 @@ type Config struct {
 	// must not block. While nil snapshots are written at once, by the loop itself.
 	Save func(s *snapshot.Snapshot)
 	Keep Retention
+	// Announced, if not nil, is told what a change that was announced leads to: whom to let in.
+	Announced func(next *message.Config)
+	// Reconfigured, if not nil, is told that another epoch has begun, and the node's number in it.
+	Reconfigured func(now *message.Config, self int)
 	// Watch receives every effect that only informs: Dropped, Observed, Accuse, Halt.
 	Watch func(pbft.Effect)
 }
@@ -78,6 +86,15 @@ type Loop struct {
 	fetch   *transfer // of a state, or nil
 	given   allowance
 	damaged []error
+
+	node      crypto.NodeID
+	signers   []crypto.Signer
+	epochs    epochs
+	last      *message.Header                // of what is executed; nil before anything is
+	ended     *message.CheckpointCertificate // of the epoch's last batch, until the next begins
+	handover  handover
+	outsiders map[crypto.NodeID]*outsider
+	strangers allowance // what all of them may fetch
 }
 
 // held is something that waits until a record is durable.
@@ -89,6 +106,7 @@ type held struct {
 	back    bool // hand it back to the replica
 	applied *Applied
 	cut     uint64 // from then on the journal may be cut here
+	epoch   uint64 // that msg is of
 }
 
 // Open reads the newest snapshot, replays the journal above it, and returns the loop that continues
@@ -96,7 +114,12 @@ type held struct {
 func Open(cfg Config) (*Loop, error) {
 	l := &Loop{
 		cfg: cfg, exec: newExecutor(cfg.Sealer, cfg.Store), states: newStates(),
-		keep: cfg.Keep.withDefaults(), given: newAllowance(len(cfg.Cluster.Members)),
+		keep: cfg.Keep.withDefaults(), node: cfg.Node, strangers: newAllowance(1),
+		signers:   append([]crypto.Signer{cfg.Sealer.Signer}, cfg.Signers...),
+		outsiders: map[crypto.NodeID]*outsider{},
+	}
+	if cfg.Self >= 0 {
+		l.node = cfg.Cluster.Members[cfg.Self].Node
 	}
 	if cfg.Save == nil {
 		l.cfg.Save = l.saveNow
@@ -105,11 +128,18 @@ func Open(cfg Config) (*Loop, error) {
 	if err := l.replay(); err != nil {
 		return nil, err
 	}
+	if err := l.epochs.follow(cfg.Cluster, l.fold.Ends); err != nil {
+		return nil, err
+	}
+	if now := l.epochs.last().Epoch; now != l.fold.Epoch {
+		return nil, fmt.Errorf("the journal is of epoch %d, and leads from the genesis to epoch %d",
+			l.fold.Epoch, now)
+	}
 	st := l.fold.Result()
 	if err := l.load(&st); err != nil {
 		return nil, err
 	}
-	if err := l.archive.replay(cfg.Cluster, &st, l.exec, l.states); err != nil {
+	if err := l.execAgain(&st); err != nil {
 		return nil, err
 	}
 	st.Salt = cfg.Salt
@@ -117,16 +147,19 @@ func Open(cfg Config) (*Loop, error) {
 		st.Forgot, st.Why = true, cfg.Forgot
 	}
 	l.proofs = st.Proofs
-	l.guard = NewGuard(cfg.Sealer, st)
+	l.guard = NewGuard(l.cfg.Sealer, st)
 	l.guard.resume(st.Executed, l.archive.digest)
-	l.gateway = newGateway(uint64(cfg.Self), l.fold.Reserved) //nolint:gosec // not negative
+	l.gateway = newGateway(noSession, l.fold.Reserved)
+	if l.cfg.Self >= 0 {
+		l.gateway.session = l.cfg.Cluster.Members[l.cfg.Self].Session
+	}
 	l.gateway.forgot = st.Forgot
 	if cfg.Forgot != "" && !l.fold.Forgot {
 		l.record(&message.Record{
-			Type: message.RecordAmnesia, Epoch: cfg.Cluster.Epoch, Amnesia: &message.Amnesia{},
+			Type: message.RecordAmnesia, Epoch: l.cfg.Cluster.Epoch, Amnesia: &message.Amnesia{},
 		})
 	}
-	l.replica = pbft.New(cfg.Cluster, cfg.Self, st)
+	l.replica = pbft.New(l.cfg.Cluster, l.cfg.Self, st)
 	l.states.certify(l.replica.Stable())
 	return l, nil
 }
@@ -138,10 +171,6 @@ func (l *Loop) replay() error {
 		if err != nil {
 			return fmt.Errorf("journal record %d: %w", lsn, err)
 		}
-		if rec.Epoch != l.cfg.Cluster.Epoch {
-			return fmt.Errorf("journal record %d is of epoch %d, this node is in epoch %d",
-				lsn, rec.Epoch, l.cfg.Cluster.Epoch)
-		}
 		l.fold.Add(rec)
 		l.archive.note(rec, lsn)
 		l.staged, l.synced = lsn, lsn
@@ -151,20 +180,24 @@ func (l *Loop) replay() error {
 
 // load puts the newest snapshot in place, or the state that the epoch starts from.
 func (l *Loop) load(st *pbft.Restored) error {
-	snap, damaged, err := snapshot.Latest(l.cfg.Disk, l.cfg.Cluster)
+	snap, damaged, err := snapshot.Latest(l.cfg.Disk, l.epochs.at)
 	if err != nil {
 		return err
 	}
 	l.damaged = damaged
 	if snap == nil {
-		st.Executed, st.Clients = l.cfg.Cluster.Base, pbft.NewClientTable(l.cfg.Cluster)
+		first := l.epochs.at(0)
+		l.take(first)
+		st.Executed, st.Clients = first.Base, pbft.NewClientTable(first)
 		return nil
 	}
+	l.take(l.epochs.at(snap.Manifest.Header.Epoch))
 	if st.Clients, err = l.exec.install(&snap.State); err != nil {
 		return fmt.Errorf("snapshot %d: %w", snap.Seq(), err)
 	}
-	st.Executed, st.Time = snap.Certificate.Ref(), snap.Manifest.Header.TimeMS
-	if st.Stable == nil || st.Stable.Seq < snap.Seq() {
+	h := snap.Manifest.Header
+	st.Executed, st.Time, st.Kind, l.last = snap.Certificate.Ref(), h.TimeMS, h.Kind, &h
+	if h.Epoch == l.fold.Epoch && (st.Stable == nil || st.Stable.Seq < snap.Seq()) {
 		st.Stable = snap.Certificate
 	}
 	l.states.installed(snap)
@@ -213,11 +246,20 @@ func (l *Loop) Receive(v message.Verified) {
 
 // receive hands a message to whom it concerns: pieces of states are the loop's own matter.
 func (l *Loop) receive(v message.Verified) {
+	if v.Epoch() != l.cfg.Cluster.Epoch {
+		l.drop(v.From(), pbft.DropEpoch)
+		return
+	}
 	switch m := v.Message().(type) {
 	case *message.FetchState:
 		l.giveState(v.From(), m)
 	case *message.StatePart:
 		l.takeState(v.From(), m)
+	case *message.Ready:
+		l.onReady(m)
+	case *message.EpochProof:
+		l.step(pbft.Received{Msg: v})
+		l.learnEnd(m)
 	default:
 		l.step(pbft.Received{Msg: v})
 	}
@@ -232,6 +274,7 @@ func (l *Loop) Tick(now int64) {
 	l.step(pbft.Tick{Now: l.now})
 	l.rebroadcast()
 	l.tickTransfer()
+	l.tickHandover()
 	if l.cfg.Adversary != nil {
 		for _, o := range l.cfg.Adversary.Tick(l.now) {
 			l.dispatch(o)
@@ -264,6 +307,9 @@ func (l *Loop) Release(lsn uint64) bool {
 			continue
 		}
 		l.cut = max(l.cut, h.cut)
+		if h.epoch != l.cfg.Cluster.Epoch {
+			continue // the epoch has ended meanwhile, and with it what this was good for
+		}
 		if h.send {
 			l.transmit(h.to, h.msg)
 		}
@@ -306,6 +352,8 @@ func (l *Loop) do(effects []pbft.Effect) {
 		case pbft.Observed:
 			l.gateway.forgot = l.gateway.forgot || e.Event == pbft.EventForgot
 			l.cfg.Watch(e)
+		case pbft.EpochEnd:
+			l.endEpoch(e)
 		default:
 			l.cfg.Watch(e)
 		}
@@ -328,9 +376,14 @@ func (l *Loop) say(e pbft.Send) {
 	if err != nil {
 		panic(fmt.Sprintf("loop: replica %d: %v", l.cfg.Self, err))
 	}
-	l.held = append(l.held, held{
+	l.hold(held{
 		lsn: l.staged, to: e.To, msg: v, send: true, back: e.To == pbft.All && countsForSelf(e.Msg),
 	})
+}
+
+func (l *Loop) hold(h held) {
+	h.epoch = l.cfg.Cluster.Epoch
+	l.held = append(l.held, h)
 }
 
 // countsForSelf reports whether a message is a statement that its author counts too.
@@ -375,6 +428,7 @@ func (l *Loop) execute(e pbft.Execute) {
 	l.archive.executed(ref)
 	l.guard.Executed(ref, e.Batch.Header.Parent)
 	applied := l.exec.apply(e.Batch, e.Verdicts)
+	l.executed(e.Batch)
 	l.gateway.executed(applied)
 	l.betray(applied)
 	if ref.Seq > l.applied { // else it is executed again, after the state was repaired
@@ -386,6 +440,16 @@ func (l *Loop) execute(e pbft.Execute) {
 		l.states.made(state)
 		l.do(l.replica.Step(pbft.Executed{Batch: ref, Root: state.Manifest.Root()}))
 		l.certified()
+	}
+}
+
+// executed notes what was executed, and what a change that is in it means.
+func (l *Loop) executed(b *message.Batch) {
+	l.last = &b.Header
+	for _, bundle := range b.Bundles {
+		if rc := bundle.Reconfiguration(); rc != nil && b.Header.Kind == message.Normal {
+			l.announce(rc)
+		}
 	}
 }
 

@@ -375,10 +375,12 @@ func (l *Loop) install(s *snapshot.Snapshot) {
 		return
 	}
 	l.states.installed(s)
+	l.last = &s.Manifest.Header
 	l.guard.jump(s.Certificate.Ref())
 	l.gateway.discharge(clients)
 	l.step(pbft.Installed{
-		Checkpoint: s.Certificate, TimeMS: s.Manifest.Header.TimeMS, Clients: clients,
+		Checkpoint: s.Certificate, TimeMS: s.Manifest.Header.TimeMS,
+		Kind: s.Manifest.Header.Kind, Clients: clients,
 	})
 }
 

@@ -20,14 +20,14 @@ var ErrDamaged = errors.New("not a snapshot")
 
 // Latest returns the newest snapshot that verifies, or nil if there is none. damaged tells why the
 // newer ones do not, one error for each; the caller decides what becomes of the files. err is an
-// error of the disk itself.
-func Latest(d disk.Disk, cfg *message.Config) (s *Snapshot, damaged []error, err error) {
+// error of the disk itself. at returns the configuration of an epoch, or nil.
+func Latest(d disk.Disk, at func(epoch uint64) *message.Config) (s *Snapshot, damaged []error, err error) {
 	seqs, err := list(d)
 	if err != nil {
 		return nil, nil, err
 	}
 	for i := len(seqs) - 1; i >= 0; i-- {
-		s, err := Read(d, cfg, seqs[i])
+		s, err := Read(d, at, seqs[i])
 		if err == nil {
 			return s, damaged, nil
 		}
@@ -72,7 +72,7 @@ func Prune(d disk.Disk, keep int) error {
 
 // Read returns the snapshot after a batch, verified: that a quorum signed its root, and that the
 // content is what the root promises. Memory grows with what is there, not with what the file claims.
-func Read(d disk.Disk, cfg *message.Config, seq uint64) (*Snapshot, error) {
+func Read(d disk.Disk, at func(epoch uint64) *message.Config, seq uint64) (*Snapshot, error) {
 	name := fileName(seq)
 	size, err := d.Size(name)
 	if err != nil {
@@ -84,7 +84,7 @@ func Read(d disk.Disk, cfg *message.Config, seq uint64) (*Snapshot, error) {
 	}
 	defer file.Close() //nolint:errcheck // it was only read
 	r := &reader{r: bufio.NewReaderSize(io.NewSectionReader(file, 0, size), writeBuffer), left: size}
-	s := r.snapshot(cfg)
+	s := r.snapshot(at)
 	if r.err == nil && r.left > 0 {
 		r.fail("%d bytes too much", r.left)
 	}
@@ -134,7 +134,7 @@ func (r *reader) bytes() []byte {
 	return nil
 }
 
-func (r *reader) snapshot(cfg *message.Config) *Snapshot {
+func (r *reader) snapshot(at func(epoch uint64) *message.Config) *Snapshot {
 	s := &Snapshot{}
 	head := append([]byte(magic), version)
 	if got := r.take(int64(len(head))); r.err == nil && !bytes.Equal(got, head) {
@@ -155,6 +155,11 @@ func (r *reader) snapshot(cfg *message.Config) *Snapshot {
 		return nil
 	}
 	s.Certificate = rec.Stable
+	cfg := at(s.Manifest.Header.Epoch)
+	if cfg == nil {
+		r.fail("it is of epoch %d, which the journal does not lead to", s.Manifest.Header.Epoch)
+		return nil
+	}
 	if err := s.Certificate.Verify(cfg); err != nil {
 		r.fail("certificate: %v", err)
 		return nil

@@ -34,14 +34,15 @@ func incriminatesPrimary(cfg *Config, from int, m *NewView) (Verified, bool) {
 	if e == nil {
 		return Verified{}, false
 	}
-	return Verified{from: from, msg: e}, true
+	return Verified{from: from, epoch: cfg.Epoch, msg: e}, true
 }
 
 // incriminatesProposer picks the bundle that is not validly signed, if that is why they were refused.
 func incriminatesProposer(cfg *Config, from int, why error, bundles ...*Bundle) (Verified, bool) {
 	for _, b := range bundles {
 		if errors.Is(why, RefusedSignature) && !validlySigned(cfg, b) {
-			return Verified{from: from, msg: &Spoilt{Bundle: b}}, true
+			v := Verified{from: from, epoch: cfg.Epoch, msg: &Spoilt{Bundle: b}}
+			return v, true
 		}
 	}
 	return Verified{}, false

@@ -51,7 +51,7 @@ func (s Sealer) Seal(m Message) Verified {
 			s.SealBundle(m.Bundle)
 		}
 	}
-	return Verified{from: s.Self, msg: m}
+	return Verified{from: s.Self, epoch: s.Config.Epoch, msg: m}
 }
 
 // SealBundle signs a bundle and fixes its name.

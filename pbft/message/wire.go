@@ -156,9 +156,14 @@ type Cache interface {
 // Verified is a message whose every signature and certificate was checked, with the replica that
 // it came from (not always its author). Only [Verify] and a [Sealer] make one.
 type Verified struct {
-	from int
-	msg  Message
+	from  int
+	epoch uint64
+	msg   Message
 }
+
+// Epoch is the epoch that it was verified in: numbers of replicas, and statements, mean nothing in
+// another one (B53).
+func (v Verified) Epoch() uint64 { return v.epoch }
 
 // From is the replica at the other end of the connection, or this replica itself.
 func (v Verified) From() int { return v.from }
@@ -177,7 +182,7 @@ func Verify(cfg *Config, cache Cache, from int, epoch uint64, m Message) (Verifi
 	if err := verify(cfg, cache, m); err != nil {
 		return Verified{}, err
 	}
-	return Verified{from: from, msg: m}, nil
+	return Verified{from: from, epoch: cfg.Epoch, msg: m}, nil
 }
 
 func verify(cfg *Config, cache Cache, m Message) error {
@@ -246,7 +251,7 @@ func VerifyVotes(cfg *Config, epoch uint64, froms []int, votes []*Vote) ([]Verif
 	holds := cfg.Scheme.VerifyShares(keys, cfg.Domain().SignBytes(kind, body), sigs)
 	for k, i := range places {
 		if good[i] = holds[k]; good[i] {
-			verified[i] = Verified{from: froms[i], msg: votes[i]}
+			verified[i] = Verified{from: froms[i], epoch: cfg.Epoch, msg: votes[i]}
 		}
 	}
 	return verified, good

@@ -1,0 +1,232 @@
+package loop
+
+import (
+	"fmt"
+
+	"byzd/crypto"
+	"byzd/pbft"
+	"byzd/pbft/message"
+)
+
+// epochs are the configurations that this node knows, from the first on, and the proofs between
+// them. The journal keeps the proofs for ever: they are how others, who know the genesis only, learn
+// who the members are today.
+type epochs struct {
+	configs []*message.Config // by epoch
+	ends    []*message.EpochProof
+}
+
+// follow verifies the proofs that a journal holds.
+func (e *epochs) follow(genesis *message.Config, ends []*message.EpochProof) error {
+	e.configs = []*message.Config{genesis}
+	for _, p := range ends {
+		if err := e.add(p); err != nil {
+			return fmt.Errorf("the journal's proof that epoch %d ended: %w",
+				p.Manifest.Header.Epoch, err)
+		}
+	}
+	return nil
+}
+
+func (e *epochs) add(p *message.EpochProof) error {
+	next, err := p.Verify(e.last())
+	if err != nil {
+		return err
+	}
+	e.configs, e.ends = append(e.configs, next), append(e.ends, p)
+	return nil
+}
+
+func (e *epochs) last() *message.Config { return e.configs[len(e.configs)-1] }
+
+// at returns the configuration of an epoch, or nil if this node has not come so far.
+func (e *epochs) at(epoch uint64) *message.Config {
+	if epoch >= uint64(len(e.configs)) {
+		return nil
+	}
+	return e.configs[epoch]
+}
+
+// end returns the proof that an epoch ended, or nil.
+func (e *epochs) end(epoch uint64) *message.EpochProof {
+	if epoch >= uint64(len(e.ends)) {
+		return nil
+	}
+	return e.ends[epoch]
+}
+
+// Cluster returns the configuration of the epoch that this node is in.
+func (l *Loop) Cluster() *message.Config { return l.cfg.Cluster }
+
+// Self returns this node's number in it, or [pbft.Observer].
+func (l *Loop) Self() int { return l.cfg.Self }
+
+// Ends returns the proofs of the epochs that ended, from the first on.
+func (l *Loop) Ends() []*message.EpochProof { return l.epochs.ends }
+
+// Retired reports whether this node was a member and is none any more, and whether it has seen a
+// checkpoint of the members after it: from then on nobody needs it (B52).
+func (l *Loop) Retired() (retired, done bool) {
+	for _, c := range l.epochs.configs {
+		retired = retired || c.Member(l.node) >= 0
+	}
+	retired = retired && l.cfg.Cluster.Member(l.node) < 0
+	return retired, retired && l.replica.Stable().Seq > l.cfg.Cluster.Base.Seq
+}
+
+// take makes the loop one of an epoch: the number that this node has in it, and the key that it
+// signs with. Without a key that the configuration names it only observes.
+func (l *Loop) take(c *message.Config) {
+	l.cfg.Cluster, l.cfg.Self = c, pbft.Observer
+	if i := c.Member(l.node); i >= 0 {
+		for _, s := range l.signers {
+			if s.Public().Equal(c.Members[i].Key) {
+				l.cfg.Self, l.cfg.Sealer.Signer = i, s
+			}
+		}
+	}
+	l.cfg.Sealer.Config, l.cfg.Sealer.Self = c, l.cfg.Self
+	l.exec.become(l.cfg.Sealer)
+	l.given = newAllowance(len(c.Members))
+}
+
+// become makes the executor one of an epoch. Replies that were signed in an earlier one are signed
+// anew when somebody asks, each alone, so that those of all members are the same (rule R19).
+func (x *executor) become(s message.Sealer) {
+	x.cfg, x.sealer, x.config, x.next = s.Config, s, s.Config.Digest(), nil
+	x.quiet = s.Self == pbft.Observer
+	for _, rows := range x.replies {
+		for _, k := range rows {
+			p := *k.reply
+			p.Member, p.Index, p.Count, p.Path, p.Sig = s.Self, 0, 1, nil, nil
+			p.Root = crypto.MerkleRoot([]crypto.Digest{k.leaf})
+			k.reply = &p
+		}
+	}
+}
+
+// ending remembers what a batch of kind RECONFIG leads to, which the state after it includes. It is
+// a pure function of the batch, which was certified.
+func (x *executor) ending(b *message.Batch) {
+	rc := b.Reconfiguration()
+	if rc == nil {
+		return
+	}
+	next, err := rc.NextConfig(x.cfg, &b.Header)
+	if err != nil {
+		panic(fmt.Sprintf("loop: batch %d ended epoch %d, and does not: %v",
+			b.Header.Seq, b.Header.Epoch, err))
+	}
+	x.next = next
+}
+
+// outcome is what whoever submitted a change is told.
+func (x *executor) outcome(b *message.Batch, rc *message.Reconfiguration) []byte {
+	if b.Header.Kind == message.Reconfig {
+		return []byte(ChangeMade)
+	}
+	if _, err := rc.Approved(x.cfg, message.Ref{}); err != nil {
+		return []byte(err.Error())
+	}
+	return []byte(ChangeAnnounced)
+}
+
+// What becomes of a change that was submitted; anything else says why it was refused.
+const (
+	ChangeAnnounced = "announced" // it is made when those whom it names are ready
+	ChangeMade      = "made"
+)
+
+// endEpoch takes the end of the epoch that the replica reports: what it leads to becomes durable,
+// and everything goes on in the next one. Whatever is said there waits for that record (PROTOCOL
+// §4.6).
+func (l *Loop) endEpoch(e pbft.EpochEnd) {
+	l.ended = e.Certificate
+	state := l.states.stable
+	if l.exec.next == nil || state == nil || state.Certificate.Ref() != e.Certificate.Ref() {
+		return // the state came without the batch: whoever knows the next epoch tells
+	}
+	l.begin(message.NewEpochProof(e.Certificate, state.Manifest, l.exec.next))
+}
+
+// learnEnd takes the proof that this epoch ended from a peer. The replica learns from it what is
+// decided; only who was given the state and not the batch needs to be told what follows.
+func (l *Loop) learnEnd(p *message.EpochProof) {
+	if l.ended != nil && p.Certificate.Ref() == l.ended.Ref() {
+		l.begin(p)
+	}
+}
+
+// begin goes on in the next epoch.
+func (l *Loop) begin(p *message.EpochProof) {
+	before := l.cfg.Cluster
+	if err := l.epochs.add(p); err != nil {
+		panic(fmt.Sprintf("loop: the end of epoch %d: %v", before.Epoch, err))
+	}
+	l.record(&message.Record{Type: message.RecordEpoch, Epoch: before.Epoch, End: p})
+	next := l.epochs.last()
+	st := l.replica.Handover(next)
+	l.ended, l.returns = nil, nil
+	if l.fetch != nil {
+		l.endTransfer()
+	}
+	l.cfg.Adversary = nil // it knows the keys and the numbers of the epoch before
+	l.take(next)
+	if st.Forgot {
+		l.record(&message.Record{
+			Type: message.RecordAmnesia, Epoch: next.Epoch, Amnesia: &message.Amnesia{},
+		})
+	}
+	l.guard = NewGuard(l.cfg.Sealer, st)
+	l.guard.resume(st.Executed, l.archive.digest)
+	l.replica = pbft.New(next, l.cfg.Self, st)
+	l.handover = handover{}
+	if l.cfg.Reconfigured != nil {
+		l.cfg.Reconfigured(next, l.cfg.Self)
+	}
+	l.step(pbft.Tick{Now: l.now})
+	l.rebundle()
+}
+
+// rebundle submits what this node's clients wait for in the new epoch: the same operations in the
+// same places, so that they are executed once, whichever epoch it is in. A node that is no member
+// any more cannot tell what became of them.
+func (l *Loop) rebundle() {
+	g := &l.gateway
+	if l.cfg.Self == pbft.Observer {
+		lost := &Applied{}
+		for i := range g.waiting {
+			lost.Own = append(lost.Own, unknown(g.waiting[i].ops)...)
+		}
+		lost.Own = append(lost.Own, unknown(g.gathered)...)
+		*g = newGateway(noSession, g.reserved)
+		l.held = append(l.held, held{lsn: l.staged, applied: lost})
+		return
+	}
+	g.session = l.cfg.Cluster.Members[l.cfg.Self].Session
+	for i := range g.waiting {
+		w := &g.waiting[i]
+		old := w.bundle
+		w.bundle = &message.Bundle{Session: old.Session, Seq: old.Seq, Ack: old.Ack, Items: old.Items}
+		v, err := l.guard.Seal(&message.Submission{Bundle: w.bundle})
+		if err != nil {
+			panic("loop: " + err.Error())
+		}
+		w.sealed, w.delay, w.again = v, rebroadcastMin, l.now+rebroadcastMin
+		l.hold(held{lsn: l.staged, to: pbft.All, msg: v, send: true})
+		l.step(pbft.Received{Msg: v})
+	}
+}
+
+// noSession is the session of a gateway that has none: no member's and no client's.
+const noSession = message.MaxNumber
+
+func unknown(ops []operation) []Result {
+	list := make([]Result, len(ops))
+	for i := range ops {
+		list[i] = Result{
+			Tag: ops[i].tag, Client: ops[i].client, Item: &ops[i].item, Outcome: pbft.OutOfRange,
+		}
+	}
+	return list
+}
