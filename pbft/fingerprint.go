@@ -16,8 +16,8 @@ func (r *Replica) Fingerprint() crypto.Digest {
 	var p printer
 	p.put("self %d now %d %d view %d target %d open %t frozen %t halted %q rr %d\n",
 		r.self, r.now, r.wall, r.view, r.target, r.open, r.frozen, r.halted, r.rr)
-	p.put("strayed %s wanted %s mute %d\n",
-		checkpointName(r.strayed), checkpointName(r.wanted), r.mute)
+	p.put("strayed %s wanted %s mute %d thaw %d\n",
+		checkpointName(r.strayed), checkpointName(r.wanted), r.mute, r.thawAt)
 	p.put("new-views %s %s change %s\n",
 		r.newViewName(r.newView), r.newViewName(r.ownNewView), changeName(r.change))
 	for _, m := range r.newViews {

@@ -170,6 +170,7 @@ func (r *Replica) onTick(wall int64) {
 	r.monitor.decay(r.now)
 	r.tickRepair()
 	r.tickTransfer()
+	r.tickFrozen()
 	r.tickStatus()
 	r.advance()
 }

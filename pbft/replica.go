@@ -45,6 +45,7 @@ type Replica struct {
 	prepared message.Ref // the last batch that it PREPAREd in view; Seq 0 and no digest if none
 	lastCmt  message.Ref // the highest batch that it COMMITted in view
 	frozen   bool        // it must not PREPARE in view any more
+	thawAt   int64       // when it next asks for another view because of that
 
 	entries     map[crypto.Digest]*entry
 	incomplete  []*entry // entries that miss bundles

@@ -17,16 +17,20 @@ import (
 type archive struct {
 	journal *journal.Journal
 	bodies  map[crypto.Digest]place // of batches not executed yet, or dead
-	decided []uint64                // LSN of the body of batch first+i
+	decided []place                 // of batch first+i
 	first   uint64
 	proofs  []proofAt // ascending by seq
 }
 
-// place says where a body is, and what its parent is.
+// place says where a body is. The header is kept here: who is served gets many more headers than
+// bodies, and reading a body for each would hold up the loop.
 type place struct {
-	seq, lsn uint64
-	parent   crypto.Digest
+	lsn    uint64
+	digest crypto.Digest
+	header message.Header
 }
+
+func (p *place) seq() uint64 { return p.header.Seq }
 
 type proofAt struct {
 	seq, lsn uint64
@@ -40,8 +44,8 @@ func newArchive(j *journal.Journal, base uint64) *archive {
 func (a *archive) note(rec *message.Record, lsn uint64) {
 	switch rec.Type {
 	case message.RecordBatch:
-		h := &rec.Batch.Header
-		a.bodies[h.Digest()] = place{h.Seq, lsn, h.Parent}
+		d := rec.Batch.Header.Digest()
+		a.bodies[d] = place{lsn, d, rec.Batch.Header}
 	case message.RecordCommitted:
 		a.addProof(rec.Cert.Seq, lsn)
 	case message.RecordStable:
@@ -68,11 +72,11 @@ func (a *archive) executed(ref message.Ref) {
 		panic(fmt.Sprintf("loop: executed batch %d after %d, recorded: %t",
 			ref.Seq, a.first+uint64(len(a.decided)), ok))
 	}
-	a.decided = append(a.decided, p.lsn)
+	a.decided = append(a.decided, p)
 	delete(a.bodies, ref.Digest)
 	if len(a.bodies) > keptParents {
 		for d, loose := range a.bodies {
-			if loose.seq+keptParents/2 < ref.Seq {
+			if loose.seq()+keptParents/2 < ref.Seq {
 				delete(a.bodies, d)
 			}
 		}
@@ -89,9 +93,9 @@ func (a *archive) index(base message.Ref, history map[uint64]crypto.Digest, wind
 			break
 		}
 		delete(a.bodies, at.Digest)
-		a.decided = append(a.decided, p.lsn)
+		a.decided = append(a.decided, p)
 		a.first = at.Seq
-		at = message.Ref{Seq: at.Seq - 1, Digest: p.parent}
+		at = message.Ref{Seq: at.Seq - 1, Digest: p.header.Parent}
 		if at.Seq+2*window >= base.Seq {
 			history[at.Seq] = at.Digest
 		}
@@ -101,27 +105,21 @@ func (a *archive) index(base message.Ref, history map[uint64]crypto.Digest, wind
 
 // reset goes on from a state that was installed: above all that is indexed, or, when a state is
 // repaired, within it; then what was executed above it is to be executed again.
-func (a *archive) reset(base message.Ref) error {
+func (a *archive) reset(base message.Ref) {
 	top := a.first + uint64(len(a.decided)) - 1
 	if base.Seq > top || base.Seq+1 < a.first {
 		a.first, a.decided = base.Seq+1, nil
 	} else {
-		for seq := base.Seq + 1; seq <= top; seq++ {
-			b, err := a.batch(seq)
-			if err != nil {
-				return err
-			}
-			lsn := a.decided[seq-a.first]
-			a.bodies[b.Header.Digest()] = place{seq, lsn, b.Header.Parent}
+		for _, p := range a.decided[base.Seq+1-a.first:] {
+			a.bodies[p.digest] = p
 		}
 		a.decided = a.decided[:base.Seq+1-a.first]
 	}
 	for d, p := range a.bodies {
-		if p.seq <= base.Seq {
+		if p.seq() <= base.Seq {
 			delete(a.bodies, d)
 		}
 	}
-	return nil
 }
 
 // trim forgets the decided batches up to a sequence number and all that they alone needed. It
@@ -133,8 +131,8 @@ func (a *archive) trim(upTo uint64) (lowest uint64) {
 		a.first += drop
 	}
 	a.proofs = slices.DeleteFunc(a.proofs, func(p proofAt) bool { return p.seq < a.first })
-	for _, lsn := range a.decided {
-		if lowest == 0 || lsn < lowest {
+	for i := range a.decided {
+		if lsn := a.decided[i].lsn; lowest == 0 || lsn < lowest {
 			lowest = lsn
 		}
 	}
@@ -152,7 +150,7 @@ func (a *archive) looseBelow(lsn, above uint64) ([]*message.Record, error) {
 	var places []place
 	for d, p := range a.bodies {
 		switch {
-		case p.seq <= above:
+		case p.seq() <= above:
 			delete(a.bodies, d)
 		case p.lsn < lsn:
 			places = append(places, p)
@@ -175,7 +173,7 @@ func (a *archive) batch(seq uint64) (*message.Batch, error) {
 	if seq < a.first || seq >= a.first+uint64(len(a.decided)) {
 		return nil, fmt.Errorf("batch %d is not in the log", seq)
 	}
-	rec, err := a.read(a.decided[seq-a.first])
+	rec, err := a.read(a.decided[seq-a.first].lsn)
 	if err != nil {
 		return nil, err
 	}
@@ -184,11 +182,10 @@ func (a *archive) batch(seq uint64) (*message.Batch, error) {
 
 // digest looks up the digest of a decided batch.
 func (a *archive) digest(seq uint64) (crypto.Digest, bool) {
-	b, err := a.batch(seq)
-	if err != nil {
+	if seq < a.first || seq >= a.first+uint64(len(a.decided)) {
 		return crypto.Digest{}, false
 	}
-	return b.Header.Digest(), true
+	return a.decided[seq-a.first].digest, true
 }
 
 func (a *archive) read(lsn uint64) (*message.Record, error) {
@@ -210,7 +207,7 @@ func (a *archive) serve(after, durable uint64) (*message.Decided, error) {
 func (a *archive) serveUpTo(after, durable, limit uint64) (*message.Decided, error) {
 	top := min(limit, after+message.MaxDecided, a.first+uint64(len(a.decided))-1)
 	for seq := max(after+1, a.first); seq <= top; seq++ {
-		if a.decided[seq-a.first] > durable {
+		if a.decided[seq-a.first].lsn > durable {
 			top = seq - 1
 		}
 	}
@@ -228,15 +225,17 @@ func (a *archive) serveUpTo(after, durable, limit uint64) (*message.Decided, err
 	m := &message.Decided{Proof: message.Proof{Commit: rec.Cert, Checkpoint: rec.Stable}}
 	size := 0
 	for seq := after + 1; seq <= a.proofs[at-1].seq; seq++ {
+		p := &a.decided[seq-a.first]
+		m.Headers = append(m.Headers, p.header)
+		size += int(p.header.Bytes)
+		if size > message.DecidedBytes && len(m.Bodies) > 0 {
+			continue
+		}
 		b, err := a.batch(seq)
 		if err != nil {
 			return nil, err
 		}
-		m.Headers = append(m.Headers, b.Header)
-		size += int(b.Header.Bytes)
-		if size <= message.DecidedBytes || len(m.Bodies) == 0 {
-			m.Bodies = append(m.Bodies, b)
-		}
+		m.Bodies = append(m.Bodies, b)
 	}
 	return m, nil
 }
@@ -317,7 +316,7 @@ const recentBodies = 2 * message.MaxInFlight
 func (a *archive) loose(st *pbft.Restored) error {
 	var places []place
 	for _, p := range a.bodies {
-		if st.Stable == nil || p.seq > st.Stable.Seq {
+		if st.Stable == nil || p.seq() > st.Stable.Seq {
 			places = append(places, p)
 		}
 	}
@@ -365,7 +364,7 @@ func (a *archive) descend(base, at message.Ref) ([]place, bool) {
 			return nil, false
 		}
 		places = append(places, p)
-		at = message.Ref{Seq: at.Seq - 1, Digest: p.parent}
+		at = message.Ref{Seq: at.Seq - 1, Digest: p.header.Parent}
 	}
 	return places, true
 }

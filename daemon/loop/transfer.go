@@ -367,13 +367,11 @@ func (l *Loop) install(s *snapshot.Snapshot) {
 		return
 	}
 	clients, err := l.exec.install(&s.State)
-	if err == nil {
-		err = l.archive.reset(s.Certificate.Ref())
-	}
 	if err != nil {
 		l.trouble = fmt.Errorf("installing a certified state: %w", err)
 		return
 	}
+	l.archive.reset(s.Certificate.Ref())
 	l.states.installed(s)
 	l.last = &s.Manifest.Header
 	l.guard.jump(s.Certificate.Ref())

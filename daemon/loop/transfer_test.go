@@ -82,6 +82,15 @@ func TestWhoIsTooFarBehindGetsTheState(t *testing.T) {
 	c.work(0, 3, 10)
 	c.runFor(3000, nil)
 	c.sameRoot()
+	// It had voted in this view, and cannot show that what it got goes on from there (R6): the others
+	// plan another view for it.
+	thawed := func() bool {
+		s := c.nodes[3].loop.Replica().State()
+		return !s.Frozen && s.Active && s.View > 0
+	}
+	if !c.runFor(30_000, thawed) {
+		t.Errorf("node 3 stays frozen: %+v", c.nodes[3].loop.Replica().State())
+	}
 	// It takes part again: with node 0 gone the others need it.
 	c.crash(0)
 	c.put(3, 7, "again", "1")
