@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"byzd/crypto"
@@ -122,11 +121,9 @@ func (n *node) open(sealer message.Sealer) error {
 	if err != nil {
 		return err
 	}
-	n.journal, err = journal.Open(n.quota, journal.Options{
-		Owner: n.journalOwner(), Salt: rand.Uint64(), //nolint:gosec // no secret, see journal
-	})
+	forgot, err := n.openJournal(d)
 	if err != nil {
-		return explainJournal(err)
+		return err
 	}
 	n.onClose(n.journal.Close)
 	if r := n.journal.Report(); r.TornBytes > 0 {
@@ -144,10 +141,17 @@ func (n *node) open(sealer message.Sealer) error {
 	n.loop, err = loop.Open(loop.Config{
 		Cluster: n.cluster, Self: n.self, Sealer: sealer, Journal: n.journal, Disk: n.quota,
 		Store: kv.New(), Links: &n.out, Applied: n.service.applied, Watch: n.watch,
-		Save: n.saver.save, Keep: n.opts.Keep,
+		Save: n.saver.save, Keep: n.opts.Keep, Forgot: forgot,
+		Salt: rand.Uint64(), //nolint:gosec // it must differ, and may be guessed
 	})
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
+	}
+	if err := n.remember(d); err != nil {
+		return err
+	}
+	if s := n.loop.Replica().State(); s.Recovering {
+		n.opts.Log.Warn("this node votes no more until it has recovered: " + s.Reason)
 	}
 	for _, err := range n.loop.Damaged() {
 		n.opts.Log.WithError(err).Warn("a snapshot is damaged and was not used")
@@ -167,22 +171,6 @@ func (n *node) open(sealer message.Sealer) error {
 func (n *node) journalOwner() crypto.Digest {
 	id := n.cluster.Members[n.self].Node
 	return crypto.Hash("byzd/journal/1", n.cluster.Cluster[:], id[:])
-}
-
-func explainJournal(err error) error {
-	var damage *journal.DamageError
-	switch {
-	case errors.As(err, &damage):
-		return advise("this node may have forgotten votes, so it must not vote with this journal; "+
-			"restore nothing, keep the files, and replace the node by one with new keys",
-			"the journal is damaged: %w", err)
-	case errors.Is(err, journal.ErrOwner):
-		return advise(
-			"use the genesis and the keys that the journal was made with, or another --home",
-			"the journal is another cluster's or another member's: %w", err)
-	default:
-		return fmt.Errorf("open the journal: %w", err)
-	}
 }
 
 // connect starts the transport.
@@ -301,6 +289,11 @@ func (n *node) observed(e pbft.Observed) {
 		log.Info("fetching a certified state from the other members")
 	case pbft.EventInstalled:
 		log.Info("a certified state is in place")
+	case pbft.EventForgot:
+		log.Warn("this node has forgotten what it said and votes no more until it has recovered: " +
+			e.Note)
+	case pbft.EventRecovered:
+		log.Info("recovered: this node votes again " + e.Note)
 	default:
 	}
 }
@@ -331,16 +324,4 @@ func (n *node) snapshotSaved(s saved) {
 // notCut tells that the journal stays longer than it need be.
 func (n *node) notCut(err error) {
 	n.opts.Log.WithError(err).Warn("the old part of the journal could not be removed")
-}
-
-// haltAdvice says what to do about a node that stopped voting for good.
-func haltAdvice(why string) string {
-	switch {
-	case strings.HasPrefix(why, "AMNESIA"):
-		return "give it its newest journal back if that exists; else replace it by a member " +
-			"with new keys: it cannot know what it has promised"
-	default:
-		return "keep all nodes' files and run byzd verdict: more members lie than the cluster " +
-			"withstands"
-	}
 }

@@ -2,8 +2,10 @@ package daemon_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,6 +20,8 @@ import (
 
 	"byzd/crypto"
 	"byzd/daemon"
+	"byzd/daemon/disk"
+	"byzd/daemon/promises"
 	"byzd/pbft/message"
 )
 
@@ -88,6 +92,9 @@ func (c *cluster) start(i int, change ...func(*daemon.Options)) *running {
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		c.t.Fatal(err)
 	}
+	if _, err := os.Stat(filepath.Join(home, "data")); errors.Is(err, fs.ErrNotExist) {
+		markNew(c.t, filepath.Join(home, "data"))
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	started := make(chan daemon.Addresses, 1)
 	o := daemon.Options{
@@ -118,6 +125,18 @@ func (c *cluster) start(i int, change ...func(*daemon.Options)) *running {
 	}
 	c.nodes[i] = r
 	return r
+}
+
+// markNew makes a data directory as byzd init does.
+func markNew(t testing.TB, dir string) {
+	t.Helper()
+	d, err := disk.OS(dir)
+	if err == nil {
+		err = promises.MarkNew(d)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // stop stops a node as Ctrl-C does.

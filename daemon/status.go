@@ -44,6 +44,7 @@ func (n *node) fill(st *operator.Status, l *loop.Loop) {
 	r := l.Replica()
 	s := r.State()
 	st.View, st.Target, st.Primary, st.Active = s.View, s.Target, s.Primary, s.Active
+	st.Recovering = s.Recovering
 	st.Sequence, st.Stable, st.Tip = s.Executed, s.Stable, s.Tip
 	st.Pending = operator.Pending{Count: s.Pending + l.Waiting(), OldestMS: s.OldestMS}
 	st.Traitors = n.traitors.status()
@@ -159,6 +160,8 @@ func (n *node) Metrics() []operator.Metric {
 		gauge("pending_operations", "Operations that are known and not executed.",
 			float64(st.Pending.Count))
 		gauge("ready", "Whether this node takes part in agreement.", number(st.Ready))
+		gauge("recovering", "Whether this node has forgotten votes and recovers.",
+			number(st.Recovering))
 		gauge("proofs", "Proofs of lies that this node holds.", float64(len(st.Evidence)))
 		for _, t := range st.Traitors {
 			counts("lies_total", "Lies that this node told (testnets).", "behaviour", t.Fired)

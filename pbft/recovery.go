@@ -112,7 +112,7 @@ func (r *Replica) onRecover(from int, m *message.Recover) {
 	h := &r.peers[from].help
 	known := h.heard
 	h.heard = r.now
-	if r.silent() {
+	if r.fence.raised || r.recovery.active || r.halted != "" {
 		r.drop(from, DropRecoverSilent)
 		return
 	}

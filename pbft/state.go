@@ -97,6 +97,10 @@ func (r *Replica) reason() string {
 	case r.strayed != nil:
 		return fmt.Sprintf("DIVERGED: its state differs from the one that a quorum certified after "+
 			"batch %d; it fetches what differs", r.strayed.Seq)
+	case r.forgetting() > r.cfg.Sizes.F:
+		return fmt.Sprintf("%d members have forgotten what they said, and this cluster withstands "+
+			"%d: it agrees on nothing until enough of them have their newest data directory back",
+			r.forgetting(), r.cfg.Sizes.F)
 	case r.target > r.view:
 		return fmt.Sprintf("it is in a view change to view %d", r.target)
 	case !r.open:

@@ -10,6 +10,7 @@ import (
 	"byzd/daemon/config"
 	"byzd/daemon/disk"
 	"byzd/daemon/genesis"
+	"byzd/daemon/promises"
 	"byzd/pbft/message"
 	"byzd/pbft/traitor"
 )
@@ -66,6 +67,13 @@ func homes(s *State) []string {
 // addMember makes the home and the keys of a node, and enters it into the genesis.
 func addMember(g *genesis.Genesis, n *NodeState) error {
 	if err := os.Mkdir(n.Home, 0o700); err != nil {
+		return err
+	}
+	data, err := disk.OS(config.Home(n.Home).Data())
+	if err != nil {
+		return err
+	}
+	if err := promises.MarkNew(data); err != nil {
 		return err
 	}
 	scheme, err := crypto.SchemeByName(g.Scheme)

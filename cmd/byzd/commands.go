@@ -19,6 +19,7 @@ func commands() []*cli.Command {
 		membersCommand(),
 		nemesisCommand(),
 		putCommand(),
+		recoverCommand(),
 		runCommand(),
 		simCommand(),
 		statusCommand(),

@@ -10,8 +10,10 @@ import (
 	"syscall"
 
 	"byzd/crypto"
+	"byzd/daemon/disk"
 	"byzd/daemon/genesis"
 	"byzd/daemon/genesis/strict"
+	"byzd/daemon/promises"
 )
 
 // ErrHomeExists says that there is something where a home was to be made.
@@ -104,6 +106,13 @@ func fill(h Home, name string, s crypto.Scheme, text []byte) (m genesis.Member, 
 		return m, err
 	}
 	if err := writeFile(h.Config(), text); err != nil {
+		return m, err
+	}
+	d, err := disk.OS(h.Data())
+	if err != nil {
+		return m, err
+	}
+	if err := promises.MarkNew(d); err != nil {
 		return m, err
 	}
 	return m, syncDir(string(h))

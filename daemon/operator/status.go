@@ -9,16 +9,18 @@ type Status struct {
 	PID      int    `json:"pid"`
 	UptimeMS int64  `json:"uptime_ms"`
 
-	Epoch    uint64 `json:"epoch"`
-	View     uint64 `json:"view"`
-	Target   uint64 `json:"target"` // the view it is bound to; higher than view in a view change
-	Primary  int    `json:"primary"`
-	Active   bool   `json:"active"`   // it takes part in its view
-	Sequence uint64 `json:"sequence"` // the last executed batch
-	Stable   uint64 `json:"stable"`
-	Tip      uint64 `json:"tip"`
-	Ready    bool   `json:"ready"`
-	Reason   string `json:"reason"` // why it is not ready
+	Epoch   uint64 `json:"epoch"`
+	View    uint64 `json:"view"`
+	Target  uint64 `json:"target"` // the view it is bound to; higher than view in a view change
+	Primary int    `json:"primary"`
+	Active  bool   `json:"active"` // it takes part in its view
+	// Recovering says that it has forgotten what it said, and votes no more until it has recovered.
+	Recovering bool   `json:"recovering"`
+	Sequence   uint64 `json:"sequence"` // the last executed batch
+	Stable     uint64 `json:"stable"`
+	Tip        uint64 `json:"tip"`
+	Ready      bool   `json:"ready"`
+	Reason     string `json:"reason"` // why it is not ready
 
 	Pending  Pending           `json:"pending"`
 	Peers    []Peer            `json:"peers"`
