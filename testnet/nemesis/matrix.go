@@ -30,9 +30,10 @@ func Matrix(ctx context.Context, o Options) (*MatrixReport, error) {
 		pool = names()
 	}
 	m := &MatrixReport{Outcome: Passed, Seed: o.Seed, Runs: []*Report{}}
-	for _, name := range pool {
+	for i, name := range pool {
 		one := o
 		one.Home, one.Faults = filepath.Join(o.Home, name), []string{name}
+		one.Seed += uint64(i) // other victims
 		if why := find(name).unable(); why != "" {
 			o.Say("%s: skipped: %s", name, why)
 			m.Runs = append(m.Runs, &Report{

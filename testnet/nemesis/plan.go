@@ -82,9 +82,9 @@ func draw(o *Options, random *rand.Rand) []*Fault {
 			break
 		}
 	}
-	// What makes nodes lie comes before what may leave them out for good.
+	// What a node comes back from comes before what may leave it out for good.
 	slices.SortStableFunc(harsh, func(a, b *Fault) int {
-		return number(a.damages()) - number(b.damages())
+		return number(a.staysOut()) - number(b.staysOut())
 	})
 	return append(gentle, harsh...)
 }
@@ -96,8 +96,8 @@ func number(b bool) int {
 	return 0
 }
 
-// damages reports whether a node that it hits may stay out.
-func (f *Fault) damages() bool { return f.Charges && f.Name != traitorSwap }
+// staysOut reports whether a node that it hits may stay out for the rest of the run.
+func (f *Fault) staysOut() bool { return f.Charges && !f.Returns }
 
 func (f *Fault) unable() string {
 	if f.missing == nil {
@@ -123,7 +123,7 @@ func (p *plan) choose(random *rand.Rand) {
 		slices.Sort(list)
 		return list
 	}
-	damaged := 0
+	out := 0
 	for _, s := range p.strikes {
 		switch s.hits {
 		case one:
@@ -139,14 +139,14 @@ func (p *plan) choose(random *rand.Rand) {
 		case nobody, primary:
 		}
 		s.event.Skipped = s.unable()
-		if s.event.Skipped != "" || !s.damages() {
+		if s.event.Skipped != "" || !s.staysOut() {
 			continue
 		}
-		if damaged == len(p.charged) {
-			s.event.Skipped = "f nodes of this run are damaged already; it would be one too many"
+		if out == len(p.charged) {
+			s.event.Skipped = "f nodes of this run are out already; it would be one too many"
 			continue
 		}
-		s.nodes = []int{p.charged[damaged]}
-		damaged++
+		s.nodes = []int{p.charged[out]}
+		out++
 	}
 }

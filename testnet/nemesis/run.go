@@ -259,6 +259,9 @@ func (r *run) recover(ctx context.Context, s *strike) error {
 	}
 	if s.Returns {
 		_, err := r.world.back(ctx, s.nodes...)
+		if err == nil {
+			s.event.After = "it came back by itself"
+		}
 		return err
 	}
 	st, err := r.world.net.Status(ctx)
