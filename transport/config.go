@@ -62,6 +62,8 @@ type Config struct {
 	Key crypto.NetworkKey
 	// Peers are all members of the cluster; whether the node itself is among them does not matter.
 	Peers []Peer
+	// MaxPeers is how many there may ever be, see [Transport.SetPeers]; 0 means those of Peers.
+	MaxPeers int
 	// Listen is the "host:port" to listen on; port 0 takes a free one, an empty host all of IPv4.
 	Listen string
 	// Limits bounds frames and queues; zero entries take DefaultLimits.

@@ -17,6 +17,7 @@ var (
 	errFrameTooLarge = errors.New("frame exceeds its class's cap")
 	errHello         = errors.New("malformed hello")
 	errHelloRefused  = errors.New("the peer refused this node's hello")
+	errLeft          = errors.New("the peer is no member any more")
 	errHelloTimeout  = errors.New("no hello in time")
 	errIdentity      = errors.New("the hello names another identity than the connection's key")
 	errControl       = errors.New("malformed control frame")

@@ -51,7 +51,7 @@ func (c *carrier) assemble() error {
 	if err = keep(store, id, key); err != nil {
 		return errors.Join(err, store.Close())
 	}
-	bounds, err := c.resources(len(c.cfg.Peers))
+	bounds, err := c.resources(max(len(c.cfg.Peers), c.cfg.MaxPeers))
 	if err != nil {
 		return errors.Join(fmt.Errorf("resource manager: %w", err), store.Close())
 	}
@@ -132,26 +132,38 @@ func negotiate(ctx context.Context, stream network.Stream, id protocol.ID) error
 
 // gater lets members in and keeps the swarm from dialling any but the addresses it was given.
 type gater struct {
-	door    Door
-	members map[peer.ID]crypto.NodeID
+	door Door
 
 	mu      sync.Mutex
+	members map[peer.ID]crypto.NodeID
 	allowed map[peer.ID][]ma.Multiaddr // at most addrsMax for each member
 }
 
 func newGater(door Door, peers []Peer) *gater {
-	g := &gater{
-		door:    door,
-		members: make(map[peer.ID]crypto.NodeID, len(peers)),
-		allowed: make(map[peer.ID][]ma.Multiaddr, len(peers)),
-	}
+	g := &gater{door: door, allowed: make(map[peer.ID][]ma.Multiaddr, len(peers))}
+	g.set(peers)
+	return g
+}
+
+// set replaces those who may connect.
+func (g *gater) set(peers []Peer) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.members = make(map[peer.ID]crypto.NodeID, len(peers))
 	for _, p := range peers {
 		if id, err := peerID(p.ID); err == nil {
 			g.members[id] = p.ID
 		}
 	}
-	return g
+	for id := range g.allowed {
+		if _, member := g.members[id]; !member {
+			delete(g.allowed, id)
+		}
+	}
 }
+
+// SetPeers lets others connect from now on.
+func (c *carrier) SetPeers(peers []Peer) { c.gater.set(peers) }
 
 func (g *gater) allow(id peer.ID, addrs []ma.Multiaddr) {
 	g.mu.Lock()
@@ -161,6 +173,8 @@ func (g *gater) allow(id peer.ID, addrs []ma.Multiaddr) {
 
 // InterceptPeerDial implements libp2p's connection gater.
 func (g *gater) InterceptPeerDial(id peer.ID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	_, member := g.members[id]
 	return member
 }

@@ -71,11 +71,18 @@ func successor(time uint64) uint64 {
 // clock far. So a refused time is remembered as its sender's claim, and f+1 claims, of which one is
 // a correct peer's, move the clock to the smallest of the f+1 highest.
 type vouching struct {
-	clock  *Lamport
-	faulty int // f, the most peers that may lie
+	clock *Lamport
 
 	mu     sync.Mutex
+	faulty int                      // f, the most peers that may lie
 	claims map[crypto.NodeID]uint64 // at most one per member
+}
+
+// among sets how many peers there are: f = (n-1)/3, and they leave this node out.
+func (v *vouching) among(peers int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.faulty = peers / 3
 }
 
 // observe reports whether a frame with the given time may pass.

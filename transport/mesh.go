@@ -7,20 +7,20 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"byzd/crypto"
 )
 
-// mesh is the Transport over any carrier. Its maps of members do not change after Over.
+// mesh is the Transport over any carrier. Who the peers are changes as a whole, see [mesh.SetPeers].
 type mesh struct {
 	cfg       Config
 	carrier   Carrier
 	jitter    func() float64
 	hello     hello
 	protocols [classCount]string
-	remotes   map[crypto.NodeID]*remote
-	order     []*remote // as configured
+	roll      atomic.Pointer[roll]
 	counters  counters
 	refusals  refusals
 	vouching  vouching
@@ -31,9 +31,11 @@ type mesh struct {
 
 	mu       sync.Mutex
 	closed   bool
+	rolling  sync.Mutex // held while the peers change
 	sessions map[*session]struct{}
 	wg       sync.WaitGroup // of remotes and sessions
 	start    func(*session) // runs a session; the caller holds mu
+	change   func([]Peer) []*remote
 }
 
 // Over makes a transport over the given carrier. jitter returns numbers from [0, 1) for the delays
@@ -50,7 +52,6 @@ func Over(cfg Config, carrier Carrier, jitter func() float64) (Transport, error)
 		hello: hello{
 			version: cfg.WireVersion, cluster: cfg.Cluster, epoch: cfg.Epoch, from: self,
 		},
-		remotes:  make(map[crypto.NodeID]*remote, len(cfg.Peers)),
 		began:    time.Now(),
 		done:     make(chan struct{}),
 		sessions: make(map[*session]struct{}),
@@ -58,18 +59,9 @@ func Over(cfg Config, carrier Carrier, jitter func() float64) (Transport, error)
 	for class := range classCount {
 		m.protocols[class] = fmt.Sprintf("/byzd/%s/%s/1", cfg.Cluster.Short(), class)
 	}
-	for _, p := range cfg.Peers {
-		if p.ID == self {
-			continue
-		}
-		r := newRemote(m, p, self)
-		m.remotes[p.ID] = r
-		m.order = append(m.order, r)
-	}
-	m.vouching = vouching{
-		clock: cfg.Clock, faulty: len(m.order) / 3, // f = (n-1)/3, and order leaves this node out
-		claims: make(map[crypto.NodeID]uint64),
-	}
+	m.vouching = vouching{clock: cfg.Clock, claims: make(map[crypto.NodeID]uint64)}
+	m.roll.Store(&roll{})
+	first := m.enroll(ctx, cfg.Peers)
 	m.start = func(s *session) {
 		m.wg.Go(func() {
 			s.run(ctx)
@@ -83,10 +75,8 @@ func Over(cfg Config, carrier Carrier, jitter func() float64) (Transport, error)
 		cancel()
 		return nil, fmt.Errorf("transport: %w", err)
 	}
-	for _, r := range m.order {
-		m.wg.Go(func() { r.dial(ctx) })
-		m.wg.Go(r.notify)
-	}
+	m.change = func(peers []Peer) []*remote { return m.enroll(ctx, peers) }
+	m.begin(first)
 	return m, nil
 }
 
@@ -96,7 +86,7 @@ func (m *mesh) clock() int64 { return max(int64(time.Since(m.began)), 1) }
 
 // Admit implements [Door].
 func (m *mesh) Admit(from crypto.NodeID, addr string) bool {
-	if _, member := m.remotes[from]; !member {
+	if _, member := m.roll.Load().remotes[from]; !member {
 		m.refuse(cGaterStranger, from, fmt.Sprintf("is no member (it came from %s)", hostOf(addr)))
 		return false
 	}
@@ -129,7 +119,7 @@ func hostOf(addr string) string {
 
 // Linked implements [Door].
 func (m *mesh) Linked(link Link) (accept func(protocol string, stream Stream)) {
-	r := m.remotes[link.Peer()]
+	r := m.roll.Load().remotes[link.Peer()]
 	if r == nil {
 		m.refuse(cGaterStranger, link.Peer(), "is no member")
 		return nil
@@ -141,7 +131,7 @@ func (m *mesh) Linked(link Link) (accept func(protocol string, stream Stream)) {
 	s := newSession(m, r, link)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	if m.closed || m.roll.Load().remotes[link.Peer()] != r {
 		return nil
 	}
 	r.linked()
@@ -169,7 +159,7 @@ func (m *mesh) refuse(which counter, peer crypto.NodeID, text string) {
 
 // Send implements [Transport].
 func (m *mesh) Send(to crypto.NodeID, class Class, frame []byte) {
-	r := m.remotes[to]
+	r := m.roll.Load().remotes[to]
 	if r == nil {
 		m.counters.add(cSendUnknown)
 		return
@@ -185,7 +175,7 @@ func (m *mesh) Broadcast(class Class, frame []byte) {
 		return
 	}
 	lamport := m.cfg.Clock.Tick()
-	for _, r := range m.order {
+	for _, r := range m.roll.Load().order {
 		m.send(r, class, frame, lamport)
 	}
 }
@@ -250,7 +240,7 @@ func (m *mesh) post(s *session, place Class, frame []byte, lamport uint64) {
 
 // Heard implements [Transport].
 func (m *mesh) Heard(id crypto.NodeID, addrs []string) {
-	r := m.remotes[id]
+	r := m.roll.Load().remotes[id]
 	if r == nil {
 		if id != m.hello.from {
 			m.counters.add(cHeardStranger)
@@ -276,8 +266,8 @@ func (m *mesh) Addr() string { return m.carrier.Addr() }
 
 // Peers implements [Transport].
 func (m *mesh) Peers() []PeerState {
-	states := make([]PeerState, 0, len(m.order))
-	for _, r := range m.order {
+	states := make([]PeerState, 0, len(m.roll.Load().order))
+	for _, r := range m.roll.Load().order {
 		states = append(states, r.state())
 	}
 	return states

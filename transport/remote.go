@@ -41,6 +41,9 @@ type remote struct {
 	heard   atomic.Int64            // by mesh.clock; 0 when never
 	rtt     atomic.Int64            // nanoseconds
 
+	ctx   context.Context //nolint:containedctx // ends when the member leaves, or the mesh closes
+	leave context.CancelFunc
+
 	wakeDial, wakeNotify chan struct{} // hold one token each
 
 	mu        sync.Mutex
@@ -167,7 +170,7 @@ func (r *remote) notify() {
 		open := true
 		select {
 		case <-r.wakeNotify:
-		case <-r.mesh.done:
+		case <-r.ctx.Done():
 			open = false
 		}
 		next := r.session.Load()

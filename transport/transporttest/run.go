@@ -40,6 +40,7 @@ func Run(t *testing.T, factory func(t *testing.T) World) {
 		{"Partition", testPartition},
 		{"Counters", testCounters},
 		{"CloseWithFullQueues", testCloseWithFullQueues},
+		{"SetPeers", testSetPeers},
 		{"Configuration", testConfiguration},
 	} {
 		t.Run(test.name, func(t *testing.T) {
