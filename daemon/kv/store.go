@@ -12,8 +12,8 @@ import (
 const (
 	// QuotaDefault is etcd's default for the size of a store.
 	QuotaDefault = 2 << 30
-	// entryOverheadBytes is what an entry counts against the quota beside its key and value; it
-	// is about what it takes in memory.
+	// entryOverheadBytes is what an entry counts against the quota beside its key and value, on
+	// every replica. In memory it takes about 210.
 	entryOverheadBytes = 160
 
 	firstRevision = 1

@@ -70,7 +70,7 @@ func (b *Builder) Want(limit int) []Path {
 	for len(out) < limit && len(b.ask) > 0 {
 		p := b.ask[len(b.ask)-1]
 		b.ask = b.ask[:len(b.ask)-1]
-		if g := b.wanted[p]; g != nil && !g.asked {
+		if g := b.wanted[p]; g != nil {
 			g.asked = true
 			out = append(out, p)
 		}

@@ -108,7 +108,7 @@ func TestBuilder_FetchesWhatDiffers(t *testing.T) {
 	}
 }
 
-// No change of a chunk is taken, and none leaves a trace.
+// B39: no change of a chunk is taken, and none leaves a trace.
 func TestBuilder_RefusesLies(t *testing.T) {
 	source := filled(500, 20)
 	b := merkle.NewBuilder(source.Root())
@@ -215,7 +215,7 @@ func TestBuilder_Want(t *testing.T) {
 	done(t, b, source)
 }
 
-// What was verified before a crash, or before the target moved on, is not fetched again.
+// R13: what was verified before a crash, or before the target moved on, is not fetched again.
 func TestBuilder_GoesOn(t *testing.T) {
 	source := filled(10_000, 100)
 	first := merkle.NewBuilder(source.Root())

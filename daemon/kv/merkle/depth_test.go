@@ -149,3 +149,12 @@ func TestDepth_OfGroundKeys(t *testing.T) {
 		t.Logf("%d hashes: depth %d; 100,000 usual keys: %d", tries, depth(deep.root), got)
 	}
 }
+
+// Two keys of one priority, which 2^32 hashes find, are ordered by themselves, so that their tree has
+// one shape all the same.
+func TestOutranks_DecidesTies(t *testing.T) {
+	a, b := &node{rank: 7, key: []byte("a")}, &node{rank: 7, key: []byte("b")}
+	if !a.outranks(b) || b.outranks(a) || a.outranks(a) {
+		t.Error("the smaller key has to stand above")
+	}
+}
