@@ -9,11 +9,12 @@ import (
 
 const traitorSwap = "traitor-swap"
 
-// lieFaults make nodes lie.
+// lieFaults make nodes lie. A liar that was proved guilty may stop voting for good, honest or not:
+// it is not expected back.
 func lieFaults() []*Fault {
 	return []*Fault{{
 		Name: traitorSwap, Text: "a node lies, then lies otherwise, and is honest again",
-		Charges: true, Returns: true, hits: guilty, do: lie, hold: lieOtherwise, undo: repent,
+		Charges: true, hits: guilty, do: lie, hold: lieOtherwise, undo: repent,
 	}}
 }
 

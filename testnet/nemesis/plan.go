@@ -82,22 +82,27 @@ func draw(o *Options, random *rand.Rand) []*Fault {
 			break
 		}
 	}
-	// What a node comes back from comes before what may leave it out for good.
-	slices.SortStableFunc(harsh, func(a, b *Fault) int {
-		return number(a.staysOut()) - number(b.staysOut())
-	})
+	slices.SortStableFunc(harsh, func(a, b *Fault) int { return a.severity() - b.severity() })
 	return append(gentle, harsh...)
 }
 
-func number(b bool) int {
-	if b {
+// severity orders the faults that charge nodes: a node comes back from the first, may be convicted
+// after the second, and may not even start after the last.
+func (f *Fault) severity() int {
+	switch {
+	case !f.Charges:
+		return 0
+	case f.Returns:
 		return 1
+	case f.Name == traitorSwap:
+		return 2
+	default:
+		return 3
 	}
-	return 0
 }
 
-// staysOut reports whether a node that it hits may stay out for the rest of the run.
-func (f *Fault) staysOut() bool { return f.Charges && !f.Returns }
+// staysOut reports whether a node that it hits may not start any more in this run.
+func (f *Fault) staysOut() bool { return f.severity() == 3 }
 
 func (f *Fault) unable() string {
 	if f.missing == nil {
