@@ -17,6 +17,7 @@ type Options struct {
 	Home    string          // the directory of the node's files, locked while the node runs
 	Data    string          // where the journal is
 	Proofs  string          // where proofs of lies are written
+	Archive string          // where what outlives the journal is kept; empty for nowhere
 	Cluster *message.Config // from the genesis
 	Genesis []byte          // the genesis itself, for clients
 

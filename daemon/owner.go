@@ -34,6 +34,7 @@ type owner struct {
 	onFull   func(error)
 	onTick   func(*loop.Loop) // now and then, for who shows where the node stands
 	onCut    func(error)
+	archived func() error // makes durable what outlives the journal, before that is cut
 	onSaved  func(saved)
 	ticks    int
 }
@@ -55,6 +56,8 @@ const (
 	refreshTicks = 5
 	// turnInputs is what one turn takes at most, so that timers are not late.
 	turnInputs = 256
+	// archiveEvery bounds what the archive has in memory alone, and in the journal.
+	archiveEvery = time.Minute
 	// retryFull is between two attempts to write to a full disk.
 	retryFull = 500 * time.Millisecond
 )
@@ -194,7 +197,7 @@ func (o *owner) settle(f flush) error {
 // flush makes staged records durable, one call at a time. After a full disk it waits a little.
 func (o *owner) flush() {
 	wait := time.Duration(0)
-	cut := uint64(0)
+	cut, archived := uint64(0), time.Now()
 	for d := range o.start {
 		if wait > 0 {
 			time.Sleep(wait) //nolint:forbidigo // a full disk has no event to wait for
@@ -206,12 +209,26 @@ func (o *owner) flush() {
 		}
 		f := flush{durable: d, err: err}
 		if err == nil && d.cut > cut {
-			if f.cutErr = o.journal.TruncateBefore(d.cut); f.cutErr == nil {
+			if f.cutErr = o.shorten(d.cut); f.cutErr == nil {
 				cut = d.cut
 			}
 		}
+		if o.archived != nil && err == nil && time.Since(archived) > archiveEvery {
+			archived = time.Now()
+			_ = o.archived() // it is tried again, and before the journal is cut it must succeed
+		}
 		o.flushed <- f
 	}
+}
+
+// shorten cuts the journal, when what outlives it is durable elsewhere (rule R7.8).
+func (o *owner) shorten(cut uint64) error {
+	if o.archived != nil {
+		if err := o.archived(); err != nil {
+			return err
+		}
+	}
+	return o.journal.TruncateBefore(cut)
 }
 
 // do runs a function on the loop, from another goroutine, and waits for it.

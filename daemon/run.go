@@ -10,6 +10,7 @@ import (
 
 	"byzd/crypto"
 	"byzd/daemon/api"
+	"byzd/daemon/archive"
 	"byzd/daemon/conditions"
 	"byzd/daemon/disk"
 	"byzd/daemon/journal"
@@ -29,26 +30,29 @@ type node struct {
 	cluster *message.Config
 	began   time.Time
 
-	quota      *disk.Quota
-	journal    *journal.Journal
-	loop       *loop.Loop
-	saver      *saver
-	in         *inbound
-	owner      *owner
-	service    *service
-	transport  transport.Transport
-	discovery  *discovery
-	conditions conditions.Table
-	evidence   *evidence
-	traitors   *traitors
-	drops      *tally
-	events     *tally
-	refusals   *tally
-	operator   *operator.Server
-	clients    *clients
-	out        links
-	closing    chan struct{}
-	closers    []func() error // in the order of their making
+	quota   *disk.Quota
+	journal *journal.Journal
+	archive *archive.Archive // nil if there is none
+	// archiveLost belongs to the goroutine that syncs the journal.
+	archiveLost bool
+	loop        *loop.Loop
+	saver       *saver
+	in          *inbound
+	owner       *owner
+	service     *service
+	transport   transport.Transport
+	discovery   *discovery
+	conditions  conditions.Table
+	evidence    *evidence
+	traitors    *traitors
+	drops       *tally
+	events      *tally
+	refusals    *tally
+	operator    *operator.Server
+	clients     *clients
+	out         links
+	closing     chan struct{}
+	closers     []func() error // in the order of their making
 }
 
 // leaveTime bounds how long a node says goodbye.
@@ -134,16 +138,23 @@ func (n *node) open(sealer message.Sealer) error {
 		return err
 	}
 	n.onClose(n.evidence.close)
+	if err := n.openArchive(); err != nil {
+		return err
+	}
 	n.service = newService()
 	n.service.members = n.apiMembers
 	n.saver = newSaver(n.quota)
 	n.onClose(n.saver.close)
-	n.loop, err = loop.Open(loop.Config{
+	cfg := loop.Config{
 		Cluster: n.cluster, Self: n.self, Sealer: sealer, Journal: n.journal, Disk: n.quota,
 		Store: kv.New(), Links: &n.out, Applied: n.service.applied, Watch: n.watch,
 		Save: n.saver.save, Keep: n.opts.Keep, Forgot: forgot,
 		Salt: rand.Uint64(), //nolint:gosec // it must differ, and may be guessed
-	})
+	}
+	if n.archive != nil {
+		cfg.Archive = n.archive
+	}
+	n.loop, err = loop.Open(cfg)
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -163,6 +174,7 @@ func (n *node) open(sealer message.Sealer) error {
 	n.owner = newOwner(n.loop, n.journal, n.in, n.diskFull)
 	n.service.owner, n.owner.onTick = n.owner, n.refresh
 	n.owner.saved, n.owner.onSaved, n.owner.onCut = n.saver.saved, n.snapshotSaved, n.notCut
+	n.owner.archived = n.flushArchive
 	return nil
 }
 

@@ -75,7 +75,8 @@ func run(c *cli.Context) error {
 		return err
 	}
 	err = daemon.Run(c.Context, daemon.Options{
-		Home: string(home), Data: home.Data(), Proofs: home.Evidence(), Cluster: cluster,
+		Home: string(home), Data: home.Data(), Proofs: home.Evidence(),
+		Archive: home.Archive(), Cluster: cluster,
 		Genesis: g.Encode(), NetworkKey: network, SigningSeed: seed, Listen: cfg.Listen,
 		Gossip: cfg.Gossip, Advertise: cfg.Advertise, Client: cfg.Client, Operator: cfg.Operator,
 		Join: cfg.Join, DiskQuota: cfg.DiskQuota, Keep: loop.Retention{

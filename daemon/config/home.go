@@ -35,6 +35,9 @@ func (h Home) Data() string { return h.path("data") }
 // Evidence is the directory of the proofs, one file each.
 func (h Home) Evidence() string { return h.path("evidence") }
 
+// Archive is the directory of what outlives the journal, for forensics.
+func (h Home) Archive() string { return h.path("archive") }
+
 // Addresses is the path of the file that says where a running node listens.
 func (h Home) Addresses() string { return h.path(addressesName) }
 

@@ -26,6 +26,12 @@ type MessageLinks interface {
 	SendMessage(to int, m message.Message)
 }
 
+// Archive keeps what the journal forgets: package daemon/archive.
+type Archive interface {
+	// Keep is told of a record that is, or will be, in the journal. It must not change it.
+	Keep(rec *message.Record)
+}
+
 // Config is what a loop is made of. Cluster is the first epoch, that of the genesis; the journal
 // tells which one the node is in. Only what says so may be left out.
 type Config struct {
@@ -50,6 +56,9 @@ type Config struct {
 	// must not block. While nil snapshots are written at once, by the loop itself.
 	Save func(s *snapshot.Snapshot)
 	Keep Retention
+	// Archive is shown every record that is staged, and at the start those that the journal holds,
+	// to keep of them what outlives the journal (rule R7.8). It must not block; nil for none.
+	Archive Archive
 	// Announced, if not nil, is told what a change that was announced leads to: whom to let in.
 	Announced func(next *message.Config)
 	// Reconfigured, if not nil, is told that another epoch has begun, and the node's number in it.
@@ -172,6 +181,7 @@ func (l *Loop) replay() error {
 			return fmt.Errorf("journal record %d: %w", lsn, err)
 		}
 		l.fold.Add(rec)
+		l.keepForEver(rec)
 		l.archive.note(rec, lsn)
 		l.staged, l.synced = lsn, lsn
 		return nil
@@ -364,10 +374,18 @@ func (l *Loop) do(effects []pbft.Effect) {
 func (l *Loop) record(rec *message.Record) {
 	l.guard.Record(rec)
 	l.fold.Add(rec)
+	l.keepForEver(rec)
 	l.staged = l.cfg.Journal.Append(journal.Record{
 		Type: uint8(rec.Type), Version: message.RecordVersion, Body: rec.Encode(),
 	})
 	l.archive.note(rec, l.staged)
+}
+
+// keepForEver shows a record to the archive.
+func (l *Loop) keepForEver(rec *message.Record) {
+	if l.cfg.Archive != nil {
+		l.cfg.Archive.Keep(rec)
+	}
 }
 
 // say seals a message and holds it back until everything recorded before it is durable.

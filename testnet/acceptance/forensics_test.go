@@ -5,6 +5,10 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"byzd/daemon/disk"
+	"byzd/daemon/journal"
+	"byzd/pbft/message"
 )
 
 // findings is what byzd forensics says.
@@ -95,10 +99,33 @@ func TestForkAcrossViews(t *testing.T) {
 	}
 	n.testnet("down")
 	n.guilty([]int{0, 1}, 2, 3)
+	if views := archivedViews(t, n.state.Nodes[2].Home); views == 0 {
+		t.Error("node 2 has not archived the NEW-VIEW that it accepted (R7.8)")
+	}
 	if v, code := n.judge(); code != 4 || v.Agreement != "broken" ||
 		!slices.Equal(v.Culprits, []int{0, 1}) {
 		t.Errorf("exit %d, verdict %+v", code, v)
 	}
+}
+
+// archivedViews counts the NEW-VIEWs in a node's archive.
+func archivedViews(t *testing.T, home string) int {
+	t.Helper()
+	d, err := disk.OS(filepath.Join(home, "archive"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	views := 0
+	err = journal.Scan(d, func(_ uint64, raw journal.Record) error {
+		if message.RecordType(raw.Type) == message.RecordView {
+			views++
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return views
 }
 
 // One home alone, of a node that nothing happened to, names nobody.

@@ -77,17 +77,23 @@ type branch struct {
 
 // noteForks traces every fork that certificates show, and says whether enough are named.
 func (h *History) noteForks(v *Verdict) {
-	main := h.longest()
-	if main == nil {
-		return
-	}
 	named := convicted(v.Proofs)
-	for _, b := range h.branches(main) {
-		trunk := h.onMain(main, b.seq)
-		if trunk == nil {
-			continue
+	var pairs [][2]*claim
+	var at []uint64
+	if main := h.longest(); main != nil {
+		for _, b := range h.branches(main) {
+			if trunk := h.onMain(main, b.seq); trunk != nil {
+				pairs, at = append(pairs, [2]*claim{trunk, b.claim}), append(at, b.seq)
+			}
 		}
-		fork := h.trace(trunk, b, named)
+	}
+	if len(pairs) == 0 {
+		if pair, ok := h.clash(); ok {
+			pairs, at = append(pairs, pair), append(at, pair[0].ref.Seq)
+		}
+	}
+	for i, pair := range pairs {
+		fork := h.trace(pair[0], branch{at[i], pair[1]}, named)
 		if named.Count() < h.Config.Sizes.Weak {
 			fork.Unproven = fmt.Sprintf("%d of the %d at least that must have lied are named: the "+
 				"certificates, NEW-VIEWs or headers that show the rest are not in these journals",
@@ -160,6 +166,25 @@ func (h *History) branches(main *Chain) []branch {
 			slices.Compare(a.claim.ref.Digest[:], b.claim.ref.Digest[:]))
 	})
 	return list[:min(len(list), shownForks)]
+}
+
+// clash finds two certificates of different batches at one sequence number where no chain shows the
+// fork: all that is left of it when the journals were cut above it. Of several it is the lowest.
+func (h *History) clash() (pair [2]*claim, found bool) {
+	first := map[uint64]*claim{}
+	for _, c := range h.claims() {
+		other := first[c.ref.Seq]
+		switch {
+		case other == nil:
+			if h.verify(c) == nil {
+				first[c.ref.Seq] = c
+			}
+		case other.ref.Digest == c.ref.Digest || found && pair[0].ref.Seq <= c.ref.Seq:
+		case h.verify(c) == nil:
+			pair, found = [2]*claim{other, c}, true
+		}
+	}
+	return pair, found
 }
 
 // tellsMore reports whether a certificate says more about a fork than another one.

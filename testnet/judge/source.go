@@ -12,6 +12,7 @@ import (
 
 	"byzd/daemon/disk"
 	"byzd/daemon/journal"
+	"byzd/pbft/message"
 )
 
 // Node is where what a node did can be read.
@@ -117,6 +118,54 @@ func (h *History) readHome(ctx context.Context, l *Log, home string) {
 	if errors.Is(l.Gap, fs.ErrNotExist) && l.Records == 0 {
 		l.Gap = fmt.Errorf("its journal is missing from %s", dir)
 	}
+	h.readArchive(ctx, l, filepath.Join(home, archiveName))
+}
+
+// archiveName is the directory, in a node's home, of what outlives its journal.
+const archiveName = "archive"
+
+// readArchive reads the NEW-VIEWs and checkpoint certificates that a node has kept for longer than
+// its journal (rule R7.8). What cannot be read is missing testimony, and no gap in what the node
+// executed.
+func (h *History) readArchive(ctx context.Context, l *Log, dir string) {
+	if !exists(dir) {
+		return
+	}
+	d, err := disk.OS(dir)
+	if err != nil {
+		return
+	}
+	for range scanTries {
+		err = journal.Scan(d, func(_ uint64, raw journal.Record) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return h.noteArchived(l, raw)
+		})
+		if !errors.Is(err, journal.ErrTruncated) {
+			break
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && h.Notice != nil {
+		h.Notice(fmt.Sprintf("the archive of %s cannot be read to its end: %v", h.who(l), err))
+	}
+}
+
+// noteArchived takes in a record of an archive.
+func (h *History) noteArchived(l *Log, raw journal.Record) error {
+	rec, err := h.decode(raw)
+	if err != nil {
+		return err
+	}
+	if rec.Epoch != h.Config.Epoch {
+		return nil
+	}
+	switch rec.Type {
+	case message.RecordView, message.RecordStable:
+		h.note(l, rec.Type, rec)
+	default: // nothing else belongs there
+	}
+	return nil
 }
 
 // readRemote reads the journal that a running node hands out.
