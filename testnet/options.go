@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"byzd/crypto"
+	"byzd/daemon/config"
 	"byzd/pbft/message"
 	"byzd/pbft/quorum"
 )
@@ -37,6 +38,9 @@ type Options struct {
 	Scheme string
 	// Params are parameters of the protocol other than the defaults, named as in the genesis.
 	Params map[string]string
+	// Settings are settings of every node, named as in byzd.toml, other than those of a testnet. Who
+	// starts a stopped testnet again changes them in the nodes' files.
+	Settings map[string]string
 	// Traitors are the lies that nodes tell from the start.
 	Traitors []Lie
 	// BeyondF allows more traitors than the network can bear.
@@ -84,6 +88,15 @@ func (o *Options) check() error {
 	if !slices.Contains(schemes(), o.Scheme) && o.Scheme != "" {
 		return usagef("choose one of "+strings.Join(schemes(), ", "),
 			"there is no signature scheme %q", o.Scheme)
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
+		if !slices.Contains(config.Keys(), name) {
+			return usagef("known are "+strings.Join(config.Keys(), ", "),
+				"there is no setting %q", name)
+		}
+		if supervised(name) {
+			return usagef("", "the testnet itself chooses %s for each node", name)
+		}
 	}
 	if _, err := o.params(message.DefaultParams()); err != nil {
 		return err

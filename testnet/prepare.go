@@ -47,6 +47,9 @@ func (o *Options) create(d disk.Disk) (*State, error) {
 		if err := addMember(g, &state.Nodes[i]); err != nil {
 			return nil, fmt.Errorf("prepare node %d: %w", i, err)
 		}
+		if err := o.writeSettings(state.Nodes[i].Home); err != nil {
+			return nil, err
+		}
 	}
 	for _, dir := range append(homes(state), o.Home) {
 		if err := g.Save(config.Home(dir).Genesis()); err != nil {

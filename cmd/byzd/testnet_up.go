@@ -46,6 +46,10 @@ func testnetUpCommand() *cli.Command {
 					"+1 (gossip), +2 (clients), +3 (operator)",
 			},
 			&cli.StringSliceFlag{
+				Name:  "set",
+				Usage: "`KEY=VALUE` of every node's byzd.toml, as snapshot-every=5s; may be repeated",
+			},
+			&cli.StringSliceFlag{
 				Name:  "param",
 				Usage: "`NAME=VALUE` of the genesis, as view-timeout=500; may be repeated",
 			},
@@ -94,6 +98,21 @@ func say(c *cli.Context, format string, args ...any) {
 	_, _ = fmt.Fprintf(c.App.ErrWriter, format+"\n", args...)
 }
 
+// assignments reads the NAME=VALUEs of a flag.
+func assignments(c *cli.Context, flag, example string, into map[string]string) error {
+	for _, text := range c.StringSlice(flag) {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return usagef("write it as in "+example, "--%s %q is not NAME=VALUE", flag, text)
+		}
+		if _, twice := into[name]; twice {
+			return usagef("leave one out", "--%s %s is given twice", flag, name)
+		}
+		into[name] = value
+	}
+	return nil
+}
+
 // upOptions reads the command line. Where no home is named it makes one, so that it can be said
 // before anything can go wrong in it.
 func upOptions(c *cli.Context) (testnet.Options, error) {
@@ -102,7 +121,7 @@ func upOptions(c *cli.Context) (testnet.Options, error) {
 		Detach: c.Bool("detach"), Wait: c.Duration("wait"), BeyondF: c.Bool("beyond-f"),
 		Force: c.Bool("force"), PortBase: c.Int("port-base"),
 		LogLevel: c.String(flagLogLevel), LogFormat: c.String(flagLogFormat),
-		Params: map[string]string{},
+		Params: map[string]string{}, Settings: map[string]string{},
 	}
 	if c.IsSet("nodes") && o.Nodes == 0 {
 		return o, usagef("", "a testnet has at least one node")
@@ -110,16 +129,11 @@ func upOptions(c *cli.Context) (testnet.Options, error) {
 	if c.IsSet("wait") && o.Wait <= 0 {
 		return o, usagef("", "--wait must be positive, as in --wait 30s")
 	}
-	for _, text := range c.StringSlice("param") {
-		name, value, ok := strings.Cut(text, "=")
-		if !ok {
-			return o, usagef("write it as in view-timeout=500",
-				"--param %q is not NAME=VALUE", text)
-		}
-		if _, twice := o.Params[name]; twice {
-			return o, usagef("leave one out", "--param %s is given twice", name)
-		}
-		o.Params[name] = value
+	if err := assignments(c, "param", "view-timeout=500", o.Params); err != nil {
+		return o, err
+	}
+	if err := assignments(c, "set", "snapshot-every=5s", o.Settings); err != nil {
+		return o, err
 	}
 	if c.IsSet("rotate-every") {
 		o.Params["rotate-every"] = strconv.FormatUint(c.Uint64("rotate-every"), 10)
