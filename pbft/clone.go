@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"byzd/crypto"
+	"byzd/pbft/quorum"
 )
 
 // Clone returns an independent replica in the same state. Messages, certificates and bundles are
@@ -63,5 +64,24 @@ func (r *Replica) Unthrottle() {
 	for i := range r.peers {
 		p := &r.peers[i]
 		p.servedAt, p.passedAt, p.spent, p.spentAt = 0, 0, 0, 0
+	}
+}
+
+// ForgetWitnessed forgets what serves to prove the lies of others and to notice their silence, and
+// nothing else: their newest votes, their NEW-VIEWs, proofs, and when they were last heard. A
+// search that is not about accusations calls it after each step, for the same reason.
+func (r *Replica) ForgetWitnessed() {
+	for kind := range r.newest {
+		for i := range r.newest[kind] {
+			if i != r.self {
+				r.newest[kind][i] = nil
+			}
+		}
+	}
+	r.newViews, r.convicted = nil, quorum.Set{}
+	clear(r.proofs)
+	slices.SortFunc(r.told.order, compareRanks)
+	for i := range r.peers {
+		r.peers[i].heard = 0
 	}
 }

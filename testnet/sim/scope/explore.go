@@ -57,6 +57,8 @@ type explorer struct {
 	exits  map[exitKey][]uint32
 	judged map[global]bool // by facts
 	report Report
+	over   func() bool // a limit is reached; it notes which
+	look   int         // at how many steps to ask next
 }
 
 // exitKey names a question: where can a replica go from a local state, given these messages?
@@ -102,11 +104,15 @@ func (x *explorer) summary() Report {
 const checkEvery = 4096
 
 func (x *explorer) run(ctx context.Context) {
+	x.over = func() bool { return x.ended(ctx) }
 	for k := 0; k < len(x.visits); k++ {
 		if k%checkEvery == 0 && x.ended(ctx) {
 			return
 		}
 		x.expand(uint32(k)) //nolint:gosec // memory ends first
+		if x.report.Bound != "" {
+			return
+		}
 		x.report.Expanded++
 		if x.report.Violation != "" {
 			return
@@ -201,7 +207,9 @@ func (x *explorer) ways(at uint32, all set) []uint32 {
 	} else {
 		list = x.leave(at, key.has)
 	}
-	x.exits[key] = list
+	if x.report.Bound == "" {
+		x.exits[key] = list
+	}
 	return list
 }
 

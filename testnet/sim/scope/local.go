@@ -18,6 +18,7 @@ type local struct {
 	replica *pbft.Replica
 	back    []uint16 // own statements that are durable and have not come back yet, in order
 	timers  int      // how many timer events it has had
+	state   pbft.State
 	facts   uint32   // what others can see of it, and what is promised about it
 	next    []uint32 // by event: the state that follows, 0 if it is not known yet
 }
@@ -26,7 +27,6 @@ type local struct {
 type facts struct {
 	sent     set
 	executed []message.Ref
-	state    pbft.State
 	entered  []entered // NEW-VIEWs that it accepted, in order
 	votes    []*message.Vote
 	bad      string // the promise that it broke
@@ -40,9 +40,10 @@ type entered struct {
 }
 
 // key names the facts.
-func (f *facts) key(node int) string {
-	return fmt.Sprint(node, f.sent, f.executed, f.state.View, f.state.Target, f.state.Stable,
-		f.state.Halted, f.entered, f.bad)
+func (f *facts) key(l *local) string {
+	st := &l.state
+	return fmt.Sprint(l.node, f.sent, f.executed, st.View, st.Target, st.Stable, st.Halted,
+		f.entered, f.bad)
 }
 
 // space is all local states that were met.
@@ -67,8 +68,9 @@ func (x *space) initial() []uint32 {
 	var ids []uint32
 	for i, r := range x.w.replicas() {
 		if !x.w.isLiar[i] {
-			l := &local{node: i, replica: r}
-			ids = append(ids, x.enter(l, &facts{state: r.State()}))
+			x.blur(r)
+			l := &local{node: i, replica: r, state: r.State()}
+			ids = append(ids, x.enter(l, &facts{}))
 		}
 	}
 	return ids
@@ -76,7 +78,7 @@ func (x *space) initial() []uint32 {
 
 // enter numbers a local state.
 func (x *space) enter(l *local, f *facts) uint32 {
-	name := f.key(l.node)
+	name := f.key(l)
 	id, known := x.byFact[name]
 	if !known {
 		id = uint32(len(x.facts)) //nolint:gosec // memory ends first
@@ -114,6 +116,14 @@ func (x *space) after(at uint32, event int) uint32 {
 	return to
 }
 
+// blur lets a replica forget what a scope does not look at.
+func (x *space) blur(r *pbft.Replica) {
+	r.Unthrottle()
+	if x.w.scope.Certified {
+		r.ForgetWitnessed()
+	}
+}
+
 // possible reports whether an event that is no delivery can happen in a local state.
 func (x *space) possible(at uint32, event int) bool {
 	l := x.locals[at]
@@ -146,9 +156,9 @@ func (x *space) compute(at uint32, event int) uint32 {
 	for x.w.scope.AtOnce && len(l.back) > 0 {
 		s.take(x.input(l, eventReturn))
 	}
-	l.replica.Unthrottle()
-	f.state = l.replica.State()
-	s.judge(&old.state)
+	x.blur(l.replica)
+	l.state = l.replica.State()
+	s.judge(&before.state)
 	return x.enter(l, f)
 }
 

@@ -11,7 +11,7 @@ import (
 // judge checks what one correct replica promises about itself: nothing that it reached is taken
 // back.
 func (s *step) judge(old *pbft.State) {
-	now := &s.f.state
+	now := &s.l.state
 	if now.View < old.View || now.Target < old.Target || now.Executed < old.Executed ||
 		now.Stable < old.Stable || now.High.Less(old.High) {
 		s.blame("replica %d steps back: view %d to %d, target %d to %d, executed %d to %d, "+

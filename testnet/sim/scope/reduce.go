@@ -6,6 +6,9 @@ import "slices"
 // executed or reached between them.
 func (x *explorer) hidden(a, b uint32) bool { return x.locals[a].facts == x.locals[b].facts }
 
+// lookEvery is how many steps of the core are taken between two looks at the limits.
+const lookEvery = 2000
+
 // leave returns the states that a replica can be in right after its next visible event, whatever
 // hidden ones it takes before. DESIGN.md proves why nothing is lost:
 //
@@ -24,6 +27,12 @@ func (x *explorer) leave(at uint32, has set) []uint32 {
 	var list []uint32
 	for queue := []uint32{at}; len(queue) > 0; queue = queue[1:] {
 		u := queue[0]
+		if x.steps >= x.look {
+			x.look = x.steps + lookEvery
+			if x.over() {
+				return nil
+			}
+		}
 		for event := range x.events(u, has) {
 			t := x.after(u, event)
 			switch {

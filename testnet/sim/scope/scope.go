@@ -18,6 +18,11 @@ type Scope struct {
 	Window          uint64
 	InFlight        int
 
+	// Certified narrows a scope: PREPAREs and COMMITs of others are not delivered one by one.
+	// Instead whatever certificate their signatures allow is delivered as one message. X1 covers
+	// the counting.
+	Certified bool
+
 	Junk   bool // traitors vote for a digest that no batch has
 	AtOnce bool // own statements come back at once, instead of whenever the disk is ready
 	Plain  bool // every single delivery is a state: no reduction

@@ -53,14 +53,23 @@ func (w *world) lie(all *set) {
 		if w.scope.Views > 1 {
 			w.lieChanges(all, t)
 			w.lieNewViews(all, t)
-			for view := range w.scope.Views - 1 {
-				w.tell(all, t, &message.Complain{
-					View: view, Reason: message.ReasonSilent, Lifetime: 2000,
-				})
+			if !w.scope.Certified {
+				w.lieComplaints(all, t)
 			}
 		}
 	}
 	w.lieProofs(all)
+	if w.scope.Certified {
+		w.lieBodies(all)
+	}
+}
+
+func (w *world) lieComplaints(all *set, t int) {
+	for view := range w.scope.Views - 1 {
+		w.tell(all, t, &message.Complain{
+			View: view, Reason: message.ReasonSilent, Lifetime: 2000,
+		})
+	}
 }
 
 // proposal is one of the batches that a primary that lies proposes. Those of a view form chains:
@@ -327,5 +336,20 @@ func (w *world) lieProofs(all *set) {
 	}
 	for _, c := range w.checkpoints(*all)[1:] {
 		w.tell(all, t, &message.Proof{Checkpoint: c})
+	}
+}
+
+// lieBodies hands out every batch that a certificate names: who learns of the certificate first
+// must be able to fetch the batch, from whoever has it.
+func (w *world) lieBodies(all *set) {
+	for _, c := range w.certificates(*all, crypto.KindPrepare) {
+		h, known := w.headers[c.Digest]
+		for _, b := range w.bundles {
+			if known && h.Root == message.BatchRoot([]crypto.Digest{b.ID()}) {
+				w.tell(all, w.liars[0], &message.BatchReply{
+					Batch: &message.Batch{Header: h, Bundles: []*message.Bundle{b}},
+				})
+			}
+		}
 	}
 }

@@ -123,7 +123,13 @@ func (w *world) replicas() []*pbft.Replica {
 		for _, b := range w.bundles {
 			step(i, pbft.Received{Msg: w.verify(b.Gateway, &message.Submission{Bundle: b})})
 		}
-		list[i].Unthrottle()
+		if w.scope.Certified && w.scope.Views > 1 {
+			c := &message.Complain{
+				Reason: message.ReasonSilent, Lifetime: 60_000, Voter: w.liars[0],
+			}
+			w.sealers[w.liars[0]].Seal(c)
+			step(i, pbft.Received{Msg: w.verify(w.liars[0], c)})
+		}
 	}
 	return list
 }
@@ -215,11 +221,26 @@ func (w *world) enter(from, to int, m message.Message) int {
 		w.headers[p.Header.Digest()] = p.Header
 	}
 	for i := range w.reach {
-		if i != from && (to == pbft.All || to == i) && w.viewOf(s.msg) < w.scope.Views {
+		if i != from && (to == pbft.All || to == i) && w.delivers(s.msg, i) {
 			w.reach[i].add(id)
 		}
 	}
 	return id
+}
+
+// delivers reports whether a message can be delivered to a replica in this scope.
+func (w *world) delivers(m message.Message, to int) bool {
+	if w.scope.Certified {
+		switch m := m.(type) {
+		case *message.Vote, *message.Complain:
+			return false
+		case *message.ViewChange:
+			if w.cfg.Primary(m.Stmt.NewView) != to {
+				return false
+			}
+		}
+	}
+	return w.viewOf(m) < w.scope.Views
 }
 
 // statements lists the PREPAREs and COMMITs that a message of their author states.
@@ -276,6 +297,8 @@ func (w *world) describe(m message.Message) string {
 		return fmt.Sprintf("COMPLAIN view=%d %v", m.View, m.Reason)
 	case *message.Proof:
 		return "PROOF" + describeProof(m)
+	case *message.BatchReply:
+		return "BATCH " + m.Batch.Header.Digest().Short()
 	}
 	return m.Type().String()
 }
