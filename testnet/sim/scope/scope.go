@@ -48,7 +48,21 @@ func Scopes() []Scope {
 	backup.Junk = true
 	control := small("control", "X1 with two traitors of four: must be found broken", 0, 3)
 	control.Control = true
-	return []Scope{primary, backup, control}
+	scopes := []Scope{primary, backup}
+	for _, liar := range []struct {
+		name, text string
+		number     int
+	}{
+		{"primary", "the primary of view 0 lies", 0},
+		{"next", "the primary of view 1 lies", 1},
+		{"backup", "a backup lies", 3},
+	} {
+		x2 := small("X2-"+liar.name, "1 sequence number, 2 views, 2 digests in each; "+liar.text+
+			"; certificates are delivered instead of single votes", liar.number)
+		x2.Views, x2.Timers, x2.AtOnce, x2.Certified = 2, 1, true, true
+		scopes = append(scopes, x2)
+	}
+	return append(scopes, control)
 }
 
 // Find returns the scopes of a name, or of a group: what comes before the first hyphen.
