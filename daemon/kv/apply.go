@@ -134,8 +134,12 @@ func (x *execution) deleteRange(op DeleteRange) (Result, Code) {
 	if code != CodeOK {
 		return r, code
 	}
-	for _, e := range doomed {
-		x.store.remove(e)
+	if len(doomed) > removedSinglyMax {
+		x.store.removeRange(op.Key, op.End)
+	} else {
+		for _, e := range doomed {
+			x.store.remove(e)
+		}
 	}
 	r.Deleted = int64(len(doomed))
 	return r, CodeOK

@@ -2,6 +2,7 @@ package kv_test
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -312,6 +313,42 @@ func TestApply_RollsBack(t *testing.T) {
 	}
 	if got := text(apply(t, s, put("b", "9"))); got != "rev 8" {
 		t.Errorf("the next write gives %s", got)
+	}
+}
+
+// Large ranges are removed, and put back, as a whole; that is not to be seen.
+func TestApply_RemovesLargeRanges(t *testing.T) {
+	for _, n := range []int{63, 64, 65, 500} {
+		s := filled(t)
+		for i := range n {
+			apply1(t, s, put(fmt.Sprintf("m%03d", i), "1"))
+		}
+		before := dump(s)
+		bad := kv.Range{Key: []byte("a"), Revision: 1}
+		for _, ops := range [][]kv.Op{
+			{del("m", "n"), bad},
+			{put("x", "9"), del("m", "n"), put("y", "1"), bad},
+			{put("x", "9"), del("c", "n"), del("a", ""), put("y", "1"), bad},
+		} {
+			if r := apply(t, s, kv.Txn{Success: ops}); r.Code != kv.CodeNoHistory {
+				t.Fatalf("%d entries, %+v: %s", n, ops, text(r))
+			}
+			if !bytes.Equal(dump(s), before) {
+				t.Fatalf("%d entries: %+v left something behind", n, ops)
+			}
+		}
+		r := apply(t, s, del("m", "n"))
+		if r.Deleted != int64(n) || s.Len() != 3 {
+			t.Errorf("%d of %d entries deleted, %d keys left", r.Deleted, n, s.Len())
+		}
+		if r := apply(t, s, del("\x00", "\x00")); r.Deleted != 3 || s.Len() != 0 {
+			t.Errorf("%d deleted, %d left", r.Deleted, s.Len())
+		}
+		apply(t, s, put("again", "1"))
+		fresh := kv.New()
+		if err := fresh.Reset(carried(s)); err != nil || fresh.Root() != s.Root() {
+			t.Errorf("%d entries: %v", n, err)
+		}
 	}
 }
 

@@ -39,8 +39,12 @@ type entry struct {
 	create, mod, version int64
 }
 
-// replaced is an entry that an operation took away, raw, or nil where there was none.
-type replaced struct{ key, old []byte }
+// replaced is an entry that an operation took away, raw, or nil where there was none; without a
+// key it is everything, as it was.
+type replaced struct {
+	key, old []byte
+	tree     merkle.Tree
+}
 
 // New returns an empty store at revision 1 with the default quota.
 func New() *Store { return NewWithQuota(QuotaDefault) }
@@ -140,6 +144,17 @@ func (s *Store) remove(e entry) {
 	s.tree.Delete(treeKey)
 }
 
+// removedSinglyMax is how many entries are removed one by one. Clients can drive the depth up, and
+// removing a range as a whole, and taking that back, does not take it for each entry; but what is
+// written next has to copy its way again.
+const removedSinglyMax = 64
+
+// removeRange deletes the entries of an interval, given as in [Range], of which there are some.
+func (s *Store) removeRange(key, end []byte) {
+	s.undo = append(s.undo, replaced{tree: s.tree.Tree()})
+	s.tree.DeleteRange(appendTreeKey(nil, key), appendTreeEnd(nil, end))
+}
+
 // commit ends an operation: if it changed something, that is the next revision.
 func (s *Store) commit() {
 	if len(s.undo) > 0 {
@@ -152,9 +167,12 @@ func (s *Store) commit() {
 // rollback ends an operation as if it had not been.
 func (s *Store) rollback() {
 	for _, r := range slices.Backward(s.undo) {
-		if r.old == nil {
+		switch {
+		case r.key == nil:
+			s.tree = r.tree.Edit()
+		case r.old == nil:
 			s.tree.Delete(r.key)
-		} else {
+		default:
 			s.tree.Set(r.key, r.old)
 		}
 	}

@@ -47,6 +47,10 @@ func TestDepth_IsHarmless(t *testing.T) {
 	if found := next.root.search(deep.root.digest, nil, nil); found != nil {
 		t.Error("found what is not there")
 	}
+	e := deep.Edit()
+	if e.DeleteRange(nil, last) != n-1 || e.Len() != 1 || e.Tree().root.left != nil {
+		t.Error("deleting all but one key left more")
+	}
 	chunk, err := deep.Chunk(pathRight(deep.root.key), 1<<20)
 	if err != nil || len(chunk) > 1<<20 || len(chunk) < 1<<19 {
 		t.Errorf("a chunk of %d bytes (%v)", len(chunk), err)
@@ -156,5 +160,34 @@ func TestOutranks_DecidesTies(t *testing.T) {
 	a, b := &node{rank: 7, key: []byte("a")}, &node{rank: 7, key: []byte("b")}
 	if !a.outranks(b) || b.outranks(a) || a.outranks(a) {
 		t.Error("the smaller key has to stand above")
+	}
+}
+
+// Comparing two trees takes a few ways down for each difference, not a walk through both.
+func TestDiff_SkipsWhatIsEqual(t *testing.T) {
+	e := Tree{}.Edit()
+	for i := range 50_000 {
+		e.Set(binary.BigEndian.AppendUint32(nil, uint32(i)+1), nil)
+	}
+	a := e.Tree()
+	for _, k := range []int{0, 1, 10, 100} {
+		e := a.Edit()
+		for i := range k {
+			key := binary.BigEndian.AppendUint32(nil, uint32(i*499)+1)
+			switch i % 3 {
+			case 0:
+				e.Delete(key)
+			case 1:
+				e.Set(key, []byte("other"))
+			case 2:
+				e.Set(append(key, 1), nil)
+			}
+		}
+		seen := 0
+		opened := diff(a, e.Tree(), func(_, _, _ []byte) { seen++ })
+		if seen != k || opened > 120*k {
+			t.Errorf("%d differences: %d seen, %d subtrees opened", k, seen, opened)
+		}
+		t.Logf("%d differences: %d subtrees opened of 100,000", k, opened)
 	}
 }

@@ -5,7 +5,10 @@ import "bytes"
 // Diff calls visit for each key whose value differs between two trees, in order, with nil for the
 // value of the tree that does not have it (a value that is there is never nil). Its time goes with
 // the number of differences times the depth: subtrees of one digest are skipped.
-func Diff(a, b Tree, visit func(key, a, b []byte)) {
+func Diff(a, b Tree, visit func(key, a, b []byte)) { diff(a, b, visit) }
+
+// diff returns how many subtrees it had to open.
+func diff(a, b Tree, visit func(key, a, b []byte)) (opened int) {
 	a.Root()
 	b.Root()
 	left, right := newCursor(a), newCursor(b)
@@ -13,7 +16,7 @@ func Diff(a, b Tree, visit func(key, a, b []byte)) {
 		x, y := left.head(), right.head()
 		switch {
 		case x == nil && y == nil:
-			return
+			return left.opened + right.opened
 		case same(x, y):
 			left.skip()
 			right.skip()
@@ -67,7 +70,10 @@ type item struct {
 }
 
 // cursor walks through a tree in the order of its keys and opens subtrees only when told.
-type cursor struct{ items []item } // the next one last
+type cursor struct {
+	items  []item // the next one last
+	opened int
+}
 
 func newCursor(t Tree) *cursor {
 	c := &cursor{}
@@ -94,6 +100,7 @@ func (c *cursor) skip() { c.items = c.items[:len(c.items)-1] }
 // open replaces the subtree at the head by its left side, its entry, and its right side.
 func (c *cursor) open() {
 	n := c.head().n
+	c.opened++
 	c.skip()
 	c.push(n.right)
 	c.items = append(c.items, item{n: n})

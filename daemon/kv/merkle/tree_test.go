@@ -102,6 +102,37 @@ func TestTree_IsAMap(t *testing.T) {
 	}
 }
 
+// Deleting a range is deleting its keys.
+func TestEdit_DeleteRange(t *testing.T) {
+	for seed := range uint64(300) {
+		g := rand.New(rand.NewPCG(seed, 8))
+		m := randomModel(g, 100, 100)
+		edit, before := m.tree().Edit(), m.tree()
+		if seed%2 == 0 {
+			edit.Root() // Some nodes are the edit's own, and settled.
+		}
+		from, to := key(g, 100), key(g, 100)
+		switch g.IntN(6) {
+		case 0:
+			from = ""
+		case 1:
+			to = ""
+		case 2:
+			from, to = "", ""
+		}
+		left := maps.Clone(m)
+		doomed := m.sorted(from, to)
+		for _, k := range doomed {
+			delete(left, k)
+		}
+		if got := edit.DeleteRange([]byte(from), []byte(to)); got != len(doomed) {
+			t.Fatalf("seed %d: %d deleted from %q to %q, want %d", seed, got, from, to, len(doomed))
+		}
+		left.check(t, edit.Tree())
+		m.check(t, before)
+	}
+}
+
 // A snapshot stays what it was, also when roots are computed and edits go on elsewhere.
 func TestTree_NeverChanges(t *testing.T) {
 	g := rand.New(rand.NewPCG(2, 2))
