@@ -347,6 +347,9 @@ func (s *play) proven(kinds map[int][]string) {
 			if err := e.Verify(s.cfg); err != nil {
 				s.t.Errorf("node %d holds a proof that does not verify: %v", i, err)
 			}
+			if !e.Kind.Convicts() && s.players[e.Culprit].traitor != nil {
+				continue // it is reported, and convicts nobody
+			}
 			if s.players[e.Culprit].traitor == nil {
 				s.t.Errorf("node %d accuses the correct node %d of %v", i, e.Culprit, e.Kind)
 			} else if !slices.Contains(kinds[e.Culprit], e.Kind.String()) {

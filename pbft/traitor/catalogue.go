@@ -220,6 +220,38 @@ func equivocations() []Behaviour {
 func forgeries() []Behaviour {
 	return []Behaviour{
 		{
+			Name: "duplicate-request", Group: Forgery,
+			Summary: "as primary, orders a request twice in one batch",
+			Detail:  "Each batch that it proposes names its first bundle twice.",
+			Defence: "no backup PREPAREs such a batch; the primary's own word on it is a proof",
+			Rises:   []string{"proof", "complained", "view-change"},
+			Evidence: []string{
+				"E7-invalid-batch", "E1-two-prepares",
+			},
+			NeedsPrimary: true,
+			Keys:         keysOf(), targets: anyNodes(), to: All, make: newDuplicateRequest,
+			rewrite: rewritesProposals,
+		},
+		{
+			Name: "wrong-root", Group: Forgery,
+			Summary: "claims in its CHECKPOINTs that it came to another state",
+			Detail: "The root in each of its CHECKPOINTs is not that of its state. It is " +
+				"reported (E8-wrong-root) and convicts nobody: a fault would look the same.",
+			Defence: "a quorum must agree on the root",
+			Rises:   []string{"proof"},
+			Keys:    keysOf(), targets: anyNodes(), to: All, make: newWrongRoot,
+		},
+		{
+			Name: "two-bundles", Group: Forgery,
+			Summary: "gives one place in its gateway's session to two bundles",
+			Detail: "Three times a second it makes two bundles with one number, and sends half of " +
+				"the others (key to) the one and the rest the other.",
+			Defence:  "a place is executed once; when either is ordered, both are a proof",
+			Rises:    []string{"proof"},
+			Evidence: []string{"E9-two-bundles"},
+			Keys:     keysOf(), targets: anyNodes(), to: Half, make: newTwoBundles,
+		},
+		{
 			Name: "bad-signature", Group: Forgery,
 			Summary: "spoils its signatures",
 			Detail:  "One bit of each signature is flipped; everything else is as it should be.",

@@ -163,7 +163,8 @@ func TestCatalogue(t *testing.T) {
 	promised := "mute ack-and-forget process-and-mute contradict equivocate-preprepare " +
 		"equivocate-per-peer equivocate-votes bad-signature impersonate corrupt replay-old " +
 		"wrong-digest withhold-commit silent-new-primary slow-primary censor view-change-spam " +
-		"vc-hide-prepared fork-views newview-wrong lie-reply swim-false-dead"
+		"duplicate-request wrong-root two-bundles vc-hide-prepared fork-views newview-wrong " +
+		"lie-reply swim-false-dead"
 	seen := map[string]bool{}
 	for _, b := range Catalogue() {
 		if seen[b.Name] {

@@ -39,7 +39,7 @@ func wanted() []string {
 	return strings.Fields(`mute ack-and-forget process-and-mute contradict equivocate-preprepare
 		equivocate-per-peer equivocate-votes bad-signature impersonate corrupt replay-old
 		wrong-digest withhold-commit silent-new-primary slow-primary censor view-change-spam
-		vc-hide-prepared fork-views newview-wrong lie-reply swim-false-dead`)
+		duplicate-request two-bundles vc-hide-prepared fork-views newview-wrong lie-reply swim-false-dead`)
 }
 
 // rotating are the options under which every node becomes primary, and views change.
