@@ -26,9 +26,30 @@
 //
 // Only who is convicted by its own signatures: by proofs that nodes have found, or by statements
 // that different journals hold and only together contradict each other. A certificate is many
-// statements side by side (with schemes that list signatures), so that two certificates of one
-// place name everybody who signed both. Every proof is verified before it counts, so a traitor's
-// journal can accuse nobody.
+// statements side by side, so that two certificates of one place name everybody who signed both
+// (where signatures are added up, the certificates themselves are the proof, rule R19). Every proof
+// is verified before it counts, so a traitor's journal can accuse nobody. A root that no quorum
+// certified (E8) is told, and convicts nobody.
+//
+// # Forensics
+//
+// Two certified batches for one sequence number mean that more than f members lied. [Investigate]
+// finds the lowest such number in the journals and archives of correct nodes alone, and how it came
+// about:
+//
+//   - Both in one view: whoever PREPAREd (E1, E4) or COMMITted (E2, E2′) both sides signed for two
+//     chains; the guard of a correct node does not (rules R6 and R7.6).
+//   - In view v and a later one: the first NEW-VIEW after v that a correct node accepted, and whose
+//     base ranks below the certificate or is not a descendant of its batch. If it ranks below,
+//     whoever signed the certificate and reported less in that NEW-VIEW hid its lock (E5). Else the
+//     base was prepared in view v on another chain (E4). See rule R7.7.
+//   - Only checkpoint certificates are left: whoever signed both (E11, rule R7.8).
+//
+// Since any two quorums share f+1 members at least, so many are named as long as the statements are
+// kept; if fewer are, the result says so, and never names anybody instead.
+//
+// [History.Hear] and [History.Incriminated] turn this round: an oracle that takes in everything that
+// anybody signed and looks for any proof, of any kind, against a correct member.
 //
 // # Use
 //
