@@ -12,6 +12,7 @@ import (
 	"byzd/daemon/journal"
 	"byzd/daemon/loop"
 	"byzd/daemon/operator"
+	"byzd/pbft"
 )
 
 // Ready implements [operator.Node]: nil if this node takes part in agreement.
@@ -167,6 +168,23 @@ func (n *node) Metrics() []operator.Metric {
 			counts("lies_total", "Lies that this node told (testnets).", "behaviour", t.Fired)
 		}
 	}
+	for _, b := range n.bounds(ctx) {
+		resource := map[string]string{"resource": b.Resource}
+		out = append(out, operator.Metric{
+			Name: "byzd_bound_used", Help: "What a resource takes.",
+			Labels: resource, Value: float64(b.Used),
+		}, operator.Metric{
+			Name: "byzd_bound_limit", Help: "What it takes at most, whatever others send.",
+			Labels: resource, Value: float64(b.Limit),
+		})
+	}
+	frames := n.cluster.Limits().ByMessage()
+	for _, name := range sortedKeys(frames) {
+		out = append(out, operator.Metric{
+			Name: "byzd_frame_limit_bytes", Help: "The largest legal frame, from n and the scheme.",
+			Labels: map[string]string{"message": name}, Value: float64(frames[name]),
+		})
+	}
 	gauge("connected_members", "Members that this node reaches, itself included.",
 		float64(n.connected()))
 	gauge("journal_bytes", "Bytes of the journal.", float64(n.journal.Size()))
@@ -180,6 +198,18 @@ func (n *node) Metrics() []operator.Metric {
 	return out
 }
 
+// bounds lists what the protocol and its gateway hold in memory, and the largest legal frames.
+func (n *node) bounds(ctx context.Context) []pbft.Bound {
+	var list []pbft.Bound
+	err := n.owner.do(ctx, func(l *loop.Loop) { list = l.Bounds() })
+	if err != nil {
+		return nil
+	}
+	return append(list, pbft.Bound{
+		Resource: "inbound_messages", Used: int64(len(n.in.queue)), Limit: queued,
+	})
+}
+
 // metricsTime bounds how long a scrape waits for the loop.
 const metricsTime = time.Second
 
@@ -190,7 +220,7 @@ func number(b bool) float64 {
 	return 0
 }
 
-func sortedKeys(m map[string]uint64) []string {
+func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)

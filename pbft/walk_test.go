@@ -138,6 +138,12 @@ func (w *walk) check(t *testing.T) bool {
 		t.Errorf("seed %d: %s", w.seed, v)
 	}
 	for i, node := range w.net.Nodes {
+		for _, b := range node.Replica.Bounds() {
+			if b.Used > b.Limit {
+				t.Errorf("seed %d: replica %d holds %d %s, at most %d", w.seed, i, b.Used, b.Resource,
+					b.Limit)
+			}
+		}
 		if node.Halted != "" && !w.net.Traitors[i] {
 			t.Errorf("seed %d: replica %d halted: %s", w.seed, i, node.Halted)
 		}

@@ -243,6 +243,30 @@ func (l *Loop) Idle() bool {
 // Trouble returns why this node cannot go on, for instance a journal that no longer reads.
 func (l *Loop) Trouble() error { return l.trouble }
 
+// Bounds lists what this node holds in memory because of others, and what that may be at most.
+func (l *Loop) Bounds() []pbft.Bound {
+	open := 0
+	if l.fetch != nil {
+		open = len(l.fetch.asks)
+	}
+	return append(l.replica.Bounds(),
+		pbft.Bound{
+			Resource: "gathered_bytes", Used: int64(l.gateway.size),
+			Limit: maxGatherFactor*bundleBytes + int64(l.cfg.Cluster.MaxOp()),
+		},
+		pbft.Bound{
+			Resource: "own_bundles", Used: int64(len(l.gateway.waiting)), Limit: maxOutstanding,
+		},
+		pbft.Bound{
+			Resource: "state_questions", Used: int64(open),
+			Limit: int64(asksPerSource * len(l.cfg.Cluster.Members)),
+		},
+		pbft.Bound{
+			Resource: "loose_bodies", Used: int64(len(l.archive.bodies)), Limit: keptParents + 1,
+		},
+	)
+}
+
 // Receive takes a verified message from a peer.
 func (l *Loop) Receive(v message.Verified) {
 	if l.cfg.Adversary == nil {

@@ -84,6 +84,16 @@ func (c *Config) Limits() Limits {
 	}
 }
 
+// ByMessage returns the limits by name, for people and metrics.
+func (l Limits) ByMessage() map[string]int {
+	return map[string]int{
+		"vote": l.Vote, "complain": l.Complain, "view-change": l.ViewChange, "new-view": l.NewView,
+		"pre-prepare": l.PrePrepare, "submission": l.Submission, "batch": l.Batch,
+		"decided": l.Decided, "evidence": l.Evidence, "proof": l.Proof, "fence-answer": l.Fence,
+		"epoch": l.Epoch, "ready": l.Ready, "state-part": l.State,
+	}
+}
+
 // Largest is the largest frame of any kind.
 func (l Limits) Largest() int {
 	return max(l.Vote, l.Complain, l.ViewChange, l.NewView, l.PrePrepare, l.Submission, l.Batch,
