@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"os"
+	"strconv"
 
 	"github.com/urfave/cli/v2"
 
@@ -27,6 +29,9 @@ func simCommand() *cli.Command {
 			&cli.Uint64Flag{Name: "until", Usage: "end the run of --seed before event `N`"},
 			&cli.Uint64Flag{Name: "from", Usage: "begin the dump with event `N`"},
 			&cli.BoolFlag{Name: "dump", Usage: "print the events of --seed"},
+			&cli.BoolFlag{Name: "shrink", Usage: "reduce the failing --seed to a script"},
+			&cli.StringFlag{Name: "script", Usage: "replay a kept case from `FILE`"},
+			&cli.BoolFlag{Name: "twice", Usage: "run every seed twice and compare (O17)"},
 			&cli.StringSliceFlag{Name: "off", Usage: "switch `ORACLE` off; may be repeated"},
 			&cli.IntFlag{Name: "failures", Value: 10, Usage: "stop after `N` failures; 0 for never"},
 		},
@@ -51,7 +56,7 @@ func simulate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.IsSet("seed") {
+	if c.IsSet("seed") || c.IsSet("script") {
 		return simulateOne(c, s)
 	}
 	if c.Int("seeds") < 1 {
@@ -84,6 +89,7 @@ func simulate(c *cli.Context) error {
 func simSetup(c *cli.Context) (sim.Setup, error) {
 	s := sim.Setup{
 		Off: map[string]bool{}, Until: c.Uint64("until"), From: c.Uint64("from"),
+		Twice: c.Bool("twice"),
 	}
 	for _, name := range c.StringSlice("off") {
 		known := false
@@ -98,13 +104,30 @@ func simSetup(c *cli.Context) (sim.Setup, error) {
 	return s, nil
 }
 
-// simulateOne replays a seed.
+// simulateOne replays a seed or a kept case.
 func simulateOne(c *cli.Context, s sim.Setup) error {
+	seed, want := c.Uint64("seed"), ""
+	one := sim.Case{Seed: seed, Options: sim.Draw(seed)}
+	if file := c.String("script"); file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if one, err = sim.ParseScript(string(text)); err != nil {
+			return usageError(err)
+		}
+		want = one.Want
+	}
+	if c.Bool("shrink") {
+		return shrink(c, one)
+	}
+	kept := one.Setup()
+	s.Options, s.Only = kept.Options, kept.Only
 	out := bufio.NewWriter(c.App.Writer)
 	if c.Bool("dump") {
 		s.Trace = out
 	}
-	r := sim.New(c.Uint64("seed"), s).Run()
+	r := sim.New(one.Seed, s).Run()
 	if _, err := fmt.Fprintf(out, "seed %d %s\nhash %016x, %d events, %.3f s, %d batches\n",
 		r.Seed, r.Options.String(), r.Hash, r.Events, float64(r.Virtual)/1e6, r.Batches); err != nil {
 		return err
@@ -112,9 +135,23 @@ func simulateOne(c *cli.Context, s sim.Setup) error {
 	if err := out.Flush(); err != nil {
 		return err
 	}
+	found := "clean"
 	if r.Failure != nil {
+		found = r.Failure.Oracle
 		say(c, "byzd: seed %d: %v\n%s", r.Seed, r.Failure, r.Failure.Stack)
-		return silent(exitBroken)
 	}
-	return nil
+	if want == found || want == "" && r.Failure == nil {
+		return nil
+	}
+	return silent(exitBroken)
+}
+
+// shrink reduces a failing case and prints it as a script.
+func shrink(c *cli.Context, one sim.Case) error {
+	small, failed := sim.Shrink(c.Context, one, func(what string) { say(c, "byzd: %s", what) })
+	if !failed {
+		return failf(exitFailed, "", "seed %d finds nothing to shrink", one.Seed)
+	}
+	_, err := fmt.Fprint(c.App.Writer, small.Script("Shrunk from seed "+strconv.FormatUint(one.Seed, 10)))
+	return err
 }

@@ -3,7 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
-	"strings"
+	"strconv"
 
 	"byzd/pbft/message"
 	"byzd/pbft/quorum"
@@ -71,13 +71,23 @@ func Draw(seed uint64) Options {
 		return o
 	}
 	for c, d := range classes() {
-		on, rate := r.IntN(2) == 0, logUniform(r, d.low, d.high)
+		on, rate := r.IntN(2) == 0, drawRate(r, d)
 		if on && !d.charged {
 			o.Rates[c] = rate
 		}
 	}
 	o.drawCharges(r)
 	return o
+}
+
+// drawRate draws a class's rate, with no more digits than are printed.
+func drawRate(r *rand.Rand, d describe) float64 {
+	rate := logUniform(r, d.low, d.high)
+	rounded, err := strconv.ParseFloat(strconv.FormatFloat(rate, 'g', 3, 64), 64)
+	if err != nil {
+		panic(fmt.Sprintf("sim: rate %v: %v", rate, err))
+	}
+	return rounded
 }
 
 func drawMembers(r *rand.Rand) int {
@@ -137,42 +147,11 @@ func (o *Options) drawCharges(r *rand.Rand) {
 		case p < 15 && o.Charged < 0:
 			o.Charged = node
 			c := classLostSync + class(r.IntN(int(classCount-classLostSync))) //nolint:gosec // small
-			d := classes()[c]
-			o.Rates[c] = logUniform(r, d.low, d.high)
+			o.Rates[c] = drawRate(r, classes()[c])
 		default:
 			continue // unused
 		}
 		order = order[1:]
 	}
 	o.Rush = r.IntN(2) == 0
-}
-
-// String lists the options on one line.
-func (o *Options) String() string {
-	var b strings.Builder
-	p := &o.Params
-	fmt.Fprintf(&b, "n=%d real=%t batch=%d/%d bundle=%d in-flight=%d checkpoint=%d window=%d "+
-		"rotate=%d timeout=%d/%dms tick=%dms delay=%dµs sync=%dµs turn=%dµs segment=%d "+
-		"clients=%d signed=%d ops=%d keys=%d safety=%dms",
-		o.N, o.Real, p.MaxBatchRequests, p.MaxBatchBytes, p.MaxBundleBytes, p.InFlight,
-		p.CheckpointEvery, p.Window, p.RotateEvery, p.ViewTimeout, p.MaxViewTimeout, o.TickEvery,
-		o.Delay, o.Sync, o.Turn, o.SegmentBytes, o.Clients, o.Signed, o.Ops, o.Keys, o.Safety)
-	for c, rate := range o.Rates {
-		if rate > 0 {
-			fmt.Fprintf(&b, " %v=%.3g", class(c), rate) //nolint:gosec // small
-		}
-	}
-	for _, t := range o.Traitors {
-		fmt.Fprintf(&b, " traitor=%d(%s)", t.Node, strings.Join(t.Specs, " "))
-	}
-	if len(o.Traitors) > 0 && o.Rush {
-		b.WriteString(" rush")
-	}
-	for _, i := range o.Twins {
-		fmt.Fprintf(&b, " twin=%d", i)
-	}
-	if o.Charged >= 0 {
-		fmt.Fprintf(&b, " lying-disk=%d", o.Charged)
-	}
-	return b.String()
 }

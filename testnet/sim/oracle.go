@@ -41,6 +41,7 @@ func Oracles() [][2]string {
 		{"O14", "what a replica keeps stays below its ceilings"},
 		{"O15", "messages per commit stay below 2n²+c where nothing goes wrong"},
 		{"O16", "no correct replica is accused; whose contradiction was seen is"},
+		{"O17", "the same seed gives the same trace (with --twice)"},
 		{"O18", "a healed core needs few views"},
 		{"O19", "refused input leaves the state as it is"},
 		{"O20", "messages of another cluster or epoch change nothing"},

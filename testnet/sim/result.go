@@ -108,7 +108,7 @@ func Many(
 	for range workers {
 		group.Go(func() {
 			for seed, more := take(); more; seed, more = take() {
-				r := New(seed, s).Run()
+				r := Run(seed, s)
 				mu.Lock()
 				sum.add(r)
 				if each != nil {

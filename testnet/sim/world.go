@@ -108,12 +108,27 @@ func (c cache) Add(id crypto.Digest) { c[id] = struct{}{} }
 
 // Setup is what a run is told besides its seed.
 type Setup struct {
+	Twice   bool              // run every seed twice, and compare
 	Options *Options          // nil: those of the seed
 	Off     map[string]bool   // oracles that are switched off
 	Only    map[Decision]bool // the faults that may strike; nil: all
 	Trace   io.Writer         // who wants to read what happens; may be nil
 	From    uint64            // the event that the trace begins with
 	Until   uint64            // the event that the run ends before; 0: its own end
+}
+
+// Run runs a seed, twice if that is asked for: the same seed must give the same trace (O17).
+func Run(seed uint64, s Setup) *Result {
+	r := New(seed, s).Run()
+	if s.Twice && r.Failure == nil {
+		if again := New(seed, s).Run(); again.Hash != r.Hash {
+			r.Failure = &Failure{
+				Oracle: "O17", Event: r.Events, At: r.Virtual,
+				Text: fmt.Sprintf("the hashes %016x and %016x", r.Hash, again.Hash),
+			}
+		}
+	}
+	return r
 }
 
 // New prepares the run of a seed.
