@@ -226,12 +226,13 @@ func (r *Replica) fetchDecided() {
 	}
 }
 
-// nextPeer goes round all other replicas.
+// nextPeer goes round all other replicas, those left out that are lost. Advice alone leaves nobody
+// out: who was heard of lately is there, whatever is said about it.
 func (r *Replica) nextPeer(turn *int) int {
 	n := len(r.cfg.Members)
 	for range n {
 		*turn = (*turn + 1) % n
-		if *turn != r.self && !r.peers[*turn].unreachable {
+		if *turn != r.self && !r.lost(*turn, 0) {
 			return *turn
 		}
 	}

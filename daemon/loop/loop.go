@@ -82,6 +82,7 @@ type Loop struct {
 	synced  uint64
 	held    []held // in order, behind the sync
 	returns []message.Verified
+	roots   []pbft.Executed     // of what was executed in the step under way, see answer
 	proofs  []*message.Evidence // restored
 	trouble error               // an archive that cannot be read
 
@@ -366,7 +367,22 @@ func (l *Loop) Resume() {
 	}
 }
 
-func (l *Loop) step(in pbft.Input) { l.do(l.replica.Step(in)) }
+func (l *Loop) step(in pbft.Input) {
+	l.do(l.replica.Step(in))
+	l.answer()
+}
+
+// answer tells the replica the roots that it asked for, after all that it wanted done in the same
+// step: it may have ended its recovery after the execution, and says its CHECKPOINT as one that is
+// whole again. The guard must have seen the record of that by then.
+func (l *Loop) answer() {
+	for len(l.roots) > 0 {
+		in := l.roots[0]
+		l.roots = l.roots[1:]
+		l.do(l.replica.Step(in))
+		l.certified()
+	}
+}
 
 func (l *Loop) do(effects []pbft.Effect) {
 	for _, e := range effects {
@@ -387,6 +403,7 @@ func (l *Loop) do(effects []pbft.Effect) {
 			l.gateway.forgot = l.gateway.forgot || e.Event == pbft.EventForgot
 			l.cfg.Watch(e)
 		case pbft.EpochEnd:
+			l.answer()
 			l.endEpoch(e)
 		default:
 			l.cfg.Watch(e)
@@ -480,8 +497,7 @@ func (l *Loop) execute(e pbft.Execute) {
 	if e.Checkpoint {
 		state := l.exec.state(&e.Batch.Header, e.Rows)
 		l.states.made(state)
-		l.do(l.replica.Step(pbft.Executed{Batch: ref, Root: state.Manifest.Root()}))
-		l.certified()
+		l.roots = append(l.roots, pbft.Executed{Batch: ref, Root: state.Manifest.Root()})
 	}
 }
 
