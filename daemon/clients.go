@@ -30,7 +30,8 @@ func (n *node) listenClients() error {
 	n.clients = &clients{
 		listener: l,
 		server: api.New(api.Config{
-			Node: n.service, Cluster: n.cluster, Self: n.self, Genesis: n.opts.Genesis,
+			Node: n.service, Cluster: n.cluster(), Self: n.self, ID: n.opts.NetworkKey.ID(),
+			Genesis: n.opts.Genesis, Epochs: n.epochChain,
 		}),
 	}
 	n.onClose(n.clients.close)
@@ -55,11 +56,12 @@ func (c *clients) close() error {
 
 // apiMembers tells clients who is in the cluster, with gossip's advice on where.
 func (n *node) apiMembers() []api.Member {
-	views := n.discovery.gossip.View()
-	out := make([]api.Member, len(views))
-	for i, v := range views {
+	views, members := n.discovery.view(), n.cluster().Members
+	out := make([]api.Member, len(members))
+	for i, m := range members {
+		v := views[m.Node]
 		out[i] = api.Member{
-			Index: i, Name: v.Name, ID: v.ID, Client: v.Record.ClientAddr,
+			Index: i, Name: m.Name, ID: m.Node, Client: v.Record.ClientAddr,
 			Seen: v.State == membership.Alive,
 		}
 	}

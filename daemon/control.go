@@ -24,7 +24,7 @@ type traitors struct {
 
 // Control implements [operator.Node].
 func (n *node) Control() operator.Control {
-	if !n.cluster.Params.Testnet {
+	if !n.cluster().Params.Testnet {
 		return nil
 	}
 	return n.traitors
@@ -50,6 +50,29 @@ func (n *node) arm(sealer message.Sealer) error {
 	return nil
 }
 
+// rearm makes the traitor of the epoch before one of the next, by its new number and configuration.
+// It runs on the loop.
+func (t *traitors) rearm(now *message.Config, self int) {
+	t.sealer.Config, t.sealer.Self = now, self
+	old := t.now.Load()
+	if old == nil || self < 0 {
+		return
+	}
+	var specs []string
+	for _, a := range old.Status() {
+		specs = append(specs, a.Spec)
+	}
+	if len(specs) == 0 {
+		return
+	}
+	made, err := t.build(specs)
+	if err != nil {
+		t.node.opts.Log.WithError(err).Warn("this node is honest from this epoch on")
+		return
+	}
+	t.node.loop.SetAdversary(made)
+}
+
 // build makes the traitor of some specifications.
 func (t *traitors) build(texts []string) (*traitor.Traitor, error) {
 	specs := make([]traitor.Spec, len(texts))
@@ -60,7 +83,7 @@ func (t *traitors) build(texts []string) (*traitor.Traitor, error) {
 		}
 	}
 	made, err := traitor.New(traitor.Config{
-		Cluster: t.node.cluster, Self: t.node.self, Sealer: t.sealer, Specs: specs,
+		Cluster: t.node.cluster(), Self: t.node.self(), Sealer: t.sealer, Specs: specs,
 		Forge: loop.Forger{},
 	})
 	if err != nil {
@@ -100,14 +123,14 @@ func (t *traitors) whisper(made *traitor.Traitor) {
 func (t *traitors) nodes(numbers []int) []crypto.NodeID {
 	out := make([]crypto.NodeID, len(numbers))
 	for i, k := range numbers {
-		out[i] = t.node.cluster.Members[k].Node
+		out[i] = t.node.cluster().Members[k].Node
 	}
 	return out
 }
 
 // SetConditions implements [operator.Control].
 func (t *traitors) SetConditions(c operator.Conditions) error {
-	n := len(t.node.cluster.Members)
+	n := len(t.node.cluster().Members)
 	if at := slices.IndexFunc(c.Cut, func(k int) bool { return k < 0 || k >= n }); at >= 0 {
 		return fmt.Errorf("there is no node %d; nodes are 0 to %d", c.Cut[at], n-1)
 	}

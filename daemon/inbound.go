@@ -16,13 +16,12 @@ import (
 // and every refusal has a name and a counter. It runs on the transport's goroutines, one for each
 // peer and class: a peer that sends faster than this node verifies waits for itself alone.
 type inbound struct {
-	cluster  *message.Config
-	index    map[crypto.NodeID]int
-	bundles  *digests // that were verified, so that one which comes again costs a look-up
-	votes    *votes
+	era      atomic.Pointer[era]
+	bundles  *digests      // that were verified, so that one which comes again costs a look-up
 	tickets  chan struct{} // one for each signature check that may run at once
 	queue    chan message.Verified
-	reach    *reach
+	outside  chan stranger // of nodes that are not in this epoch, or no members
+	reach    atomic.Pointer[reach]
 	refusals *tally
 	closing  <-chan struct{}
 	deaf     atomic.Bool // the journal takes nothing: what arrives is dropped, under a name
@@ -34,18 +33,42 @@ const verifiedBundles = 1 << 15
 // queued is how many verified messages may wait for the owner of the loop.
 const queued = 1024
 
-func newInbound(cluster *message.Config, refusals *tally, closing <-chan struct{}) *inbound {
+func newInbound(e *era, refusals *tally, closing <-chan struct{}) *inbound {
 	in := &inbound{
-		cluster: cluster, index: make(map[crypto.NodeID]int, len(cluster.Members)),
-		bundles: newDigests(verifiedBundles), votes: newVotes(len(cluster.Members)),
+		bundles: newDigests(verifiedBundles),
 		tickets: make(chan struct{}, runtime.GOMAXPROCS(0)),
-		queue:   make(chan message.Verified, queued), reach: newReach(len(cluster.Members)),
+		queue:   make(chan message.Verified, queued), outside: make(chan stranger, strangers),
 		refusals: refusals, closing: closing,
 	}
-	for i := range cluster.Members {
-		in.index[cluster.Members[i].Node] = i
-	}
+	in.era.Store(e)
+	in.reach.Store(newReach(len(e.cluster.Members)))
 	return in
+}
+
+// strangers is how many messages of nodes that are not in this epoch may wait.
+const strangers = 256
+
+// begin goes on in another epoch. What was verified in the one before is refused by the loop. Who is
+// connected stays so; what gossip believed of whom begins anew.
+func (in *inbound) begin(e *era) {
+	before, old := in.era.Load(), in.reach.Load()
+	next := &reach{hints: old.hints, peers: make([]peerReach, len(e.cluster.Members))}
+	for id, i := range e.index {
+		if k, known := before.index[id]; known {
+			next.peers[i].connected = old.isConnected(k)
+		} else {
+			next.peers[i].connected = true // until its connection is lost, or gossip says more
+		}
+	}
+	in.era.Store(e)
+	in.reach.Store(next)
+}
+
+// opinion passes on what gossip believes of a member.
+func (in *inbound) opinion(id crypto.NodeID, alive bool) {
+	if i, member := in.era.Load().index[id]; member {
+		in.reach.Load().opinion(i, alive)
+	}
 }
 
 // Receive implements [transport.Handler].
@@ -54,33 +77,43 @@ func (in *inbound) Receive(id crypto.NodeID, _ transport.Class, _ uint64, frame 
 		in.refusals.add("disk_full")
 		return
 	}
-	from, member := in.index[id]
-	if !member {
-		in.refusals.add(string(message.RefusedMember))
-		return
-	}
+	e := in.era.Load()
 	epoch, m, err := message.Decode(frame)
 	if err != nil {
 		in.refusals.add("malformed")
 		return
 	}
-	if vote, ok := m.(*message.Vote); ok && epoch == in.cluster.Epoch {
-		in.receiveVote(from, vote)
+	from, member := e.index[id]
+	if _, ends := m.(*message.EpochProof); epoch != e.cluster.Epoch || !member && !ends {
+		in.meet(stranger{id, epoch, m})
+		return
+	}
+	if vote, ok := m.(*message.Vote); ok {
+		in.receiveVote(e, from, vote)
 		return
 	}
 	if !in.ticket() {
 		return
 	}
-	v, err := message.Verify(in.cluster, in.bundles, from, epoch, m)
+	v, err := message.Verify(e.cluster, in.bundles, from, epoch, m)
 	<-in.tickets
 	if err != nil {
 		in.refusals.add(err.Error())
-		if proof, ok := message.Incriminate(in.cluster, from, epoch, m, err); ok {
+		if proof, ok := message.Incriminate(e.cluster, from, epoch, m, err); ok && member {
 			in.hand(proof)
 		}
 		return
 	}
 	in.hand(v)
+}
+
+// meet hands a stranger's message to the loop, unless too many wait: they are asked for again.
+func (in *inbound) meet(s stranger) {
+	select {
+	case in.outside <- s:
+	default:
+		in.refusals.add("too_many_strangers")
+	}
 }
 
 // ticket waits for leave to check signatures; there is none when the node stops.
@@ -95,8 +128,8 @@ func (in *inbound) ticket() bool {
 
 // receiveVote leaves a vote to whoever checks votes for its statement, or checks it, with all those
 // that come in meanwhile.
-func (in *inbound) receiveVote(from int, vote *message.Vote) {
-	check, full := in.votes.put(from, vote)
+func (in *inbound) receiveVote(e *era, from int, vote *message.Vote) {
+	check, full := e.votes.put(from, vote)
 	if full {
 		in.refusals.add("vote_repeated")
 	}
@@ -104,12 +137,12 @@ func (in *inbound) receiveVote(from int, vote *message.Vote) {
 		return
 	}
 	for in.ticket() {
-		box := in.votes.take(vote)
+		box := e.votes.take(vote)
 		if box == nil {
 			<-in.tickets
 			return
 		}
-		verified, good := message.VerifyVotes(in.cluster, in.cluster.Epoch, box.froms, box.votes)
+		verified, good := message.VerifyVotes(e.cluster, e.cluster.Epoch, box.froms, box.votes)
 		<-in.tickets
 		for i, v := range verified {
 			if !good[i] {
@@ -130,10 +163,16 @@ func (in *inbound) hand(v message.Verified) {
 }
 
 // PeerUp implements [transport.Handler].
-func (in *inbound) PeerUp(id crypto.NodeID) { in.reach.connection(in.index[id], true) }
+func (in *inbound) PeerUp(id crypto.NodeID) { in.connection(id, true) }
 
 // PeerDown implements [transport.Handler].
-func (in *inbound) PeerDown(id crypto.NodeID) { in.reach.connection(in.index[id], false) }
+func (in *inbound) PeerDown(id crypto.NodeID) { in.connection(id, false) }
+
+func (in *inbound) connection(id crypto.NodeID, up bool) {
+	if i, member := in.era.Load().index[id]; member {
+		in.reach.Load().connection(i, up)
+	}
+}
 
 // tally counts things by name.
 type tally struct {

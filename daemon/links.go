@@ -12,16 +12,26 @@ import (
 type links struct {
 	transport transport.Transport
 	members   []message.Member
+	self      crypto.NodeID
 }
 
 // Send implements loop.Links.
 func (k links) Send(to int, t message.Type, frame []byte) {
 	class := classOf(t)
-	if to == pbft.All {
-		k.transport.Broadcast(class, frame)
+	if to == pbft.All { // to the members: learners are peers as well
+		for i := range k.members {
+			if k.members[i].Node != k.self {
+				k.transport.Send(k.members[i].Node, class, frame)
+			}
+		}
 		return
 	}
 	k.transport.Send(k.members[to].Node, class, frame)
+}
+
+// SendNode implements loop.NodeLinks.
+func (k links) SendNode(to crypto.NodeID, t message.Type, frame []byte) {
+	k.transport.Send(to, classOf(t), frame)
 }
 
 // classOf says in which of a peer's streams a message travels, so that large and slow ones do not

@@ -30,6 +30,9 @@ type Options struct {
 	Client    string // the client endpoint
 	Operator  string // the operator's endpoint, on loopback
 	Join      []string
+	// Peers are addresses at which members of any epoch listen, for a node that does not hear of
+	// them by gossip yet.
+	Peers map[crypto.NodeID][]string
 
 	DiskQuota int64 // bytes that the node's data may take; 0 for no limit
 	Keep      loop.Retention
@@ -67,19 +70,19 @@ var errStranger = errors.New("the node's network key is not a member's")
 
 // identify finds the node's place in the genesis and makes its signer.
 func (o *Options) identify() (int, crypto.Signer, error) {
-	id := o.NetworkKey.ID()
-	self := o.Cluster.Member(id)
-	if self < 0 {
-		return 0, nil, advise(
-			"add this node with byzd genesis add, or use the genesis it stands in",
-			"%w: %s does not stand in the genesis of cluster %s",
-			errStranger, id, o.Cluster.Cluster.Short())
-	}
+	self := o.Cluster.Member(o.NetworkKey.ID())
 	signer, err := o.Cluster.Scheme.NewSigner(o.SigningSeed)
 	if err != nil {
 		return 0, nil, fmt.Errorf("signing key: %w", err)
 	}
-	if !signer.Public().Equal(o.Cluster.Members[self].Key) {
+	if self < 0 && len(o.Cluster.Admins.Keys) == 0 {
+		return 0, nil, advise(
+			"add this node with byzd genesis add, or use the genesis it stands in",
+			"%w: %s does not stand in the genesis of cluster %s, and nobody can add it later",
+			errStranger, o.NetworkKey.ID(), o.Cluster.Cluster.Short())
+	}
+	if self >= 0 && len(o.Cluster.Admins.Keys) == 0 &&
+		!signer.Public().Equal(o.Cluster.Members[self].Key) {
 		return 0, nil, advise("use the signing key that byzd init made for this node",
 			"the signing key is not the one that the genesis has for member %q",
 			o.Cluster.Members[self].Name)

@@ -22,6 +22,7 @@ type owner struct {
 
 	messages <-chan message.Verified
 	hints    <-chan hint
+	outside  <-chan stranger
 	submits  chan func(*loop.Loop) // operations of this node's clients
 	calls    chan func(*loop.Loop)
 	saved    <-chan saved
@@ -70,7 +71,7 @@ func newOwner(l *loop.Loop, j *journal.Journal, in *inbound, onFull func(error))
 		// The process's monotonic clock, set to the wall clock once: steps of the wall clock move
 		// no timer.
 		now:      func() int64 { return base + time.Since(began).Milliseconds() },
-		messages: in.queue, hints: in.reach.hints,
+		messages: in.queue, hints: in.reach.Load().hints, outside: in.outside,
 		submits: make(chan func(*loop.Loop), queued), calls: make(chan func(*loop.Loop)),
 		start: make(chan durable, 1), flushed: make(chan flush, 1),
 		synced: l.Staged(),
@@ -104,15 +105,18 @@ func (o *owner) run(ctx context.Context) error {
 		if err := o.loop.Trouble(); err != nil {
 			return err
 		}
+		if _, done := o.loop.Retired(); done {
+			return &retiredError{o.loop.Cluster().Epoch}
+		}
 	}
 }
 
 // wait takes the next input of any kind, and of those that come in crowds all that are there. While
 // the disk is full a node that cannot remember does not listen either.
 func (o *owner) wait(ctx context.Context, tick <-chan time.Time) error {
-	messages, submits, hints := o.messages, o.submits, o.hints
+	messages, submits, hints, outside := o.messages, o.submits, o.hints, o.outside
 	if o.full != nil {
-		messages, submits, hints, tick = nil, nil, nil, nil
+		messages, submits, hints, outside, tick = nil, nil, nil, nil, nil
 	}
 	select {
 	case v := <-messages:
@@ -120,6 +124,9 @@ func (o *owner) wait(ctx context.Context, tick <-chan time.Time) error {
 		o.crowd()
 	case submit := <-submits:
 		submit(o.loop)
+		o.crowd()
+	case s := <-outside:
+		s.tell(o.loop)
 		o.crowd()
 	case h := <-hints:
 		o.loop.Hint(h.peer, h.reachable)

@@ -8,8 +8,10 @@ type reach struct {
 	hints chan hint
 
 	mu    sync.Mutex
-	peers []struct{ connected, dead, gone bool }
+	peers []peerReach
 }
+
+type peerReach struct{ connected, dead, gone bool }
 
 // hint is advice about a peer's reachability.
 type hint struct {
@@ -19,7 +21,7 @@ type hint struct {
 
 func newReach(n int) *reach {
 	return &reach{
-		hints: make(chan hint, 16*n), peers: make([]struct{ connected, dead, gone bool }, n),
+		hints: make(chan hint, 16*n), peers: make([]peerReach, n),
 	}
 }
 
@@ -27,6 +29,9 @@ func newReach(n int) *reach {
 func (r *reach) connection(peer int, up bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if peer >= len(r.peers) {
+		return // of the epoch before
+	}
 	r.peers[peer].connected = up
 	r.conclude(peer)
 }
@@ -35,6 +40,9 @@ func (r *reach) connection(peer int, up bool) {
 func (r *reach) opinion(peer int, alive bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if peer >= len(r.peers) {
+		return // of the epoch before
+	}
 	r.peers[peer].dead = !alive
 	r.conclude(peer)
 }
@@ -50,4 +58,10 @@ func (r *reach) conclude(peer int) {
 		p.gone = gone
 	default: // advice that nobody has time for is not missed
 	}
+}
+
+func (r *reach) isConnected(peer int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.peers[peer].connected
 }

@@ -20,15 +20,19 @@ import (
 	"byzd/membership"
 	"byzd/pbft"
 	"byzd/pbft/message"
+	"byzd/pbft/quorum"
 	"byzd/transport"
 )
 
 // node is a running node.
 type node struct {
-	opts    Options
-	self    int
-	cluster *message.Config
-	began   time.Time
+	opts  Options
+	began time.Time
+
+	// Of the owner of the loop: whom a change that was announced names, and who the members were in
+	// the epoch before.
+	learners []message.Member
+	former   map[uint64]*message.Config
 
 	quota   *disk.Quota
 	journal *journal.Journal
@@ -65,7 +69,7 @@ func Run(ctx context.Context, o Options) error {
 	cluster.Scheme = remember(cluster.Scheme)
 	o.Cluster = &cluster
 	n := &node{
-		opts: o, cluster: &cluster, began: time.Now(), closing: make(chan struct{}),
+		opts: o, began: time.Now(), closing: make(chan struct{}),
 		drops: newTally(), events: newTally(), refusals: newTally(),
 	}
 	err := n.start()
@@ -88,8 +92,7 @@ func (n *node) start() error {
 	if err != nil {
 		return err
 	}
-	n.self = self
-	sealer := message.Sealer{Config: n.cluster, Self: self, Signer: signer}
+	sealer := message.Sealer{Config: n.opts.Cluster, Self: self, Signer: signer}
 	for _, step := range []func() error{
 		n.lock,
 		func() error { return n.open(sealer) },
@@ -133,7 +136,7 @@ func (n *node) open(sealer message.Sealer) error {
 	if r := n.journal.Report(); r.TornBytes > 0 {
 		n.opts.Log.WithField("bytes", r.TornBytes).Info("cut off a torn tail of the journal")
 	}
-	n.evidence, err = newEvidence(n.opts.Proofs, n.cluster, n.opts.Log)
+	n.evidence, err = newEvidence(n.opts.Proofs, n.opts.Cluster, n.opts.Log)
 	if err != nil {
 		return err
 	}
@@ -146,7 +149,8 @@ func (n *node) open(sealer message.Sealer) error {
 	n.saver = newSaver(n.quota)
 	n.onClose(n.saver.close)
 	cfg := loop.Config{
-		Cluster: n.cluster, Self: n.self, Sealer: sealer, Journal: n.journal, Disk: n.quota,
+		Cluster: n.opts.Cluster, Self: sealer.Self, Node: n.opts.NetworkKey.ID(), Sealer: sealer,
+		Announced: n.announced, Reconfigured: n.reconfigured, Journal: n.journal, Disk: n.quota,
 		Store: kv.New(), Links: &n.out, Applied: n.service.applied, Watch: n.watch,
 		Save: n.saver.save, Keep: n.opts.Keep, Forgot: forgot,
 		Salt: rand.Uint64(), //nolint:gosec // it must differ, and may be guessed
@@ -170,7 +174,7 @@ func (n *node) open(sealer message.Sealer) error {
 	for _, e := range n.loop.Evidence() {
 		n.evidence.add(e)
 	}
-	n.in = newInbound(n.cluster, n.refusals, n.closing)
+	n.in = newInbound(newEra(n.loop.Cluster(), n.loop.Self()), n.refusals, n.closing)
 	n.owner = newOwner(n.loop, n.journal, n.in, n.diskFull)
 	n.service.owner, n.owner.onTick = n.owner, n.refresh
 	n.owner.saved, n.owner.onSaved, n.owner.onCut = n.saver.saved, n.snapshotSaved, n.notCut
@@ -181,22 +185,19 @@ func (n *node) open(sealer message.Sealer) error {
 // journalOwner names whose promises the journal holds: those of one member of one cluster. Another
 // member's journal would make this node forget its own votes.
 func (n *node) journalOwner() crypto.Digest {
-	id := n.cluster.Members[n.self].Node
-	return crypto.Hash("byzd/journal/1", n.cluster.Cluster[:], id[:])
+	id := n.opts.NetworkKey.ID()
+	return crypto.Hash("byzd/journal/1", n.opts.Cluster.Cluster[:], id[:])
 }
 
 // connect starts the transport.
 func (n *node) connect() error {
-	peers := make([]transport.Peer, len(n.cluster.Members))
-	for i, m := range n.cluster.Members {
-		peers[i] = transport.Peer{ID: m.Node, Name: m.Name}
-	}
 	cfg := transport.Config{
-		Cluster: n.cluster.Cluster, Epoch: n.cluster.Epoch, WireVersion: message.Version,
-		Key: n.opts.NetworkKey, Peers: peers, Listen: n.opts.Listen, Handler: n.in,
-		Limits: limits(n.cluster.Limits()), Log: n.opts.Log.WithField("room", "transport"),
+		// Nodes of different epochs talk: who is behind is told so.
+		Cluster: n.cluster().Cluster, WireVersion: message.Version,
+		Key: n.opts.NetworkKey, Peers: n.peers(), Listen: n.opts.Listen, Handler: n.in,
+		Limits: limits(n.largest().Limits()), MaxPeers: len(n.largest().Members), Log: n.opts.Log.WithField("room", "transport"),
 	}
-	if n.cluster.Params.Testnet {
+	if n.cluster().Params.Testnet {
 		cfg.Conditions = n.weather()
 	}
 	t, err := transport.New(cfg)
@@ -205,9 +206,20 @@ func (n *node) connect() error {
 			"cannot listen for members on %s: %w", n.opts.Listen, err)
 	}
 	n.transport = t
-	n.out = links{transport: t, members: n.cluster.Members}
+	n.out = links{transport: t, members: n.cluster().Members, self: n.opts.NetworkKey.ID()}
 	n.onClose(t.Close)
+	n.enroll()
 	return nil
+}
+
+// largest is a configuration with as many members as there may ever be: what is bounded by their
+// number must hold for later epochs too.
+func (n *node) largest() *message.Config {
+	c := *n.cluster()
+	if len(c.Admins.Keys) > 0 {
+		c.Members = make([]message.Member, 2*quorum.MaxReplicas)[:quorum.MaxReplicas]
+	}
+	return &c
 }
 
 func (n *node) weather() weather {
@@ -221,14 +233,14 @@ func (n *node) discover() error {
 		return err
 	}
 	var cut membership.Conditions
-	if n.cluster.Params.Testnet {
+	if n.cluster().Params.Testnet {
 		cut = n.weather()
 	}
 	n.discovery, err = startDiscovery(&n.opts, n.transport, n.in, client, cut)
 	if err != nil {
 		return advise("choose another --gossip address, or stop who uses it", "%w", err)
 	}
-	n.onClose(n.discovery.gossip.Close)
+	n.onClose(n.discovery.close)
 	if lies := n.traitors.now.Load(); lies != nil {
 		n.traitors.whisper(lies)
 	}
@@ -244,13 +256,13 @@ func (n *node) serve() error {
 	}
 	n.onClose(n.operator.Close)
 	where := Addresses{
-		Listen: n.transport.Addr(), Gossip: n.discovery.gossip.Addr(),
+		Listen: n.transport.Addr(), Gossip: n.discovery.address(),
 		Client: n.clients.listener.Addr().String(), Operator: n.operator.URL(),
 	}
 	n.clients.serve()
 	n.opts.Log.WithFields(map[string]any{
-		"node": n.self, "member": n.cluster.Members[n.self].Name,
-		"cluster": n.cluster.Cluster.Short(), "listen": where.Listen, "gossip": where.Gossip,
+		"node": n.self(), "member": n.name(),
+		"cluster": n.cluster().Cluster.Short(), "listen": where.Listen, "gossip": where.Gossip,
 		"client": where.Client, "operator": where.Operator,
 	}).Info("listening")
 	if n.opts.Started != nil {
@@ -265,7 +277,7 @@ func (n *node) run(ctx context.Context) error {
 	close(n.closing)
 	n.service.stop()
 	if err == nil {
-		if err := n.discovery.gossip.Leave(leaveTime); err != nil {
+		if err := n.discovery.leave(leaveTime); err != nil {
 			n.opts.Log.WithError(err).Debug("goodbye was not said in time")
 		}
 	}
@@ -281,7 +293,7 @@ func (n *node) watch(e pbft.Effect) {
 		n.observed(e)
 	case pbft.Accuse:
 		n.opts.Log.WithFields(map[string]any{
-			"kind": e.Evidence.Kind, "culprit": n.cluster.Members[e.Evidence.Culprit].Name,
+			"kind": e.Evidence.Kind, "culprit": n.cluster().Members[e.Evidence.Culprit].Name,
 		}).Warn("a lie is proved")
 		n.evidence.add(e.Evidence)
 	case pbft.Halt:

@@ -21,11 +21,11 @@ func (n *node) Ready() error { return n.service.Ready() }
 // Status implements [operator.Node].
 func (n *node) Status(ctx context.Context) (*operator.Status, error) {
 	st := &operator.Status{
-		Node: n.self, Name: n.cluster.Members[n.self].Name, Cluster: n.cluster.Cluster.String(),
-		Testnet: n.cluster.Params.Testnet, PID: os.Getpid(), Epoch: n.cluster.Epoch,
+		Node: n.self(), Name: n.name(), Cluster: n.cluster().Cluster.String(),
+		Testnet: n.cluster().Params.Testnet, PID: os.Getpid(), Epoch: n.cluster().Epoch,
 		UptimeMS: time.Since(n.began).Milliseconds(),
 		Evidence: n.evidence.list(), Drops: n.drops.snapshot(), Refusals: n.refusals.snapshot(),
-		Gossip: n.discovery.gossip.Counters(), Events: n.events.snapshot(),
+		Gossip: n.discovery.counters(), Events: n.events.snapshot(),
 		Traitors: []operator.Traitor{},
 	}
 	if err := n.owner.do(ctx, func(l *loop.Loop) { n.fill(st, l) }); err != nil {
@@ -50,7 +50,7 @@ func (n *node) fill(st *operator.Status, l *loop.Loop) {
 	st.Pending = operator.Pending{Count: s.Pending + l.Waiting(), OldestMS: s.OldestMS}
 	st.Traitors = n.traitors.status()
 	for i, v := range s.LastVotes {
-		if i != n.self {
+		if i != n.self() {
 			st.Peers = append(st.Peers, operator.Peer{
 				Node: i, LastVote: operator.Vote{View: v.View, Sequence: v.Seq},
 			})
@@ -60,13 +60,17 @@ func (n *node) fill(st *operator.Status, l *loop.Loop) {
 
 // fillPeers adds what transport and gossip know: three layers, kept apart.
 func (n *node) fillPeers(st *operator.Status) {
-	views := n.discovery.gossip.View()
+	views := n.discovery.view()
 	states := n.transport.Peers()
 	for k := range st.Peers {
 		p := &st.Peers[k]
-		m := n.cluster.Members[p.Node]
-		p.Name, p.Swim = m.Name, views[p.Node].State.String()
-		p.Client = views[p.Node].Record.ClientAddr
+		members := n.cluster().Members
+		if p.Node >= len(members) {
+			continue // the members have just changed
+		}
+		m := members[p.Node]
+		p.Name, p.Swim = m.Name, views[m.Node].State.String()
+		p.Client = views[m.Node].Record.ClientAddr
 		for i := range states {
 			s := &states[i]
 			if s.ID != m.Node {
@@ -83,16 +87,18 @@ func (n *node) fillPeers(st *operator.Status) {
 // Members implements [operator.Node].
 func (n *node) Members() []operator.Member {
 	states := n.transport.Peers()
-	out := make([]operator.Member, 0, len(n.cluster.Members))
-	for i, v := range n.discovery.gossip.View() {
+	out := make([]operator.Member, 0, len(n.cluster().Members))
+	views, self := n.discovery.view(), n.opts.NetworkKey.ID()
+	for i, c := range n.cluster().Members {
+		v := views[c.Node]
 		m := operator.Member{
-			Node: i, Name: v.Name, ID: v.ID.String(), Swim: v.State.String(), Self: i == n.self,
+			Node: i, Name: c.Name, ID: c.Node.String(), Swim: v.State.String(), Self: c.Node == self,
 			Gossip: v.Record.SwimAddr, Transport: v.Record.TransportAddr,
 			Client: v.Record.ClientAddr,
 		}
 		m.Connected = m.Self
 		for k := range states {
-			if states[k].ID == v.ID {
+			if states[k].ID == c.Node {
 				m.Connected = states[k].Connected
 			}
 		}
@@ -116,9 +122,9 @@ func (n *node) refresh(l *loop.Loop) {
 	if s.Halted != "" {
 		reason += "; " + haltAdvice(s.Halted)
 	}
-	if connected := n.connected(); reason == "" && connected < n.cluster.Sizes.Quorum {
+	if connected := n.connected(); reason == "" && connected < n.cluster().Sizes.Quorum {
 		reason = fmt.Sprintf("it reaches %d of %d members, itself included, and %d are needed",
-			connected, len(n.cluster.Members), n.cluster.Sizes.Quorum)
+			connected, len(n.cluster().Members), n.cluster().Sizes.Quorum)
 	}
 	if reason == "" {
 		n.service.setReady(nil)
@@ -129,9 +135,9 @@ func (n *node) refresh(l *loop.Loop) {
 
 // connected counts the members that this node has a connection to, itself included.
 func (n *node) connected() int {
-	count := 1
+	count, cluster := 1, n.cluster()
 	for _, p := range n.transport.Peers() {
-		if p.Connected {
+		if p.Connected && cluster.Member(p.ID) >= 0 {
 			count++
 		}
 	}
@@ -194,7 +200,7 @@ func (n *node) Metrics() []operator.Metric {
 		n.refusals.snapshot())
 	counts("events_total", "Steps of the protocol.", "event", n.events.snapshot())
 	counts("transport_total", "What the transport counted.", "what", n.transport.Counters())
-	counts("gossip_total", "What gossip refused.", "reason", n.discovery.gossip.Counters())
+	counts("gossip_total", "What gossip refused.", "reason", n.discovery.counters())
 	return out
 }
 

@@ -26,14 +26,16 @@ type byzd struct {
 func (b *byzd) Genesis(
 	context.Context, *byzdpb.GenesisRequest,
 ) (*byzdpb.GenesisResponse, error) {
-	return &byzdpb.GenesisResponse{Genesis: b.server.cfg.Genesis}, nil
+	return &byzdpb.GenesisResponse{
+		Genesis: b.server.cfg.Genesis, Epochs: b.server.cfg.Epochs(),
+	}, nil
 }
 
 // Members returns what this node knows of the others.
 func (b *byzd) Members(
 	context.Context, *byzdpb.MembersRequest,
 ) (*byzdpb.MembersResponse, error) {
-	self := uint32(b.server.cfg.Self) //nolint:gosec // a member's number
+	self := uint32(max(b.server.cfg.Self(), 0)) //nolint:gosec // a member's number
 	out := &byzdpb.MembersResponse{Self: self}
 	for _, m := range b.server.cfg.Node.Members() {
 		out.Members = append(out.Members, &byzdpb.Member{

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
+	"byzd/crypto"
 	"byzd/daemon/api/byzdpb"
 	"byzd/daemon/kv"
 	"byzd/pbft/message"
@@ -45,9 +46,13 @@ const (
 // Config is what a server is made of.
 type Config struct {
 	Node    Node
-	Cluster *message.Config
-	Self    int    // this member's number
-	Genesis []byte // the genesis file, as it is handed to clients
+	Cluster *message.Config // of any epoch: only what never changes is used
+	ID      crypto.NodeID   // of this node
+	Self    func() int      // this member's number, now; -1 if it is none
+	Genesis []byte          // the genesis file, as it is handed to clients
+	// Epochs returns the proofs of the epochs that ended, from the first on, as
+	// [message.EncodeEpochs] writes them; nil if there can be none.
+	Epochs func() []byte
 }
 
 // Server is the client endpoint. Make one with [New].
@@ -69,7 +74,7 @@ func New(cfg Config) *Server {
 		cfg: cfg, opBytes: min(kv.OpBytesMax, cfg.Cluster.MaxOp()), closing: make(chan struct{}),
 		checks: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
-	node := cfg.Cluster.Members[cfg.Self].Node
+	node := cfg.ID
 	s.header.ClusterId = firstEight(cfg.Cluster.Cluster[:])
 	s.header.MemberId = firstEight(node[:])
 	s.grpc = grpc.NewServer(

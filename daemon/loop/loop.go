@@ -319,6 +319,9 @@ func (l *Loop) Tick(now int64) {
 
 // Hint passes on that a peer can or cannot be reached.
 func (l *Loop) Hint(peer int, reachable bool) {
+	if peer >= len(l.cfg.Cluster.Members) {
+		return // of the epoch before
+	}
 	l.step(pbft.Hint{Peer: peer, Reachable: reachable})
 }
 

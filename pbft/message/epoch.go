@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -149,4 +150,44 @@ func (c *Config) decodeNext(data []byte, base Ref) (*Config, error) {
 	}
 	next.Admins = c.Admins
 	return next, nil
+}
+
+// epochsMagic begins a file of proofs that epochs ended.
+const epochsMagic = "byzd-epochs/1\n"
+
+// MaxEpochs bounds the proofs in one file.
+const MaxEpochs = 1 << 16
+
+// EncodeEpochs returns the content of a file that leads from a cluster's genesis to today.
+func EncodeEpochs(cluster crypto.Digest, chain []*EpochProof) []byte {
+	w := writer{buf: []byte(epochsMagic)}
+	w.digest(cluster)
+	w.u32(uint32(len(chain))) //nolint:gosec // at most MaxEpochs
+	for _, p := range chain {
+		p.encode(&w)
+	}
+	return w.buf
+}
+
+// DecodeEpochs reads what [EncodeEpochs] wrote, for the cluster of a configuration. Nothing is
+// verified but the form: see [FollowEpochs].
+func DecodeEpochs(cfg *Config, data []byte) ([]*EpochProof, error) {
+	rest, ok := bytes.CutPrefix(data, []byte(epochsMagic))
+	if !ok {
+		return nil, fmt.Errorf("%w: it does not begin like a file of epochs", ErrMalformed)
+	}
+	r := reader{buf: rest}
+	if d := r.digest(); r.err == nil && d != cfg.Cluster {
+		return nil, fmt.Errorf("%w: it is of cluster %s, and the genesis of cluster %s",
+			ErrEpochProof, d.Short(), cfg.Cluster.Short())
+	}
+	n := r.count(MaxEpochs, ManifestSize)
+	chain := make([]*EpochProof, 0, n)
+	for range n {
+		chain = append(chain, decodeEpochProof(&r))
+		if r.err != nil {
+			break
+		}
+	}
+	return chain, r.done()
 }

@@ -115,7 +115,9 @@ func (n *node) serve(t *testing.T) {
 	}
 	n.listener = l
 	n.server = api.New(api.Config{
-		Node: n, Cluster: n.cluster.Config, Self: n.self, Genesis: n.cluster.Genesis.Encode(),
+		Node: n, Cluster: n.cluster.Config, ID: n.cluster.Config.Members[n.self].Node,
+		Self: func() int { return n.self }, Genesis: n.cluster.Genesis.Encode(),
+		Epochs: func() []byte { return nil },
 	})
 	n.serveOn(l)
 }

@@ -120,8 +120,11 @@ func (*GenesisRequest) Descriptor() ([]byte, []int) {
 }
 
 type GenesisResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Genesis       []byte                 `protobuf:"bytes,1,opt,name=genesis,proto3" json:"genesis,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Genesis []byte                 `protobuf:"bytes,1,opt,name=genesis,proto3" json:"genesis,omitempty"`
+	// The proofs of the epochs that ended, in byzd's own encoding: they lead from the genesis to the
+	// members of today, and are verified by whoever has the genesis.
+	Epochs        []byte `protobuf:"bytes,2,opt,name=epochs,proto3" json:"epochs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -159,6 +162,13 @@ func (*GenesisResponse) Descriptor() ([]byte, []int) {
 func (x *GenesisResponse) GetGenesis() []byte {
 	if x != nil {
 		return x.Genesis
+	}
+	return nil
+}
+
+func (x *GenesisResponse) GetEpochs() []byte {
+	if x != nil {
+		return x.Epochs
 	}
 	return nil
 }
@@ -690,9 +700,10 @@ const file_byzd_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
 	"byzd.proto\x12\abyzd.v1\"\x10\n" +
-	"\x0eGenesisRequest\"+\n" +
+	"\x0eGenesisRequest\"C\n" +
 	"\x0fGenesisResponse\x12\x18\n" +
-	"\agenesis\x18\x01 \x01(\fR\agenesis\"\x10\n" +
+	"\agenesis\x18\x01 \x01(\fR\agenesis\x12\x16\n" +
+	"\x06epochs\x18\x02 \x01(\fR\x06epochs\"\x10\n" +
 	"\x0eMembersRequest\"P\n" +
 	"\x0fMembersResponse\x12)\n" +
 	"\amembers\x18\x01 \x03(\v2\x0f.byzd.v1.MemberR\amembers\x12\x12\n" +

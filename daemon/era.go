@@ -1,0 +1,169 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"byzd/crypto"
+	"byzd/daemon/loop"
+	"byzd/membership"
+	"byzd/pbft"
+	"byzd/pbft/message"
+	"byzd/transport"
+)
+
+// era is what a node goes by in one epoch. It is replaced as a whole, by the owner of the loop.
+type era struct {
+	cluster *message.Config
+	self    int // this node's number, or pbft.Observer
+	index   map[crypto.NodeID]int
+	votes   *votes
+}
+
+func newEra(cluster *message.Config, self int) *era {
+	e := &era{
+		cluster: cluster, self: self, index: make(map[crypto.NodeID]int, len(cluster.Members)),
+		votes: newVotes(len(cluster.Members)),
+	}
+	for i := range cluster.Members {
+		e.index[cluster.Members[i].Node] = i
+	}
+	return e
+}
+
+// cluster is the configuration of the epoch that this node is in.
+func (n *node) cluster() *message.Config { return n.in.era.Load().cluster }
+
+// self is this node's number in it, or [pbft.Observer].
+func (n *node) self() int { return n.in.era.Load().self }
+
+// name is what people call this node.
+func (n *node) name() string {
+	for _, c := range []*message.Config{n.cluster(), n.opts.Cluster} {
+		if i := c.Member(n.opts.NetworkKey.ID()); i >= 0 {
+			return c.Members[i].Name
+		}
+	}
+	return "learner"
+}
+
+// reconfigured goes on in the next epoch: whom this node talks to, and by which numbers. It runs on
+// the loop. Who was a member until now may still need what this node has (B52), so it stays a peer
+// until the next change.
+func (n *node) reconfigured(now *message.Config, self int) {
+	before := n.cluster()
+	if _, ok := n.former[now.Epoch-1]; !ok {
+		n.former = map[uint64]*message.Config{now.Epoch - 1: before}
+	}
+	n.in.begin(newEra(now, self))
+	n.out.members = now.Members
+	n.learners = nil
+	n.enroll()
+	n.traitors.rearm(now, self)
+	if n.discovery != nil {
+		n.discovery.recast(now)
+	}
+	log := n.opts.Log.WithFields(map[string]any{
+		"epoch": now.Epoch, "members": now.Sizes.N, "liars": now.Sizes.F,
+	})
+	if self == pbft.Observer {
+		log.Warn("the members have changed: this node is none of them any more")
+		return
+	}
+	if now.Sizes.F < before.Sizes.F {
+		log.Warn("the members have changed, and withstand fewer liars than before")
+		return
+	}
+	log.WithField("node", self).Info("the members have changed")
+}
+
+// epochChain is what leads others from the genesis to today.
+func (n *node) epochChain() []byte {
+	var ends []*message.EpochProof
+	ctx, cancel := context.WithTimeout(context.Background(), metricsTime)
+	defer cancel()
+	if err := n.owner.do(ctx, func(l *loop.Loop) { ends = slices.Clone(l.Ends()) }); err != nil {
+		return nil
+	}
+	return message.EncodeEpochs(n.opts.Cluster.Cluster, ends)
+}
+
+// announced lets in whom a change names that was announced: they follow, and are not counted.
+func (n *node) announced(next *message.Config) {
+	n.learners = next.Members
+	if n.transport != nil {
+		n.enroll()
+	}
+	n.opts.Log.WithField("members", next.Sizes.N).Info("a change of the members is announced")
+}
+
+// peers are all that this node lets in.
+func (n *node) peers() []transport.Peer {
+	var list []transport.Peer
+	seen := map[crypto.NodeID]bool{}
+	add := func(members []message.Member) {
+		for _, m := range members {
+			if !seen[m.Node] {
+				seen[m.Node] = true
+				list = append(list, transport.Peer{ID: m.Node, Name: m.Name})
+			}
+		}
+	}
+	add(n.cluster().Members)
+	add(n.learners)
+	for _, c := range n.former {
+		add(c.Members)
+	}
+	return list
+}
+
+func (n *node) enroll() {
+	n.transport.SetPeers(n.peers())
+	for _, p := range n.transport.Peers() {
+		if addrs := n.opts.Peers[p.ID]; len(p.Addrs) == 0 && len(addrs) > 0 {
+			n.transport.Heard(p.ID, addrs)
+		}
+	}
+}
+
+// stranger is a message of a node that is in another epoch than this one, or no member of it.
+type stranger struct {
+	from  crypto.NodeID
+	epoch uint64
+	m     message.Message
+}
+
+// tell hands it to the loop.
+func (s stranger) tell(l *loop.Loop) { l.Outside(s.from, s.epoch, s.m) }
+
+// errRetired ends a node that was a member and is not needed any more.
+type retiredError struct{ epoch uint64 }
+
+func (e *retiredError) Error() string {
+	return fmt.Sprintf("this node is no member since epoch %d, and nobody needs it any more", e.epoch)
+}
+
+// Hint says what that means.
+func (*retiredError) Hint() string {
+	return "its home can be kept or removed; byzd member list shows who the members are"
+}
+
+// roster is gossip's list of members.
+func roster(cluster *message.Config) []membership.Member {
+	members := make([]membership.Member, len(cluster.Members))
+	for i, m := range cluster.Members {
+		members[i] = membership.Member{ID: m.Node, Name: m.Name}
+	}
+	return members
+}
+
+// gossipDomain keeps apart the gossip of members that do not agree on who they are: numbers mean
+// members in it.
+func gossipDomain(cluster *message.Config) crypto.Digest {
+	if cluster.Epoch == 0 {
+		return cluster.Cluster
+	}
+	d := cluster.Digest()
+	return crypto.Hash("byzd/gossip/1", cluster.Cluster[:], d[:])
+}
