@@ -18,7 +18,7 @@ func (n *node) openArchive() error {
 		return err
 	}
 	n.archive, err = archive.Open(d, archive.Options{
-		Owner: n.journalOwner(), Every: n.cluster.Params.CheckpointEvery,
+		Owner: n.journalOwner(), Every: n.opts.Cluster.Params.CheckpointEvery,
 	})
 	if err != nil {
 		n.archive = nil

@@ -184,7 +184,7 @@ func (n *node) Metrics() []operator.Metric {
 			Labels: resource, Value: float64(b.Limit),
 		})
 	}
-	frames := n.cluster.Limits().ByMessage()
+	frames := n.cluster().Limits().ByMessage()
 	for _, name := range sortedKeys(frames) {
 		out = append(out, operator.Metric{
 			Name: "byzd_frame_limit_bytes", Help: "The largest legal frame, from n and the scheme.",

@@ -16,6 +16,7 @@ func commands() []*cli.Command {
 		getCommand(),
 		initCommand(),
 		keygenCommand(),
+		memberCommand(),
 		membersCommand(),
 		nemesisCommand(),
 		putCommand(),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,11 +25,23 @@ const operatorTime = 10 * time.Second
 
 // askOperator gets a JSON document from the operator endpoint of the node whose home is named.
 func askOperator(c *cli.Context, path string, into any) error {
+	data, err := callOperator(c, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("the node's answer is not what this byzd expects: %w", err)
+	}
+	return nil
+}
+
+// callOperator sends something to that endpoint, and returns what it says.
+func callOperator(c *cli.Context, method, path string, body []byte) ([]byte, error) {
 	url := c.String("operator")
 	if url == "" {
 		var err error
 		if url, err = operatorOf(config.Home(c.String(flagHome)), c.Command.Name); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if !strings.Contains(url, "://") {
@@ -36,27 +49,24 @@ func askOperator(c *cli.Context, path string, into any) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Context, operatorTime)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+path, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, method, url+path, bytes.NewReader(body))
 	if err != nil {
-		return usagef("", "operator endpoint %q: %w", url, err)
+		return nil, usagef("", "operator endpoint %q: %w", url, err)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return failf(exitNoProgress, "see whether the node runs, and its log",
+		return nil, failf(exitNoProgress, "see whether the node runs, and its log",
 			"the node does not answer: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
 	if err != nil {
-		return fmt.Errorf("the node's answer: %w", err)
+		return nil, fmt.Errorf("the node's answer: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return failf(exitNoProgress, "", "the node says: %s", strings.TrimSpace(string(data)))
+		return nil, failf(exitNoProgress, "", "the node says: %s", strings.TrimSpace(string(data)))
 	}
-	if err := json.Unmarshal(data, into); err != nil {
-		return fmt.Errorf("the node's answer is not what this byzd expects: %w", err)
-	}
-	return nil
+	return data, nil
 }
 
 // operatorOf reads from a node's home where its operator endpoint is, for a command.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"byzd/crypto"
 	"byzd/daemon"
 	"byzd/daemon/config"
 	"byzd/daemon/genesis"
@@ -74,12 +76,17 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	peers, join, err := invited(home)
+	if err != nil {
+		return err
+	}
+	cfg.Join = append(cfg.Join, join...)
 	err = daemon.Run(c.Context, daemon.Options{
 		Home: string(home), Data: home.Data(), Proofs: home.Evidence(),
 		Archive: home.Archive(), Cluster: cluster,
 		Genesis: g.Encode(), NetworkKey: network, SigningSeed: seed, Listen: cfg.Listen,
 		Gossip: cfg.Gossip, Advertise: cfg.Advertise, Client: cfg.Client, Operator: cfg.Operator,
-		Join: cfg.Join, DiskQuota: cfg.DiskQuota, Keep: loop.Retention{
+		Join: cfg.Join, Peers: peers, DiskQuota: cfg.DiskQuota, Keep: loop.Retention{
 			SnapshotEvery: cfg.SnapshotEvery.Milliseconds(), Batches: cfg.KeepBatches,
 			Bytes: cfg.KeepBytes,
 		}, Traitors: c.StringSlice("traitor"), Cut: cut,
@@ -96,6 +103,27 @@ func run(c *cli.Context) error {
 	}
 	log.Info("stopped; the journal is in " + filepath.Clean(home.Data()))
 	return home.RemoveAddresses()
+}
+
+// invited returns where members listen, of whom this node does not hear by gossip yet: from the
+// invitation in its home, if there is one.
+func invited(home config.Home) (map[crypto.NodeID][]string, []string, error) {
+	inv, err := home.Invited()
+	if err != nil || inv == nil {
+		return nil, nil, err
+	}
+	peers, join := map[crypto.NodeID][]string{}, []string{}
+	for _, p := range inv.Peers {
+		id, err := crypto.ParseNodeID(p.ID)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", home.Invitation(), err)
+		}
+		peers[id] = append(peers[id], p.Transport)
+		if p.Gossip != "" {
+			join = append(join, p.Gossip)
+		}
+	}
+	return peers, join, nil
 }
 
 // cutNodes reads the value of --cut.

@@ -29,6 +29,12 @@ type Node interface {
 	Metrics() []Metric
 	// Journal writes every record of the journal.
 	Journal(w io.Writer) error
+	// Epoch tells who the members are, and what change of them is announced.
+	Epoch(ctx context.Context) (*Epoch, error)
+	// Epochs returns the proofs that lead from the genesis to today.
+	Epochs() []byte
+	// Change orders a change of the members, as [message.EncodeReconfiguration] writes it.
+	Change(ctx context.Context, data []byte) error
 	// Control returns the testnet's hands on this node, or nil if it is not a testnet's.
 	Control() Control
 }
@@ -135,6 +141,7 @@ func routes(node Node) http.Handler {
 			panic(http.ErrAbortHandler) // the client must see that it did not get everything
 		}
 	})
+	epochRoutes(mux, node)
 	mux.HandleFunc("PUT /testnet/traitors", func(w http.ResponseWriter, r *http.Request) {
 		var body struct {
 			Specs []string `json:"specs"`

@@ -203,3 +203,16 @@ func TestForeignHost(t *testing.T) {
 		}
 	}
 }
+
+func (node) Epoch(context.Context) (*operator.Epoch, error) {
+	return &operator.Epoch{Epoch: 3, Members: []operator.EpochMember{{Name: "alice"}}}, nil
+}
+
+func (node) Epochs() []byte { return []byte("epochs") }
+
+func (node) Change(_ context.Context, data []byte) error {
+	if string(data) != "change" {
+		return errors.New("no change")
+	}
+	return nil
+}

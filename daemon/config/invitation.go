@@ -1,0 +1,69 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// Invitation is what a newcomer needs to find the members of a cluster: the genesis, and where some
+// of them listen. Nothing in it is secret, and nothing of it is believed but the genesis, which
+// people compare: an address that is wrong leads to nobody.
+type Invitation struct {
+	Cluster string `json:"cluster"`
+	Genesis string `json:"genesis"`
+	Peers   []Peer `json:"peers"`
+}
+
+// Peer is where a member listens.
+type Peer struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Transport string `json:"transport"`
+	Gossip    string `json:"gossip,omitempty"`
+}
+
+// Invitation is the path of the invitation that a newcomer has, if it has one.
+func (h Home) Invitation() string { return h.path("invitation.json") }
+
+// maxInvitation bounds what is read.
+const maxInvitation = 4 << 20
+
+// ReadInvitation reads the file that byzd member invite wrote.
+func ReadInvitation(path string) (*Invitation, error) {
+	data, err := os.ReadFile(path) //nolint:gosec // the user names it
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxInvitation {
+		return nil, fmt.Errorf("%s is no invitation: it has %d bytes", path, len(data))
+	}
+	inv := &Invitation{}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(inv); err != nil {
+		return nil, fmt.Errorf("%s is no invitation: %w", path, err)
+	}
+	return inv, nil
+}
+
+// Invited returns the invitation in a home, or nil if there is none.
+func (h Home) Invited() (*Invitation, error) {
+	inv, err := ReadInvitation(h.Invitation())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // most homes have none
+	}
+	return inv, err
+}
+
+// Save writes the invitation.
+func (inv *Invitation) Save(path string) error {
+	data, err := json.MarshalIndent(inv, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(data, '\n'), 0o644) //nolint:gosec // it is public
+}
