@@ -154,6 +154,10 @@ func (r *reader) snapshot(at func(epoch uint64) *message.Config) *Snapshot {
 		r.fail("certificate: %v", err)
 		return nil
 	}
+	if rec.Epoch != s.Manifest.Header.Epoch {
+		r.fail("the certificate is of epoch %d", rec.Epoch)
+		return nil
+	}
 	s.Certificate = rec.Stable
 	cfg := at(s.Manifest.Header.Epoch)
 	if cfg == nil {

@@ -53,7 +53,9 @@ func write(file io.Writer, s *Snapshot) error {
 	w := bufio.NewWriterSize(file, writeBuffer)
 	head := append([]byte(magic), version)
 	head = append(head, s.Manifest.Encode()...)
-	rec := message.Record{Type: message.RecordStable, Stable: s.Certificate}
+	rec := message.Record{
+		Type: message.RecordStable, Epoch: s.Manifest.Header.Epoch, Stable: s.Certificate,
+	}
 	head = appendBytes(head, rec.Encode())
 	if _, err := w.Write(head); err != nil {
 		return err
