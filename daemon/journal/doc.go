@@ -70,10 +70,10 @@
 //
 // # Ownership
 //
-// Append, Flush, Read, Size, SyncMark and TruncateBefore may be called by different goroutines.
-// Append does not wait for a Flush that is under way, so the owner loop can stage its next turn
-// meanwhile. Nothing bounds what is staged but its caller: one that cannot flush must stop
-// appending.
+// Append, Flush, Read, ReadEach, Size, SyncMark and TruncateBefore may be called by different
+// goroutines. Append does not wait for a Flush that is under way, so the owner loop can stage its
+// next turn meanwhile. Nothing bounds what is staged but its caller: one that cannot flush must
+// stop appending.
 //
 //	j, err := journal.Open(d, journal.Options{Owner: id})
 //	err = j.Replay(func(lsn uint64, r journal.Record) error { return fold(r) })

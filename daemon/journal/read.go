@@ -65,30 +65,99 @@ func (s *segment) reading(off int64, lsn uint64, err error) error {
 // Read returns one flushed record, or [ErrNotFound], or a [DamageError] if its bytes have changed
 // since they were written.
 func (j *Journal) Read(lsn uint64) (Record, error) {
-	s, at, err := j.locate(lsn)
+	var out Record
+	err := j.ReadEach([]uint64{lsn}, func(r Record) error {
+		out = r
+		return nil
+	})
+	return out, err
+}
+
+// ReadEach calls fn with each of some flushed records, in the order in which they are named, and
+// stops at its first error. Records that follow each other cost one pass over their part of the
+// journal: hundreds are read as fast as their bytes, and not a file's opening and an index step's
+// bytes for each. The body is fn's to keep. Errors are those of Read.
+func (j *Journal) ReadEach(lsns []uint64, fn func(r Record) error) (err error) {
+	at := &reader{journal: j, least: windowBytes}
+	if len(lsns) == 1 {
+		at.least = indexStepBytes
+	}
+	defer func() { err = errors.Join(err, at.close()) }()
+	for _, lsn := range lsns {
+		r, err := at.read(lsn)
+		if err != nil {
+			return err
+		}
+		if err := fn(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reader reads records and remembers where it is.
+type reader struct {
+	journal *Journal
+	least   int64
+	file    disk.ReaderAtCloser
+	name    string // of the open segment
+	w       *walker
+}
+
+func (r *reader) close() error {
+	if r.file == nil {
+		return nil
+	}
+	return r.file.Close()
+}
+
+// read returns one record. It goes on from where it is if the record lies ahead, and the index
+// knows no place between.
+func (r *reader) read(lsn uint64) (Record, error) {
+	s, at, err := r.journal.locate(lsn)
 	if err != nil {
 		return Record{}, err
 	}
-	f, err := j.disk.OpenRead(s.name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Record{}, fmt.Errorf("%w: %d", ErrNotFound, lsn) // Removed since it was located.
+	if err := r.open(&s, lsn); err != nil {
+		return Record{}, err
 	}
-	if err != nil {
-		return Record{}, fmt.Errorf("read journal: %w", err)
+	w := r.w
+	w.size = s.used // it may have grown
+	if w.next > lsn || w.next < at.lsn {
+		w.off, w.prev, w.next = at.off, at.prev, at.lsn
 	}
-	w := newWalker(f, s.used, s.head)
-	w.off, w.prev, w.next = at.off, at.prev, at.lsn
 	for {
 		off := w.off
 		h, body, err := w.step()
 		if err != nil {
-			return Record{}, errors.Join(s.reading(off, w.next, err), f.Close())
+			return Record{}, s.reading(off, w.next, err)
 		}
 		if h.lsn == lsn {
-			r := Record{Type: h.kind, Version: h.version, Body: bytes.Clone(body)}
-			return r, f.Close()
+			return Record{Type: h.kind, Version: h.version, Body: bytes.Clone(body)}, nil
 		}
 	}
+}
+
+// open opens the segment of a record, unless it is open.
+func (r *reader) open(s *segment, lsn uint64) error {
+	if r.file != nil && r.name == s.name {
+		return nil
+	}
+	if err := r.close(); err != nil {
+		return fmt.Errorf("read journal: %w", err)
+	}
+	r.file = nil
+	f, err := r.journal.disk.OpenRead(s.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %d", ErrNotFound, lsn) // Removed since it was located.
+	}
+	if err != nil {
+		return fmt.Errorf("read journal: %w", err)
+	}
+	r.file, r.name = f, s.name
+	r.w = newWalker(f, s.used, s.head)
+	r.w.least = r.least
+	return nil
 }
 
 // locate finds the segment of a flushed record and where in it to begin.

@@ -19,6 +19,8 @@ type window struct {
 	size int64
 	buf  []byte
 	off  int64 // of buf[0]
+	// least is how much is read at once, if it is not windowBytes: less for whoever wants little.
+	least int64
 }
 
 // bytes returns n bytes at off, valid until the next call. The caller has checked off+n <= size.
@@ -26,7 +28,11 @@ func (w *window) bytes(off, n int64) ([]byte, error) {
 	if off >= w.off && off+n <= w.off+int64(len(w.buf)) {
 		return w.buf[off-w.off:][:n], nil
 	}
-	want := min(max(n, windowBytes), w.size-off)
+	least := w.least
+	if least == 0 {
+		least = windowBytes
+	}
+	want := min(max(n, least), w.size-off)
 	if int64(cap(w.buf)) < want {
 		w.buf = make([]byte, want)
 	}

@@ -168,18 +168,6 @@ func (a *archive) looseBelow(lsn, above uint64) ([]*message.Record, error) {
 	return records, nil
 }
 
-// batch reads a decided batch.
-func (a *archive) batch(seq uint64) (*message.Batch, error) {
-	if seq < a.first || seq >= a.first+uint64(len(a.decided)) {
-		return nil, fmt.Errorf("batch %d is not in the log", seq)
-	}
-	rec, err := a.read(a.decided[seq-a.first].lsn)
-	if err != nil {
-		return nil, err
-	}
-	return rec.Batch, nil
-}
-
 // digest looks up the digest of a decided batch.
 func (a *archive) digest(seq uint64) (crypto.Digest, bool) {
 	if seq < a.first || seq >= a.first+uint64(len(a.decided)) {
@@ -224,20 +212,35 @@ func (a *archive) serveUpTo(after, durable, limit uint64) (*message.Decided, err
 	}
 	m := &message.Decided{Proof: message.Proof{Commit: rec.Cert, Checkpoint: rec.Stable}}
 	size := 0
+	var bodies []uint64
 	for seq := after + 1; seq <= a.proofs[at-1].seq; seq++ {
 		p := &a.decided[seq-a.first]
 		m.Headers = append(m.Headers, p.header)
 		size += int(p.header.Bytes)
-		if size > message.DecidedBytes && len(m.Bodies) > 0 {
-			continue
+		if size <= message.DecidedBytes || len(bodies) == 0 {
+			bodies = append(bodies, p.lsn)
 		}
-		b, err := a.batch(seq)
-		if err != nil {
-			return nil, err
-		}
-		m.Bodies = append(m.Bodies, b)
 	}
-	return m, nil
+	m.Bodies, err = a.batches(bodies)
+	return m, err
+}
+
+// batches reads bodies, all in one pass: an answer has hundreds, and the loop stands still
+// meanwhile.
+func (a *archive) batches(lsns []uint64) ([]*message.Batch, error) {
+	var list []*message.Batch
+	err := a.journal.ReadEach(lsns, func(raw journal.Record) error {
+		rec, err := message.DecodeRecord(message.RecordType(raw.Type), raw.Version, raw.Body)
+		if err != nil {
+			return err
+		}
+		list = append(list, rec.Batch)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
 }
 
 // execAgain executes again what the journal proves to be decided above the batch that the state
