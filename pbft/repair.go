@@ -211,8 +211,12 @@ func (r *Replica) tickRepair() {
 }
 
 // fetchDecided asks for decided batches when the way from the executed one to the decided one is
-// not known, from one peer after another.
+// not known, from one peer after another. A replica that has halted executes nothing any more, and
+// would ask for the same for ever: each answer costs a peer a pass over its journal.
 func (r *Replica) fetchDecided() {
+	if !r.mayExecute() {
+		return
+	}
 	if r.decided.Seq <= r.executed.Seq && !r.observes() || r.now < r.decidedAt {
 		return
 	}
