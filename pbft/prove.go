@@ -141,8 +141,8 @@ func (r *Replica) proveBundles(b *message.Batch) {
 			r.proveTwice(other.Word(r.cfg), bundle.Word(r.cfg))
 		}
 		r.proveSpent(bundle)
-		words := append(r.words[g], bundle.Word(r.cfg))
-		r.words[g] = words[max(0, len(words)-keptWords):]
+		r.words[g] = append(r.words[g], bundle.Word(r.cfg))
+		r.words[g] = r.words[g][max(0, len(r.words[g])-keptWords):]
 	}
 }
 

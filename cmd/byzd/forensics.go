@@ -19,8 +19,9 @@ func forensicsCommand() *cli.Command {
 		Name:      "forensics",
 		Usage:     "find out from what correct nodes keep who broke agreement",
 		ArgsUsage: "[HOME|PROOF]...",
-		Description: "Reads the journals and archives in the homes of nodes that are trusted, running\n" +
-			"or not, and files of proofs; of a testnet's home, the nodes that are no traitors.\n" +
+		Description: "Reads the journals and archives in the homes of nodes that are trusted,\n" +
+			"running or not, and files of proofs; of a testnet's home, the nodes that are no\n" +
+			"traitors.\n" +
 			"Those of the guilty are not needed: nobody hands out what convicts him.\n" +
 			"If two batches were certified for one sequence number, more than f members lied;\n" +
 			"at least f+1 are named, each with a proof that byzd evidence verify accepts.\n" +

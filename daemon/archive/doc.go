@@ -1,5 +1,5 @@
-// Package archive keeps, for much longer than the journal does, the few things that tell years
-// later who broke agreement (rule R7.8): every NEW-VIEW that this node accepted, and the checkpoint
+// Package archive keeps, for much longer than the journal does, the few things that tell years later
+// who broke agreement (rule R7.8): every NEW-VIEW that this node accepted, and the checkpoint
 // certificates at sequence numbers divisible by K·2^j, the last 64 of each j (K is the distance of
 // checkpoints). A NEW-VIEW shows who hid what; two certificates of one number, on two nodes, convict
 // everybody in both (E11), without any archaeology of views.

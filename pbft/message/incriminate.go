@@ -37,7 +37,8 @@ func incriminatesPrimary(cfg *Config, from int, m *NewView) (Verified, bool) {
 	return Verified{from: from, epoch: cfg.Epoch, msg: e}, true
 }
 
-// incriminatesProposer picks the bundle that is not validly signed, if that is why they were refused.
+// incriminatesProposer picks the bundle that is not validly signed, if that is why they were
+// refused.
 func incriminatesProposer(cfg *Config, from int, why error, bundles ...*Bundle) (Verified, bool) {
 	for _, b := range bundles {
 		if errors.Is(why, RefusedSignature) && !validlySigned(cfg, b) {

@@ -49,8 +49,8 @@ type Behaviour struct {
 
 // Catalogue lists every behaviour, by group and then as in the papers.
 func Catalogue() []Behaviour {
-	return slices.Concat(silences(), timings(), equivocations(), forgeries(), viewChanges(),
-		clientLies(), gossipLies())
+	return slices.Concat(silences(), timings(), equivocations(), provables(), forgeries(),
+		viewChanges(), clientLies(), gossipLies())
 }
 
 // Explain returns the entry of one behaviour. The error is a [SpecError].
@@ -217,7 +217,8 @@ func equivocations() []Behaviour {
 	}
 }
 
-func forgeries() []Behaviour {
+// provables are lies about content that leave a proof.
+func provables() []Behaviour {
 	return []Behaviour{
 		{
 			Name: "duplicate-request", Group: Forgery,
@@ -244,13 +245,18 @@ func forgeries() []Behaviour {
 		{
 			Name: "two-bundles", Group: Forgery,
 			Summary: "gives one place in its gateway's session to two bundles",
-			Detail: "Three times a second it makes two bundles with one number, and sends half of " +
-				"the others (key to) the one and the rest the other.",
+			Detail: "Three times a second it makes two bundles with one number, and sends half " +
+				"of the others (key to) the one and the rest the other.",
 			Defence:  "a place is executed once; when either is ordered, both are a proof",
 			Rises:    []string{"proof"},
 			Evidence: []string{"E9-two-bundles"},
 			Keys:     keysOf(), targets: anyNodes(), to: Half, make: newTwoBundles,
 		},
+	}
+}
+
+func forgeries() []Behaviour {
+	return []Behaviour{
 		{
 			Name: "bad-signature", Group: Forgery,
 			Summary: "spoils its signatures",
@@ -330,8 +336,8 @@ func viewChanges() []Behaviour {
 		{
 			Name: "fork-views", Group: ViewChange,
 			Summary: "lets a few commit what the next view then forgets",
-			Detail: "As primary it tells only its victims (by default half of the others) what it " +
-				"proposes, and sends them its COMMIT at once; the others hear nothing and change " +
+			Detail: "As primary it tells only its victims (by default half of the others) what " +
+				"it proposes, and sends them its COMMIT at once; the others hear nothing and change " +
 				"the view, and its VIEW-CHANGE does not report what it committed. With more than " +
 				"f traitors, and a network that keeps the victims and the others apart, both " +
 				"sides execute: agreement is broken across two views.",

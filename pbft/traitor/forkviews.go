@@ -23,8 +23,8 @@ type forkViews struct {
 
 func newForkViews(a *armed) trick { return &forkViews{armed: a} }
 
-// within reports whether a place is in the victims' story. The first that may be begins it; a strong
-// coalition, which succeeds, tells one story for good.
+// within reports whether a place is in the victims' story. The first that may be begins it; a
+// strong coalition, which succeeds, tells one story for good.
 func (t *forkViews) within(at place) bool {
 	primary := t.traitor.cfg.Cluster.Primary(at.view)
 	if !t.friend(primary) || primary != t.traitor.cfg.Self && !t.strong() || !t.when(at, 0) {

@@ -17,39 +17,49 @@ type checkpoint struct {
 // checkpoints finds members that executed two batches at one sequence number, by their own word
 // (E11), or came to another state than a quorum did (E8).
 func (a *accusations) checkpoints() {
-	said := map[uint64][]*message.CheckpointCertificate{}
+	certs := a.checkpointCertificates()
+	states := map[uint64][]*checkpoint{}
+	for _, c := range a.h.said.states {
+		for _, cert := range certs[c.Seq] {
+			a.add(message.WrongRoot(a.h.Config, c, cert))
+		}
+		states[c.Seq] = append(states[c.Seq], &checkpoint{*c, c.Statement()})
+	}
+	for seq, list := range certs {
+		if len(list)+len(states[seq]) < 2 {
+			continue // nothing to compare it with
+		}
+		for _, c := range list {
+			states[seq] = append(states[seq], a.statesIn(c)...)
+		}
+	}
+	for _, list := range states {
+		a.parted(list)
+	}
+}
+
+// checkpointCertificates lists the versions of each checkpoint.
+func (a *accusations) checkpointCertificates() map[uint64][]*message.CheckpointCertificate {
+	certs := map[uint64][]*message.CheckpointCertificate{}
 	for _, c := range a.h.said.checkpoints {
 		alike := func(o *message.CheckpointCertificate) bool {
 			return o.Digest == c.Digest && o.Root == c.Root && o.Signers == c.Signers &&
 				bytes.Equal(o.Aggregate, c.Aggregate)
 		}
-		if len(said[c.Seq]) < keptVersions && !slices.ContainsFunc(said[c.Seq], alike) {
-			said[c.Seq] = append(said[c.Seq], c)
+		if len(certs[c.Seq]) < keptVersions && !slices.ContainsFunc(certs[c.Seq], alike) {
+			certs[c.Seq] = append(certs[c.Seq], c)
 		}
 	}
-	states := map[uint64][]*checkpoint{}
-	for _, c := range a.h.said.states {
-		states[c.Seq] = append(states[c.Seq], &checkpoint{*c, c.Statement()})
-	}
-	for seq, certs := range said {
-		for _, c := range certs {
-			for _, s := range states[seq] {
-				a.add(message.WrongRoot(a.h.Config, &s.Checkpoint, c))
-			}
-		}
-		if len(certs) > 1 || len(states[seq]) > 0 {
-			for _, c := range certs {
-				states[seq] = append(states[seq], a.statesIn(c)...)
-			}
-		}
-	}
-	for _, list := range states {
-		for i, s := range list {
-			for _, other := range list[:i] {
-				if s.Voter == other.Voter && s.Digest != other.Digest {
-					a.add(message.Contradiction(a.h.Config, message.EvidenceForkedRoot, s.Voter,
-						other.said, s.said, nil))
-				}
+	return certs
+}
+
+// parted accuses everybody who said that it executed two batches at one sequence number.
+func (a *accusations) parted(list []*checkpoint) {
+	for i, s := range list {
+		for _, other := range list[:i] {
+			if s.Voter == other.Voter && s.Digest != other.Digest {
+				a.add(message.Contradiction(a.h.Config, message.EvidenceForkedRoot, s.Voter,
+					other.said, s.said, nil))
 			}
 		}
 	}

@@ -70,8 +70,9 @@ func TestForensicsNamesTheCoalition(t *testing.T) {
 				c.arm(specs, one.coalition)
 				c.pass = func(from, to int, _ []byte) bool {
 					in := slices.Contains[[]int]
-					return !(in(one.sides[0], from) && in(one.sides[1], to) ||
-						in(one.sides[1], from) && in(one.sides[0], to))
+					apart := in(one.sides[0], from) && in(one.sides[1], to) ||
+						in(one.sides[1], from) && in(one.sides[0], to)
+					return !apart
 				}
 				f := c.untilForked(one.coalition)
 				if len(f.Forks) == 0 {

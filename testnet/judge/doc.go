@@ -48,8 +48,8 @@
 // Since any two quorums share f+1 members at least, so many are named as long as the statements are
 // kept; if fewer are, the result says so, and never names anybody instead.
 //
-// [History.Hear] and [History.Incriminated] turn this round: an oracle that takes in everything that
-// anybody signed and looks for any proof, of any kind, against a correct member.
+// [History.Hear] and [History.Incriminated] turn this round: an oracle that takes in everything
+// that anybody signed and looks for any proof, of any kind, against a correct member.
 //
 // # Use
 //

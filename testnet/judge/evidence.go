@@ -21,9 +21,9 @@ const evidenceName = "evidence"
 // EvidenceDir is where the proofs of a home are.
 func EvidenceDir(home string) string { return filepath.Join(home, evidenceName) }
 
-// MaxProofBytes bounds what is read as a proof: far above the largest one, an invalid NEW-VIEW of
-// 128 members.
-const MaxProofBytes = 1 << 20
+// MaxProofBytes bounds what is read as a proof: above the largest one, of a batch with the largest
+// bundle that any genesis allows (8 MiB), which nobody signed (E7).
+const MaxProofBytes = 10 << 20
 
 // proofName is the name of the file of a proof, the same as in the nodes' homes.
 func proofName(p Proof) string { return fmt.Sprintf("%s-node%d.proof", p.Kind, p.Culprit) }

@@ -230,7 +230,8 @@ func (h *History) trace(trunk *claim, b branch, named quorum.Set) *Fork {
 		low, high = high, low
 	}
 	f := &Fork{
-		Sequence: b.seq, One: h.describeBranch(low), Other: h.describeBranch(high), Guilty: []Name{},
+		Sequence: b.seq, One: h.describeBranch(low), Other: h.describeBranch(high),
+		Guilty: []Name{},
 	}
 	var guilty quorum.Set
 	switch {

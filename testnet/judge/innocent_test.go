@@ -79,6 +79,9 @@ func (c *cluster) stormy(h *History, rng *rand.Rand) uint64 {
 	c.runFor(1000, nil)
 	for step := range 60 {
 		node := rng.IntN(len(c.nodes))
+		if step%20 == 10 { // whoever leads is down for long enough to be replaced
+			c.without(c.cfg.Primary(c.view()))
+		}
 		switch dice := rng.IntN(10); {
 		case dice < 5:
 			if !c.nodes[node].down {
@@ -106,11 +109,32 @@ func (c *cluster) stormy(h *History, rng *rand.Rand) uint64 {
 	}
 	cut = [2]int{}
 	c.runFor(5000, nil)
+	return c.view()
+}
+
+// view is the highest that a node is in.
+func (c *cluster) view() uint64 {
 	view := uint64(0)
 	for _, n := range c.nodes {
 		view = max(view, n.loop.Replica().State().View)
 	}
 	return view
+}
+
+// without lets all others work without a node for a while.
+func (c *cluster) without(node int) {
+	for i, n := range c.nodes {
+		if n.down {
+			c.open(i)
+		}
+	}
+	c.crash(node)
+	for i := range c.nodes {
+		if i != node {
+			c.submit(i, message.Item{Op: putOp(c.t, "k", "without")})
+		}
+	}
+	c.runFor(6000, nil)
 }
 
 func (c *cluster) up() int {
