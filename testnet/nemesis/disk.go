@@ -15,23 +15,22 @@ import (
 
 // diskFaults fill disks, and damage what stands on them while the node does not run. A damaged
 // journal, an old home and a lost one charge the node to f: it may have forgotten what it promised.
-// Whether it comes back by itself is what Returns says.
+// It must come back by itself all the same (rule R15): what is damaged is set aside, and it asks the
+// others what it may have said.
 func diskFaults() []*Fault {
 	full := func(name, text string, hits target) *Fault {
 		return &Fault{Name: name, Text: text, hits: hits, do: fill, undo: makeRoom}
 	}
 	harm := func(name, text string, do func(ctx context.Context, s *strike) error) *Fault {
-		return &Fault{Name: name, Text: text, Charges: true, hits: guilty, do: do}
+		return &Fault{Name: name, Text: text, Charges: true, Returns: true, hits: guilty, do: do}
 	}
-	old := harm("old-home", "a node gets an older copy of its home", restoreOld)
-	wiped := harm("wiped-home", "a node loses all but its keys and the genesis", wipeHome)
-	old.Returns, wiped.Returns = true, true // rule R15: it asks what it has said, and waits it out
 	return []*Fault{
 		full("disk-full-one", "the disk of a node takes no more, then there is room again", one),
 		full("disk-full-primary", "the disk of the primary takes no more, then it does", primary),
 		harm("journal-flip", "bits of a node's journal are flipped while it is stopped", flipBits),
 		harm("journal-cut", "a node's journal loses its end while it is stopped", cutJournal),
-		old, wiped,
+		harm("old-home", "a node gets an older copy of its home", restoreOld),
+		harm("wiped-home", "a node loses all but its keys and the genesis", wipeHome),
 	}
 }
 

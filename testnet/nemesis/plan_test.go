@@ -2,6 +2,7 @@ package nemesis
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -45,43 +46,60 @@ func TestPlanFollowsFromTheSeed(t *testing.T) {
 	}
 }
 
-// No plan leaves more nodes out than f, none of them is hit as one that counts, and what is left out is
-// said.
+// No plan leaves more nodes out than f, none of them is hit as one that counts, and what is left out
+// is said; whether or not the product brings damaged nodes back by itself.
 func TestPlanKeepsWithinF(t *testing.T) {
 	for _, nodes := range []int{4, 7} {
 		for seed := range uint64(50) {
-			p, err := makePlan(complete(t, Options{
-				Nodes: nodes, Seed: seed, Traitors: seed%2 == 0,
-				Faults: []string{"journal-flip", "wiped-home", "journal-cut", "kill-one", "pause-f"},
-			}))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var out []int
-			left := 0
-			for at, s := range p.strikes {
-				switch {
-				case s.event.Skipped != "":
-					left++
-				case s.staysOut():
-					out = append(out, s.nodes...)
-				case s.Charges && len(out) > 0:
-					t.Errorf("%s comes after what leaves a node out", s.Name)
-				case s.Charges:
-				case slices.ContainsFunc(s.nodes, func(i int) bool {
-					return slices.Contains(p.charged, i)
-				}):
-					t.Errorf("%s hits %v, and %v are charged", s.Name, s.nodes, p.charged)
-				case at > 0 && p.strikes[at-1].Charges:
-					t.Errorf("%s comes after what charges a node", s.Name)
-				}
-			}
-			slices.Sort(out)
-			if f := p.sizes.F; len(slices.Compact(out)) != f || len(p.charged) != f || left != 2-f {
-				t.Errorf("%d nodes, seed %d: out %v, charged %v, %d left out",
-					nodes, seed, out, p.charged, left)
+			for _, returns := range []bool{false, true} {
+				keepsWithinF(t, nodes, seed, returns)
 			}
 		}
+	}
+}
+
+func keepsWithinF(t *testing.T, nodes int, seed uint64, returns bool) {
+	t.Helper()
+	p, err := makePlan(complete(t, Options{
+		Nodes: nodes, Seed: seed, Traitors: seed%2 == 0,
+		Faults: []string{"journal-flip", "wiped-home", "journal-cut", "kill-one", "pause-f"},
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range p.strikes {
+		if strings.HasPrefix(s.Name, "journal-") {
+			s.Returns = returns // each plan has faults of its own
+		}
+	}
+	p.choose(rand.New(rand.NewPCG(seed, 0)))
+	var out []int
+	left := 0
+	for at, s := range p.strikes {
+		switch {
+		case s.event.Skipped != "":
+			left++
+		case s.staysOut():
+			out = append(out, s.nodes...)
+		case s.Charges:
+			if !slices.Contains(p.charged, s.nodes[0]) {
+				t.Errorf("%s hits %v, and %v are charged", s.Name, s.nodes, p.charged)
+			}
+		case slices.ContainsFunc(s.nodes, func(i int) bool { return slices.Contains(p.charged, i) }):
+			t.Errorf("%s hits %v, and %v are charged", s.Name, s.nodes, p.charged)
+		case at > 0 && p.strikes[at-1].Charges:
+			t.Errorf("%s comes after what charges a node", s.Name)
+		}
+	}
+	want := p.sizes.F
+	if returns {
+		want = 0
+	}
+	slices.Sort(out)
+	if len(slices.Compact(out)) != want || len(p.charged) != p.sizes.F ||
+		left != 0 && returns || left != 2-p.sizes.F && !returns {
+		t.Errorf("%d nodes, seed %d: out %v, charged %v, %d left out",
+			nodes, seed, out, p.charged, left)
 	}
 }
 
