@@ -47,6 +47,29 @@ func (c *cluster) bundles(from int) *[]*message.Bundle {
 	return &seen
 }
 
+// Rules R7.3 and R14: a gateway signs no bundle while its node is fenced. With a disk from yesterday
+// its numbers were used already, and a second bundle of one number is a proof against it (E9).
+func TestGatewayWaitsForTheFence(t *testing.T) {
+	c := newCluster(t, 4)
+	c.runFor(1000, nil)
+	c.put(1, 1, "k", "v")
+	c.runFor(200, nil)
+	c.crash(1)
+	c.pass = func(from, to int, _ message.Type) bool { return from != 1 && to != 1 }
+	seen := c.bundles(1)
+	c.open(1)
+	c.put(1, 2, "k", "w")
+	c.runFor(2000, nil)
+	if !c.nodes[1].loop.Replica().Fenced() || len(*seen) > 0 {
+		t.Fatalf("fenced is %t, and %d bundles left", c.nodes[1].loop.Replica().Fenced(), len(*seen))
+	}
+	c.pass = nil
+	done := func() bool { _, ok := c.nodes[1].results[2]; return ok }
+	if !c.runFor(10_000, done) || len(*seen) == 0 {
+		t.Error("its client is not served when the fence is lifted")
+	}
+}
+
 // Rule R7.3: bundle numbers are reserved on disk before they are used, in steps; after a restart
 // the gateway goes on behind the reserved mark and acknowledges everything below it, so that no
 // number is ever used for two bundles, whatever was under way.
