@@ -1,8 +1,10 @@
 # The long checks, which no plain "go test" runs. Each says what it needs.
 
+# How long each fuzz target runs, and which packages' targets (all that have some).
 FUZZTIME ?= 30s
+FUZZPKG ?= ./...
 
-.PHONY: model model-quick
+.PHONY: model model-quick fuzz fuzz-list
 
 ## model: check the independent model of the protocol (pbft/model); needs spin and gcc
 model:
@@ -11,3 +13,16 @@ model:
 ## model-quick: its variants of less than a minute
 model-quick:
 	@./pbft/model/run.sh quick
+
+## fuzz: run each fuzz target in turn for FUZZTIME, one worker at a time; stops at the first that fails
+fuzz:
+	@set -e; go list -f '{{.ImportPath}} {{.Dir}}' $(FUZZPKG) | while read -r pkg dir; do \
+		for target in $$(cat "$$dir"/*_test.go 2>/dev/null | sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p'); do \
+			echo "== $$pkg $$target"; \
+			go test "$$pkg" -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -parallel 1; \
+		done; \
+	done
+
+## fuzz-list: the targets, by file
+fuzz-list:
+	@grep -rn -B1 --include='*_test.go' '^func Fuzz' . | sed -n 's/^\.\/\([^:]*\)_test\.go:[0-9]*:func \(Fuzz[A-Za-z0-9_]*\)(.*/\1: \2/p'

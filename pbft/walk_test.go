@@ -74,9 +74,12 @@ const (
 	lieKinds
 )
 
-func newWalk(seed uint64) *walk {
+func newWalk(seed uint64) *walk { return newWalkOf(seed, rand.NewPCG(seed, 0)) }
+
+// newWalkOf is a walk of a seed's kind whose every turn is drawn from a source.
+func newWalkOf(seed uint64, source rand.Source) *walk {
 	w := &walk{
-		seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), n: 4,
+		seed: seed, rng: rand.New(source), n: 4,
 		strayed: -1, lies: map[int]int{}, twins: map[crypto.Digest]message.Header{},
 	}
 	if seed%5 == 0 {
