@@ -2,6 +2,7 @@ package kv_test
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"testing"
 
 	"byzd/daemon/kv"
@@ -61,6 +62,47 @@ func FuzzDecodeResult(f *testing.F) {
 		r, err := kv.DecodeResult(data)
 		if err == nil && !bytes.Equal(kv.EncodeResult(r), data) {
 			t.Fatalf("decodes, and encodes as %x", kv.EncodeResult(r))
+		}
+	})
+}
+
+// dice draws from a byte string, a byte each, so that what follows a changed byte stays the same.
+type dice struct{ rest []byte }
+
+func (d *dice) Uint64() uint64 {
+	const low = 1<<56/2 - 1 // never 0: an even choice out of few is not thrown again
+	if len(d.rest) == 0 {
+		return low
+	}
+	b := d.rest[0]
+	d.rest = d.rest[1:]
+	return uint64(b)<<56 | low
+}
+
+// FuzzModel: whatever a run of operations is, the store answers each as the naive one does.
+func FuzzModel(f *testing.F) {
+	g := rand.NewPCG(1, 7)
+	for range 4 {
+		b := make([]byte, 400)
+		for i := range b {
+			b[i] = byte(g.Uint64())
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, choices []byte) {
+		d := &dice{rest: choices[:min(len(choices), 2000)]}
+		g := random{rand.New(d)}
+		s, m := kv.New(), &model{revision: 1, keys: map[string]kv.KV{}}
+		for len(d.rest) > 0 {
+			op := g.op()
+			got, want := apply(t, s, op), m.apply(op)
+			if !bytes.Equal(kv.EncodeResult(got), kv.EncodeResult(want)) {
+				t.Fatalf("%T%+v\ngives %s\nwant  %s", op, op, text(got), text(want))
+			}
+			if s.Len() != len(m.keys) || s.Revision() != m.revision {
+				t.Fatalf("%T%+v: %d keys at %d, want %d at %d",
+					op, op, s.Len(), s.Revision(), len(m.keys), m.revision)
+			}
 		}
 	})
 }
