@@ -75,6 +75,8 @@ func describe(out io.Writer, b traitor.Behaviour) error {
 		when = "when a view change makes its node the primary; until then it is armed, not fired"
 	case b.NeedsPrimary:
 		when = "while its node is the primary; until then it is armed, not fired"
+	case b.NeedsTransfer:
+		when = "while a node fetches the state; until then it is armed, not fired"
 	case b.NeedsViewChange:
 		when = "at a view change; until then it is armed, not fired"
 	}

@@ -371,6 +371,9 @@ func (s *play) proven(kinds map[int][]string) {
 // provable is proved.
 func TestEveryLie(t *testing.T) {
 	for _, b := range lies() {
+		if b.NeedsTransfer {
+			continue // nobody fetches a state here; see TestWipedUnderLoad of testnet/acceptance
+		}
 		for _, node := range []int{0, 3} {
 			t.Run(fmt.Sprintf("%s on %d", b.Name, node), func(t *testing.T) {
 				rotate := uint64(0)

@@ -188,6 +188,8 @@ func (a *armed) waits(view uint64) string {
 		return fmt.Sprintf(
 			"armed, not fired: waits until node %d is the primary (view %d is led by %d)",
 			a.traitor.cfg.Self, view, a.traitor.cfg.Cluster.Primary(view))
+	case a.about.NeedsTransfer:
+		return "armed, not fired: waits for a node that fetches the state"
 	case a.about.NeedsViewChange:
 		return "armed, not fired: waits for a view change"
 	case s.FromSeq > 0 || s.FromView > 0 || s.After > 0:

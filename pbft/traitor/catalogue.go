@@ -34,6 +34,9 @@ type Behaviour struct {
 	// Evidence are the kinds of proof that it can leave, the surest first; empty if it cannot be
 	// proved.
 	Evidence []string `json:"evidence"`
+	// NeedsTransfer: it is told to who fetches a state; nobody does unless it was away for long, or
+	// lost its disk.
+	NeedsTransfer bool `json:"needs_transfer"`
 	// NeedsPrimary: only the primary can tell it; until its node leads, it is armed, not fired.
 	NeedsPrimary bool `json:"needs_primary"`
 	// NeedsViewChange: there must be a view change for it to fire.
@@ -241,6 +244,17 @@ func provables() []Behaviour {
 			Defence: "a quorum must agree on the root",
 			Rises:   []string{"proof"},
 			Keys:    keysOf(), targets: anyNodes(), to: All, make: newWrongRoot,
+		},
+		{
+			Name: "wrong-state", Group: Forgery,
+			Summary: "spoils what it gives to a node that fetches the state",
+			Detail: "One bit is wrong in every piece of the state that it hands out (in every " +
+				"second one with p=0.5), and it claims that its log begins later than it does.",
+			Defence: "each piece is checked by what a quorum certified; after one lie it is not " +
+				"asked any more, and others give what is missing",
+			Rises: []string{"state_part_not_certified"},
+			Keys:  keysOf(), targets: anyNodes(), to: All, make: newWrongState,
+			NeedsTransfer: true,
 		},
 		{
 			Name: "two-bundles", Group: Forgery,

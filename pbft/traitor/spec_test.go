@@ -163,7 +163,7 @@ func TestCatalogue(t *testing.T) {
 	promised := "mute ack-and-forget process-and-mute contradict equivocate-preprepare " +
 		"equivocate-per-peer equivocate-votes bad-signature impersonate corrupt replay-old " +
 		"wrong-digest withhold-commit silent-new-primary slow-primary censor view-change-spam " +
-		"duplicate-request wrong-root two-bundles vc-hide-prepared fork-views newview-wrong " +
+		"duplicate-request wrong-root wrong-state two-bundles vc-hide-prepared fork-views newview-wrong " +
 		"lie-reply swim-false-dead"
 	seen := map[string]bool{}
 	for _, b := range Catalogue() {
