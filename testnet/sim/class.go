@@ -28,6 +28,7 @@ const (
 	classMisdirect
 	classOldImage
 	classRot
+	classWipe
 	classCount
 )
 
@@ -63,6 +64,7 @@ func classes() [classCount]describe {
 		classLostSync:  {"lost-sync", 0.5, 2, streamCharge, false, true},
 		classMisdirect: {"misdirected", 0.5, 2, streamCharge, false, true},
 		classOldImage:  {"old-image", 0.5, 2, streamCharge, false, true},
+		classWipe:      {"wiped-home", 0.5, 2, streamCharge, false, true},
 		classRot:       {"bit-rot", 0.5, 2, streamCharge, false, true},
 	}
 }

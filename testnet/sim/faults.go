@@ -2,6 +2,7 @@ package sim
 
 import (
 	"byzd/daemon/disk"
+	"byzd/daemon/snapshot"
 )
 
 func newMemory() *disk.Memory { return disk.NewMemory() }
@@ -100,6 +101,10 @@ func (w *World) lyingDisk(c class) {
 		n.mem, n.image = n.image, nil
 		n.mem.Crash()
 		w.mark(markOldImage)
+	case classWipe:
+		w.crashFor(n, exponential(r, 200_000))
+		n.mem, n.image = newMemory(), nil
+		w.mark(markWiped)
 	default: // bit rot
 		w.crashFor(n, exponential(r, 200_000))
 		names, _ := n.mem.List("journal")
@@ -164,6 +169,14 @@ func (w *World) crash(n *node, power bool) {
 		n.disk.cut = true // in the middle of the sync
 		_ = n.journal.Flush()
 		n.disk.cut = false
+	}
+	if n.saving != nil {
+		w.mark(markCrashSaving)
+		if power && r.IntN(2) == 0 {
+			n.disk.cut = true
+			_ = snapshot.Write(n.disk, n.saving)
+			n.disk.cut = false
+		}
 	}
 	n.up, n.dead = false, false
 	n.boot++

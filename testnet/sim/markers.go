@@ -55,6 +55,18 @@ const (
 	markBitRot
 	markDamageFound
 	markAmnesia
+	markWiped
+	markForgot
+	markRecovered
+	markSnapshot
+	markSnapshotFailed
+	markCrashSaving
+	markJournalCut
+	markFromSnapshot
+	markTransfer
+	markTransferInChange
+	markCrashFetching
+	markInstalled
 	markIsolated
 	markHalves
 	markRing
@@ -154,6 +166,18 @@ func markers() [markCount]row {
 		markBitRot:             {"bit of a journal flipped at rest", false},
 		markDamageFound:        {"damaged journal refused", false},
 		markAmnesia:            {"amnesia found by the start fence", false},
+		markWiped:              {"home wiped", false},
+		markForgot:             {"node knows that it has forgotten (R15)", false},
+		markRecovered:          {"node has recovered from that", false},
+		markSnapshot:           {"snapshot written", false},
+		markSnapshotFailed:     {"snapshot that could not be written", false},
+		markCrashSaving:        {"crash while a snapshot is written", false},
+		markJournalCut:         {"journal cut below a snapshot", false},
+		markFromSnapshot:       {"start from a snapshot", false},
+		markTransfer:           {"state transfer", false},
+		markTransferInChange:   {"state transfer during a view change", false},
+		markCrashFetching:      {"crash during a state transfer", false},
+		markInstalled:          {"fetched state put in place", false},
 		markIsolated:           {"one node isolated", false},
 		markHalves:             {"two halves", false},
 		markRing:               {"ring", false},
@@ -219,6 +243,23 @@ func (w *World) dropped(n *node, e pbft.Dropped) {
 
 // observed looks at a step of the protocol.
 func (w *World) observed(n *node, e pbft.Observed) {
+	switch e.Event {
+	case pbft.EventForgot:
+		w.mark(markForgot)
+	case pbft.EventRecovered:
+		w.mark(markRecovered)
+	case pbft.EventTransfer:
+		w.mark(markTransfer)
+		n.fetching = true
+	case pbft.EventInstalled:
+		w.mark(markInstalled)
+		n.fetching = false
+	case pbft.EventViewChange:
+		if n.fetching {
+			w.mark(markTransferInChange)
+		}
+	default:
+	}
 	if !n.correct {
 		return
 	}
@@ -346,6 +387,9 @@ func (w *World) noteCrash(n *node) {
 	st := n.loop.Replica().State()
 	if st.Target > st.View {
 		w.mark(markCrashInChange)
+	}
+	if st.Fetching > 0 {
+		w.mark(markCrashFetching)
 	}
 	if st.Fenced {
 		w.mark(markCrashFenced)

@@ -8,6 +8,7 @@ import (
 	"byzd/daemon/journal"
 	"byzd/daemon/kv"
 	"byzd/daemon/loop"
+	"byzd/daemon/snapshot"
 	"byzd/pbft"
 	"byzd/pbft/message"
 	"byzd/pbft/traitor"
@@ -28,11 +29,12 @@ type node struct {
 	liar    *traitor.Traitor // nil if it does not lie
 	correct bool             // neither a liar, nor charged to f
 
-	up     bool
-	dead   bool   // it dies in this very event: nothing it does has an effect any more
-	broken string // why it cannot start any more; empty while it can
-	held   bool   // it stays down until the phase lets it go
-	image  *disk.Memory
+	up       bool
+	dead     bool   // it dies in this very event: nothing it does has an effect any more
+	broken   string // why it cannot start any more; empty while it can
+	failures int    // of starts
+	held     bool   // it stays down until the phase lets it go
+	image    *disk.Memory
 
 	inbox    []*packet
 	awake    bool
@@ -41,6 +43,9 @@ type node struct {
 	flushLSN uint64
 	early    bool // the flush under way has been done, only nobody knows yet
 	flushErr error
+	flushCut uint64 // where the journal may be cut after it
+	cut      uint64
+	saving   *snapshot.Snapshot
 	full     bool // the disk: nothing is fed in
 	paused   int64
 	fuse     int // effects until it crashes; 0: none
@@ -49,6 +54,7 @@ type node struct {
 	drift  int64 // of its clock, in millionths
 	driftA int64 // µs since when the drift counts
 
+	fetching bool  // a state
 	nextJump int64 // what the wall clock has jumped by since the process started, in ms
 
 	top executed // of this boot
@@ -72,70 +78,6 @@ const turnInputs = 256
 
 // queuedMax is what waits for a node's owner at most; a daemon's peers are held up there.
 const queuedMax = 4096
-
-// start runs the real start path: it opens the journal, replays it and ticks once.
-func (n *node) start() {
-	w := n.w
-	n.boot++
-	n.disk = &faultyDisk{Memory: n.mem, lying: n.disk != nil && n.disk.lying}
-	j, err := journal.Open(n.disk, journal.Options{
-		Owner: w.cfg.Cluster, SegmentBytes: w.opts.SegmentBytes, Salt: w.seed,
-	})
-	if err != nil {
-		n.startFailed(err)
-		return
-	}
-	n.journal, n.store = j, kv.New()
-	var links loop.Links = frames{n}
-	if !w.opts.Codec && n.liar == nil {
-		links = decoded{frames{n}}
-	}
-	cfg := loop.Config{
-		Cluster: w.cfg, Self: n.replica, Sealer: w.sealer(n.replica), Journal: j, Disk: n.disk,
-		Store: n.store,
-		Links: links, Applied: n.applied, Watch: n.watch,
-	}
-	if n.liar != nil {
-		cfg.Adversary = n.liar
-	}
-	n.loop, err = loop.Open(cfg)
-	if err != nil {
-		n.startFailed(err)
-		return
-	}
-	n.up, n.dead, n.awake, n.flushing, n.full, n.fuse = true, false, false, false, false, 0
-	n.inbox = n.inbox[:0]
-	n.synced = n.loop.Staged()
-	if n.journal.Report().TornBytes > 0 {
-		w.mark(markTornTail)
-	}
-	w.oracles.started(n)
-	n.loop.Tick(n.clock())
-	n.turn()
-	w.plan(event{at: w.now + w.opts.TickEvery*1000, kind: evTick}, n)
-}
-
-// startFailed sorts out why a node does not start. A correct disk gives no reason.
-func (n *node) startFailed(err error) {
-	w := n.w
-	n.up = false
-	var damage *journal.DamageError
-	switch {
-	case errors.Is(err, disk.ErrFull):
-		w.mark(markFullAtStart)
-		w.plan(event{at: w.now + retryFull, kind: evRestart}, n)
-		return
-	case n.correct && !errors.As(err, &damage):
-		w.plan(event{at: w.now + 100_000, kind: evRestart}, n) // an I/O error while recovering
-		w.mark(markErrorAtStart)
-		return
-	case n.correct:
-		w.fail("O11", "replica %d cannot read its own journal: %v", n.replica, err)
-	default:
-		w.mark(markDamageFound)
-	}
-	n.broken = err.Error()
-}
 
 // effect counts one effect of the node, and reports whether it still happens: a fuse that burns
 // down ends the process right before.
@@ -246,7 +188,7 @@ func (n *node) turn() {
 // the node knows.
 func (n *node) flush() {
 	w := n.w
-	n.flushing, n.flushLSN = true, n.loop.Staged()
+	n.flushing, n.flushLSN, n.flushCut = true, n.loop.Staged(), n.loop.Cut()
 	n.early = w.rnd[streamSchedule].IntN(2) == 0
 	if n.early {
 		n.flushErr = n.journal.Flush()
@@ -274,6 +216,7 @@ func (n *node) flushed() {
 	switch {
 	case err == nil:
 		n.synced, n.full = n.flushLSN, false
+		n.cutJournal()
 		n.turn()
 		if len(n.inbox) > 0 && n.up {
 			n.wake()

@@ -4,6 +4,7 @@ import (
 	"byzd/crypto"
 	"byzd/daemon/journal"
 	"byzd/daemon/loop"
+	"byzd/daemon/snapshot"
 	"byzd/pbft/message"
 )
 
@@ -24,7 +25,7 @@ func (o *oracles) acknowledged(n *node, a *loop.Applied) {
 	want := a.Batch.Header.Digest()
 	count := 0
 	for _, m := range w.nodes {
-		if m.correct && onDisk(m, want) {
+		if m.correct && w.onDisk(m, a.Batch.Header.Seq, want) {
 			count++
 		}
 	}
@@ -35,11 +36,13 @@ func (o *oracles) acknowledged(n *node, a *loop.Applied) {
 	}
 }
 
-// onDisk reports whether a batch's body would be found after a power cut.
-func onDisk(n *node, want crypto.Digest) bool {
+// onDisk reports whether a batch's body, or a snapshot of a state with it, would be found after a
+// power cut.
+func (w *World) onDisk(n *node, seq uint64, want crypto.Digest) bool {
 	d := n.mem.Clone()
 	d.Crash()
-	found := false
+	s, _, err := snapshot.Latest(d, func(uint64) *message.Config { return w.cfg })
+	found := err == nil && s != nil && s.Seq() >= seq
 	_ = journal.Scan(d, func(_ uint64, r journal.Record) error {
 		if message.RecordType(r.Type) != message.RecordBatch {
 			return nil

@@ -33,38 +33,98 @@ func (o *oracles) linearizable() {
 		w.fail("O12", "the log of replica %d: %v", source.replica, err)
 		return
 	}
+	if batches == nil {
+		return
+	}
 	o.runAgain(batches)
 	o.realTime()
 	w.mark(markReplayChecked)
 }
 
-// readLog reads the decided batches from a node's disk.
-func (o *oracles) readLog(n *node) ([]*message.Batch, error) {
-	bodies := map[crypto.Digest]*message.Batch{}
-	err := n.journal.Replay(func(_ uint64, r journal.Record) error {
-		if message.RecordType(r.Type) != message.RecordBatch {
-			return nil
+// readLog gathers the decided batches up to where a node is: from the disks, and what was cut off
+// there from what has travelled.
+func (o *oracles) readLog(source *node) ([]*message.Batch, error) {
+	for _, n := range o.w.nodes {
+		if !n.correct || !n.up {
+			continue
 		}
-		rec, err := message.DecodeRecord(message.RecordBatch, r.Version, r.Body)
-		if err == nil {
-			bodies[rec.Batch.Header.Digest()] = rec.Batch
+		err := n.journal.Replay(func(_ uint64, r journal.Record) error {
+			if message.RecordType(r.Type) != message.RecordBatch {
+				return nil
+			}
+			rec, err := message.DecodeRecord(message.RecordBatch, r.Version, r.Body)
+			if err == nil {
+				o.bodies[rec.Batch.Header.Digest()] = rec.Batch
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
-		return err
-	})
-	if err != nil {
-		return nil, err
 	}
 	var list []*message.Batch
-	for at := n.top; at.seq > 0; {
-		b := bodies[at.digest]
+	for at := source.top; at.seq > 0; {
+		b := o.body(at.digest)
 		if b == nil {
-			return nil, fmt.Errorf("batch %d %s has no body on disk", at.seq, at.digest.Short())
+			if o.w.opts.N == 1 {
+				return nil, nil // what it has cut off never travelled
+			}
+			return nil, fmt.Errorf("nobody has batch %d %s", at.seq, at.digest.Short())
 		}
 		list = append(list, b)
 		at = executed{at.seq - 1, b.Header.Parent}
 	}
 	slices.Reverse(list)
 	return list, nil
+}
+
+// body returns a batch as it is on a disk, or puts it together from what has travelled.
+func (o *oracles) body(d crypto.Digest) *message.Batch {
+	if b := o.bodies[d]; b != nil {
+		return b
+	}
+	p := o.proposals[d]
+	if p == nil {
+		return nil
+	}
+	b := &message.Batch{Header: p.Header}
+	for _, id := range p.IDs {
+		if o.bundles[id] == nil {
+			return nil
+		}
+		b.Bundles = append(b.Bundles, o.bundles[id])
+	}
+	return b
+}
+
+// travel is what has travelled of batches.
+type travel struct {
+	bodies    map[crypto.Digest]*message.Batch
+	proposals map[crypto.Digest]*message.PrePrepare
+	bundles   map[crypto.Digest]*message.Bundle
+}
+
+func (t *travel) init() {
+	t.bodies, t.bundles = map[crypto.Digest]*message.Batch{}, map[crypto.Digest]*message.Bundle{}
+	t.proposals = map[crypto.Digest]*message.PrePrepare{}
+}
+
+// keep keeps what a message shows of batches, but for lists and bodies that are not what the header
+// says.
+func (t *travel) keep(cfg *message.Config, m message.Message) {
+	switch m := m.(type) {
+	case *message.PrePrepare:
+		if d := m.Header.Digest(); t.proposals[d] == nil && message.BatchRoot(m.IDs) == m.Header.Root {
+			t.proposals[d] = m
+		}
+	case *message.Submission:
+		t.bundles[m.Bundle.ID()] = m.Bundle
+	case *message.BatchReply:
+		if m.Batch.CheckBody(cfg) == "" {
+			t.bodies[m.Batch.Header.Digest()] = m.Batch
+		}
+	default:
+	}
 }
 
 // runAgain runs the log on a fresh store, and compares with what clients were told. It is O3 for

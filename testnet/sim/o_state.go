@@ -2,6 +2,7 @@ package sim
 
 import (
 	"byzd/crypto"
+	"byzd/pbft/message"
 )
 
 // positions is O8, O14 and what O9 and O18 need: where each replica stands.
@@ -90,11 +91,11 @@ func (o *oracles) claimed(n *node, seq uint64, root crypto.Digest) {
 	o.roots[seq] = root
 }
 
-// fewViews is O18: after the healing a core needs f+2 views at most. Planned rotations do not count,
-// so it looks only where there are none.
+// fewViews is O18: after the healing a core needs f+2 views at most. Planned rotations and the
+// views that a forgetful replica asks for do not count: it looks where there are none.
 func (o *oracles) fewViews() {
 	w := o.w
-	if w.opts.Params.RotateEvery > 0 || w.topView <= o.viewAtHeal {
+	if w.opts.Params.RotateEvery > 0 || w.opts.Charged >= 0 || len(w.opts.Twins) > 0 || w.topView <= o.viewAtHeal {
 		return
 	}
 	w.mark(markViewsChecked)
@@ -112,5 +113,13 @@ func (o *oracles) noteHeal() {
 		if n.correct {
 			o.viewAtHeal = max(o.viewAtHeal, o.target[n.replica])
 		}
+	}
+}
+
+// installed is O10: a state is put in place only where a quorum certified it.
+func (o *oracles) installed(n *node, ref message.Ref) {
+	if o.w.opts.N > 1 && o.decided[ref.Seq] != ref.Digest {
+		o.w.fail("O10", "replica %d installed the state after batch %d %s, which nobody certified",
+			n.replica, ref.Seq, ref.Digest.Short())
 	}
 }

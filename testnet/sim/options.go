@@ -23,6 +23,9 @@ type Options struct {
 	Turn         int64 // µs between an arrival and the turn that takes it
 	SegmentBytes int64
 
+	SnapshotEvery int64 // ms; 0: the daemon's default
+	KeepBatches   int   // for those who are behind; 0: the daemon's default
+
 	Clients int
 	Signed  int // clients with keys of their own
 	Ops     int // over all clients
@@ -66,6 +69,9 @@ func Draw(seed uint64) Options {
 		o.Ops, o.Safety = o.Ops/5, o.Safety/2
 	case o.N >= 7:
 		o.Ops, o.Safety = o.Ops/3, o.Safety*2/3
+	}
+	if r.IntN(2) == 0 {
+		o.SnapshotEvery, o.KeepBatches = int64(logUniform(r, 50, 2000)), 1+r.IntN(24)
 	}
 	if r.IntN(24) == 0 { // nothing goes wrong at all
 		return o

@@ -21,6 +21,7 @@ type oracles struct {
 	durability
 	bounds
 	refusals
+	travel
 }
 
 // Oracles lists the names of all oracles with what each demands.
@@ -35,6 +36,7 @@ func Oracles() [][2]string {
 		{"O7", "no correct replica contradicts what it has signed, crashes or not"},
 		{"O8", "view, low watermark and execution never go back"},
 		{"O9", "equal batches leave equal states"},
+		{"O10", "what is installed is certified; the next root shows that it is the right state (O9)"},
 		{"O11", "what is acknowledged is on f+1 correct durable disks; journals of correct disks read"},
 		{"O12", "client histories are linearizable: one pass along the log"},
 		{"O13", "a healed core does all work within the bound"},
@@ -55,6 +57,7 @@ func newOracles(w *World, off map[string]bool) *oracles {
 	o.certificates.init()
 	o.ledger.init(w.opts.N)
 	o.positions.init(len(w.nodes))
+	o.travel.init()
 	return o
 }
 
@@ -78,6 +81,7 @@ func (o *oracles) sent(from *node, to int, p *packet) {
 	}
 	o.noteTraffic(from, to, m)
 	o.gather(from, m)
+	o.keep(o.w.cfg, m)
 	if from.correct {
 		o.say(from, m)
 		o.w.noteSent(from, m)
@@ -121,16 +125,20 @@ func (o *oracles) refused(n *node, p *packet) {
 
 // observed is called with each step of the protocol.
 func (o *oracles) observed(n *node, e pbft.Observed) {
+	if e.Event == pbft.EventInstalled || !n.correct && e.Event == pbft.EventExecuted {
+		n.top = executed{e.Batch.Seq, e.Batch.Digest}
+	}
 	if !n.correct {
-		if e.Event == pbft.EventExecuted {
-			n.top = executed{e.Batch.Seq, e.Batch.Digest}
-		}
 		return
 	}
 	switch e.Event {
 	case pbft.EventExecuted:
 		o.executed(n, e.Batch)
 		o.certified(n, e.Batch)
+	case pbft.EventInstalled:
+		o.installed(n, e.Batch)
+	case pbft.EventDiverged, pbft.EventForgot:
+		o.w.fail("O9", "replica %d, whose disk is as it should be: %s %s", n.replica, e.Event, e.Note)
 	case pbft.EventNewView:
 		o.entered(n, e.View, e.Batch)
 	default:

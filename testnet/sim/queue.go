@@ -9,6 +9,7 @@ const (
 	evArrive                    // a packet reaches a node
 	evWake                      // a node takes what has come in
 	evFlushed                   // a node's sync ends
+	evSaved                     // a snapshot is written
 	evRestart                   // a node's process starts
 	evClient                    // a client begins its next operation
 	evPatience                  // a client has waited for long enough

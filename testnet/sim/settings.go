@@ -58,6 +58,8 @@ func settings() []setting {
 		field("sync", func(o *Options) *int64 { return &o.Sync }),
 		field("turn", func(o *Options) *int64 { return &o.Turn }),
 		field("segment", func(o *Options) *int64 { return &o.SegmentBytes }),
+		field("snapshot-every", func(o *Options) *int64 { return &o.SnapshotEvery }),
+		field("keep-batches", func(o *Options) *int { return &o.KeepBatches }),
 		field("clients", func(o *Options) *int { return &o.Clients }),
 		field("signed", func(o *Options) *int { return &o.Signed }),
 		field("ops", func(o *Options) *int { return &o.Ops }),

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"byzd/crypto"
+	"byzd/daemon/promises"
 	"byzd/pbft"
 	"byzd/pbft/message"
 	"byzd/pbft/traitor"
@@ -195,6 +196,9 @@ func (w *World) configure() {
 func (w *World) addNode(replica int) {
 	n := &node{w: w, index: len(w.nodes), replica: replica, correct: true}
 	n.mem = newMemory()
+	if err := promises.MarkNew(n.mem); err != nil {
+		panic(fmt.Sprintf("sim: %v", err))
+	}
 	for _, t := range w.opts.Traitors {
 		if t.Node == replica {
 			n.correct, n.liar = false, w.arm(n)
@@ -301,6 +305,8 @@ func (w *World) happen(e *event) {
 		n.take()
 	case evFlushed:
 		n.flushed()
+	case evSaved:
+		n.saved()
 	default:
 	}
 }
