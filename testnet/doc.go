@@ -33,8 +33,9 @@
 // # Discovery is real
 //
 // A node is told one address to join at: the gossip address of one node that runs, or, if none
-// does, of one that ran and will run there again. It knows no other; ports are the kernel's choice unless [Options].PortBase says otherwise, or the node had
-// some before that are free: who was told where it is should find it again.
+// does, of one that ran and will run there again. It knows no other; ports are the kernel's choice
+// unless [Options].PortBase says otherwise, or the node had some before that are free: who was
+// told where it is should find it again.
 //
 // # What the network is told, and what it keeps
 //

@@ -121,10 +121,11 @@ func (s *supervisor) arguments(i int, on ports) []string {
 	return args
 }
 
-// contact returns the gossip address that node i is told: of a node that runs, and, as far as there
-// is a choice, is not paused, not cut off from i, and no traitor. If none runs it is where one was,
-// and will be when it is started: nodes that are started at the same time must find each other, too,
-// and a node tries again for as long as it knows nobody. It is empty if there is no such place.
+// contact returns the gossip address that node i is told: of a node that runs, and, as far as
+// there is a choice, is not paused, not cut off from i, and no traitor. If none runs it is where
+// one was, and will be when it is started: nodes that are started at the same time must find each
+// other, too, and a node tries again for as long as it knows nobody. It is empty if there is no
+// such place.
 func (s *supervisor) contact(i int) string {
 	best, least := "", 1<<10
 	for j := range s.state.Nodes {

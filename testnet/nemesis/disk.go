@@ -14,9 +14,9 @@ import (
 )
 
 // diskFaults fill disks, and damage what stands on them while the node does not run. A damaged
-// journal, an old home and a lost one charge the node to f: it may have forgotten what it promised.
-// It must come back by itself all the same (rule R15): what is damaged is set aside, and it asks the
-// others what it may have said.
+// journal, an old home and a lost one charge the node to f: it may have forgotten what it
+// promised. It must come back by itself all the same (rule R15): what is damaged is set aside, and
+// it asks the others what it may have said.
 func diskFaults() []*Fault {
 	full := func(name, text string, hits target) *Fault {
 		return &Fault{Name: name, Text: text, hits: hits, do: fill, undo: makeRoom}
