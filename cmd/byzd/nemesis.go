@@ -64,6 +64,10 @@ func nemesisCommand() *cli.Command {
 				Usage: "`NODE=SPEC`: let this node lie from the beginning; may be repeated",
 			},
 			beyondFFlag(),
+			&cli.StringSliceFlag{
+				Name:  "set",
+				Usage: "`KEY=VALUE` of every node's byzd.toml, as keep-batches=200; may be repeated",
+			},
 			&cli.Float64Flag{
 				Name: "min-rate", Value: nemesis.DefaultMinRate,
 				Usage: "`OPERATIONS` per second without which a run is invalid",
@@ -137,14 +141,17 @@ func nemesisOptions(c *cli.Context) (nemesis.Options, error) {
 		Faults: commaList(c.String("faults")), Workloads: commaList(c.String("workload")),
 		Traitors: c.Bool("traitors"), BeyondF: c.Bool("beyond-f"), MinRate: c.Float64("min-rate"),
 		MinHappened: c.Float64("min-happened"), Patience: c.Duration("patience"),
-		CheckLimit: c.Duration("check-limit"),
-		Say:        func(format string, args ...any) { say(c, "nemesis: "+format, args...) },
+		CheckLimit: c.Duration("check-limit"), Settings: map[string]string{},
+		Say: func(format string, args ...any) { say(c, "nemesis: "+format, args...) },
 	}
 	if slices.Contains(o.Workloads, allWorkloads) {
 		o.Workloads = nil
 	}
 	if !c.IsSet(flagSeed) {
 		o.Seed = rand.Uint64N(1 << 32) //nolint:gosec // a number that can be typed, and no secret
+	}
+	if err := assignments(c, "set", "keep-batches=200", o.Settings); err != nil {
+		return o, err
 	}
 	for _, text := range c.StringSlice("traitor") {
 		lie, err := testnet.ParseLie(text)

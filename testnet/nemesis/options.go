@@ -34,6 +34,9 @@ type Options struct {
 	Traitors bool
 	Lies     []testnet.Lie
 	BeyondF  bool
+	// Settings are settings of every node, as those of a testnet: with little kept of the log, who
+	// was away needs the others' state.
+	Settings map[string]string
 	// MinRate is how many operations must be answered per second while the network has a quorum.
 	MinRate float64
 	// MinHappened is the part of the planned faults that must really happen.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,6 +82,9 @@ func (o *Options) again() string {
 	for _, l := range o.Lies {
 		words = append(words, fmt.Sprintf("--traitor %d=%s", l.Node, l.Spec))
 	}
+	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
+		words = append(words, fmt.Sprintf("--set %s=%s", name, o.Settings[name]))
+	}
 	if o.BeyondF {
 		words = append(words, "--beyond-f")
 	}
@@ -91,7 +95,7 @@ func (o *Options) again() string {
 func (r *run) whole(ctx context.Context) (err error) {
 	net, err := testnet.Up(ctx, testnet.Options{
 		Home: r.o.Home, Binary: r.o.Binary, Nodes: r.o.Nodes, Wait: r.o.Patience,
-		Traitors: r.plan.lies, BeyondF: r.o.BeyondF,
+		Traitors: r.plan.lies, BeyondF: r.o.BeyondF, Settings: r.o.Settings,
 	})
 	if err != nil {
 		return err
