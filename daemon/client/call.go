@@ -86,7 +86,7 @@ func (c *Client) register(ctx context.Context, nonce uint64) (uint64, error) {
 		switch outcome := pbft.Outcome(reply.Outcome); {
 		case outcome == pbft.Registered:
 			return reply.Session, nil
-		case outcome == pbft.Full && tries <= len(c.cfg.Members):
+		case outcome == pbft.Full && tries <= len(c.epoch.Load().Members):
 			c.avoidFirst()
 		case outcome == pbft.Full:
 			return 0, errors.New("no member has room for another client's session")
@@ -105,10 +105,10 @@ func (c *Client) register(ctx context.Context, nonce uint64) (uint64, error) {
 func (c *Client) exchange(
 	ctx context.Context, req *message.ClientRequest, write bool,
 ) (*message.Reply, error) {
-	message.SealClientRequest(c.cfg.RequestDomain(), c.key, req)
+	message.SealClientRequest(c.epoch.Load().RequestDomain(), c.key, req)
 	k := &call{
 		key: placeKey{req.Session, req.Seq}, raw: message.EncodeClientRequest(req),
-		need: c.cfg.Sizes.Weak, tally: map[crypto.Digest]map[int]bool{}, variants: map[int]int{},
+		need: c.epoch.Load().Sizes.Weak, tally: map[crypto.Digest]map[int]bool{}, variants: map[int]int{},
 		done: make(chan *message.Reply, 1), hurry: make(chan struct{}, 1), tried: map[*link]bool{},
 	}
 	c.mu.Lock()
@@ -198,9 +198,9 @@ func (c *Client) awaitListeners(ctx context.Context, k *call) {
 	defer timer.Stop()
 	for {
 		c.mu.Lock()
-		changed, count := c.changed, c.listeningLocked()
+		changed, count, need := c.changed, c.listeningLocked(), k.need
 		c.mu.Unlock()
-		if count >= k.need {
+		if count >= need {
 			return
 		}
 		select {
@@ -281,10 +281,13 @@ func (c *Client) avoidFirst() {
 
 // receive counts a member's reply if somebody waits for it and the signature holds. True replies
 // to other clients count for nothing, although a node may pass them on.
-func (c *Client) receive(raw []byte) {
+//
+// It reports whether the sender may be in another epoch than this client knows: then the reply cannot
+// be told from a forged one, and is worth a question.
+func (c *Client) receive(raw []byte) (elsewhere bool) {
 	p, err := message.DecodeReply(raw)
 	if err != nil || p.Client != c.key.ID() || p.Outcome > uint8(pbft.Full) {
-		return
+		return false
 	}
 	key := placeKey{p.Session, p.Seq}
 	registered := pbft.Outcome(p.Outcome) == pbft.Registered
@@ -295,19 +298,26 @@ func (c *Client) receive(raw []byte) {
 	k := c.calls[key]
 	wanted := k != nil && !k.decided && k.variants[p.Member] < variantsMax
 	c.mu.Unlock()
-	if !wanted || p.Verify(c.cfg) != nil {
-		return
+	if !wanted {
+		return false
+	}
+	now := c.epoch.Load()
+	if p.Verify(now) != nil {
+		return true
 	}
 	leaf := p.Leaf()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.epoch.Load() != now {
+		return true // f+1 replies of one epoch
+	}
 	members := k.tally[leaf]
 	if members == nil {
 		members = map[int]bool{}
 		k.tally[leaf] = members
 	}
 	if k.decided || members[p.Member] {
-		return
+		return false
 	}
 	members[p.Member] = true
 	k.variants[p.Member]++
@@ -315,6 +325,7 @@ func (c *Client) receive(raw []byte) {
 		k.decided = true
 		k.done <- p
 	}
+	return false
 }
 
 // refused notes what a node says about a request that it did not take, and goes on at once unless
@@ -334,7 +345,7 @@ func (c *Client) refused(l *link, refusal *byzdpb.Refusal) {
 	} else {
 		k.refusals = append(k.refusals, note)
 	}
-	if refusal.GetReason() == byzdpb.Reason_REASON_BUSY || k.refused > len(c.cfg.Members) {
+	if refusal.GetReason() == byzdpb.Reason_REASON_BUSY || k.refused > len(c.epoch.Load().Members) {
 		return // Refusals without end are no reason to hurry.
 	}
 	select {

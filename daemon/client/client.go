@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"byzd/crypto"
 	"byzd/daemon/api/byzdpb"
@@ -20,7 +21,8 @@ import (
 type Client struct {
 	key     crypto.NetworkKey
 	genesis *genesis.Genesis
-	cfg     *message.Config
+	first   *message.Config                // the epoch of the genesis
+	epoch   atomic.Pointer[message.Config] // the newest that was proved, see follow
 	ledger  *ledger
 	refresh func() []string
 	closing chan struct{}
@@ -82,14 +84,15 @@ func (c *Client) prepare(ctx context.Context, o *Options) (err error) {
 	if c.genesis, err = trust(ctx, o); err != nil {
 		return err
 	}
-	if c.cfg, err = c.genesis.Config(); err != nil {
+	if c.first, err = c.genesis.Config(); err != nil {
 		return fmt.Errorf("the genesis: %w", err)
 	}
+	c.epoch.Store(c.first)
 	if o.Key != nil {
 		c.ledger = &ledger{shelf: newMemory()}
 		return nil
 	}
-	shelf, err := openFiles(o.KeyPath, c.key.ID(), c.cfg.Cluster)
+	shelf, err := openFiles(o.KeyPath, c.key.ID(), c.epoch.Load().Cluster)
 	if err != nil {
 		return err
 	}
@@ -195,7 +198,7 @@ func (c *Client) removeLocked(is func(*link) bool) (removed []*link) {
 func (c *Client) wantedLocked() []string {
 	wanted := slices.Clone(c.given)
 	for _, by := range c.given {
-		for i := range c.cfg.Members {
+		for i := range c.epoch.Load().Members {
 			endpoint := c.advice[by][uint32(i)]
 			if endpoint != "" && !slices.Contains(wanted, endpoint) {
 				wanted = append(wanted, endpoint)
@@ -210,11 +213,11 @@ func (c *Client) wantedLocked() []string {
 func (c *Client) advised(by string, response *byzdpb.MembersResponse) {
 	advice := map[uint32]string{}
 	for _, m := range response.GetMembers() {
-		if _, err := target(m.GetClient()); err == nil && int(m.GetIndex()) < len(c.cfg.Members) {
+		if _, err := target(m.GetClient()); err == nil && int(m.GetIndex()) < len(c.epoch.Load().Members) {
 			advice[m.GetIndex()] = m.GetClient()
 		}
 	}
-	if int(response.GetSelf()) < len(c.cfg.Members) {
+	if int(response.GetSelf()) < len(c.epoch.Load().Members) {
 		delete(advice, response.GetSelf()) // It is reached already, under the name that was given.
 	}
 	c.mu.Lock()
@@ -250,9 +253,9 @@ func (c *Client) Do(ctx context.Context, op kv.Op) (kv.Result, error) {
 	if err != nil {
 		return kv.Result{}, err
 	}
-	if len(encoded) > c.cfg.MaxOp() {
+	if len(encoded) > c.epoch.Load().MaxOp() {
 		return kv.Result{}, fmt.Errorf("%w: operation of %d bytes, this cluster orders up to %d",
-			kv.ErrTooLarge, len(encoded), c.cfg.MaxOp())
+			kv.ErrTooLarge, len(encoded), c.epoch.Load().MaxOp())
 	}
 	for write := !readsOnly(op); ; {
 		reply, err := c.submit(ctx, encoded, write)

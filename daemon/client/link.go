@@ -89,6 +89,7 @@ type link struct {
 	given    bool // not advised: it is asked for advice
 	conn     *grpc.ClientConn
 	requests chan []byte
+	puzzled  chan struct{} // holds a token when the node may be in another epoch
 	cancel   context.CancelFunc
 	done     sync.WaitGroup
 
@@ -105,9 +106,10 @@ func (c *Client) openLink(endpoint string, given bool) (*link, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &link{
 		client: c, endpoint: endpoint, given: given, conn: conn, cancel: cancel,
-		requests: make(chan []byte, queuedRequests),
+		requests: make(chan []byte, queuedRequests), puzzled: make(chan struct{}, 1),
 	}
 	l.done.Go(func() { l.run(ctx) })
+	l.done.Go(func() { l.askForEpochs(ctx) })
 	if given {
 		l.done.Go(func() { l.askForOthers(ctx) })
 	}
@@ -155,6 +157,7 @@ func (l *link) session(ctx context.Context) error {
 		return err
 	}
 	l.setListening(true)
+	l.wonder()
 	var sender sync.WaitGroup
 	defer sender.Wait()
 	defer cancel()
@@ -165,7 +168,9 @@ func (l *link) session(ctx context.Context) error {
 			return err
 		}
 		for _, raw := range frame.GetReplies() {
-			l.client.receive(raw)
+			if l.client.receive(raw) {
+				l.wonder()
+			}
 		}
 		for _, refusal := range frame.GetRefusals() {
 			l.client.refused(l, refusal)
