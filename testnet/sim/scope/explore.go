@@ -289,6 +289,14 @@ func (x *explorer) line(from, to uint32, event int) string {
 		what = "ends its turn"
 	case eventTimer:
 		what = "waits until its timers fire"
+	case eventInstall:
+		what = fmt.Sprintf("installs the state after %d", l.wants.Seq)
+	case eventSync:
+		what = "syncs"
+	case eventCrash:
+		what = "crashes, loses what was not durable, and starts again"
+	case eventCrashKept:
+		what = "crashes after a sync, and starts again"
 	default:
 		s := x.w.said[event]
 		what = fmt.Sprintf("receives %s", s.key)

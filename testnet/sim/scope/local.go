@@ -16,8 +16,11 @@ import (
 type local struct {
 	node    int
 	replica *pbft.Replica
-	back    []uint16 // own statements that are durable and have not come back yet, in order
-	timers  int      // how many timer events it has had
+	back    []uint16                       // own statements that are durable and have not come back yet, in order
+	timers  int                            // how many timer events it has had
+	done    int                            // how many batches it has executed in this life
+	wants   *message.CheckpointCertificate // the state that it has asked for
+	disk    disk
 	state   pbft.State
 	facts   uint32   // what others can see of it, and what is promised about it
 	next    []uint32 // by event: the state that follows, 0 if it is not known yet
@@ -88,7 +91,11 @@ func (x *space) enter(l *local, f *facts) uint32 {
 	l.facts = id
 	fp := l.replica.Fingerprint()
 	parts := binary.LittleEndian.AppendUint32(fp[:], id)
-	parts = append(parts, byte(l.timers))
+	parts = append(parts, byte(l.timers), byte(l.done))
+	if l.wants != nil {
+		parts = append(parts, byte(l.wants.Seq))
+	}
+	parts = l.disk.key(parts)
 	for _, m := range l.back {
 		parts = binary.LittleEndian.AppendUint16(parts, m)
 	}
@@ -127,11 +134,21 @@ func (x *space) blur(r *pbft.Replica) {
 // possible reports whether an event that is no delivery can happen in a local state.
 func (x *space) possible(at uint32, event int) bool {
 	l := x.locals[at]
+	if l.disk.busy() && event != eventSync && event != eventCrash && event != eventCrashKept {
+		return false // it takes nothing in while its disk writes
+	}
 	switch event {
 	case eventReturn:
 		return len(l.back) > 0
 	case eventTimer:
 		return l.timers < x.w.scope.Timers
+	case eventInstall:
+		return l.wants != nil
+	case eventSync:
+		return l.disk.busy()
+	case eventCrash, eventCrashKept:
+		return l.node == x.w.scope.Crasher && l.disk.crashes < x.w.scope.Crashes &&
+			(event == eventCrash || len(l.disk.staged) > 0)
 	}
 	return true
 }
@@ -144,7 +161,7 @@ func (x *space) compute(at uint32, event int) uint32 {
 	x.steps++
 	l := &local{
 		node: before.node, replica: before.replica.Clone(), back: slices.Clone(before.back),
-		timers: before.timers,
+		timers: before.timers, done: before.done, wants: before.wants, disk: before.disk.clone(),
 	}
 	old := x.facts[before.facts]
 	f := &facts{
@@ -152,13 +169,25 @@ func (x *space) compute(at uint32, event int) uint32 {
 		votes: slices.Clone(old.votes), bad: old.bad,
 	}
 	s := step{space: x, l: l, f: f}
-	s.take(x.input(l, event))
+	switch event {
+	case eventSync:
+		s.flush()
+	case eventCrash, eventCrashKept:
+		s.crash(event == eventCrashKept)
+	case eventInstall:
+		s.install()
+	default:
+		s.take(x.input(l, event))
+	}
 	for x.w.scope.AtOnce && len(l.back) > 0 {
 		s.take(x.input(l, eventReturn))
 	}
 	x.blur(l.replica)
 	l.state = l.replica.State()
-	s.judge(&before.state)
+	s.offer(&before.state)
+	if event != eventCrash && event != eventCrashKept { // what was not durable was never told to anybody
+		s.judge(&before.state)
+	}
 	return x.enter(l, f)
 }
 
@@ -183,8 +212,9 @@ const timerStep = 1000
 // step is one event's work.
 type step struct {
 	*space
-	l *local
-	f *facts
+	l      *local
+	f      *facts
+	stable []*message.CheckpointCertificate // that it reached
 }
 
 func (s *step) blame(format string, args ...any) {
@@ -193,8 +223,8 @@ func (s *step) blame(format string, args ...any) {
 	}
 }
 
-// take gives the replica an input and does what it asks for. Every record is durable at once, so
-// what waits for it leaves at once (rule R1); own statements come back in order, when they do.
+// take gives the replica an input and does what it asks for. What it says waits until the records
+// staged before it are durable (rule R1): at once, but for the replica whose crashes are explored.
 func (s *step) take(in pbft.Input) {
 	for _, e := range s.l.replica.Step(in) {
 		switch e := e.(type) {
@@ -203,12 +233,11 @@ func (s *step) take(in pbft.Input) {
 		case pbft.Execute:
 			s.execute(e)
 		case pbft.Persist:
-			if m := e.Record.NewView; e.Record.Type == message.RecordView {
-				s.f.entered = append(s.f.entered,
-					entered{m.View, m.Base.Rank(), m.Base.Ref()})
-			}
+			s.stage(e.Record)
+		case pbft.Transfer:
+			s.l.wants = e.Target
 		case pbft.Accuse:
-			if !s.w.isLiar[e.Evidence.Culprit] {
+			if !s.w.isLiar[e.Evidence.Culprit] && e.Evidence.Kind.Convicts() {
 				s.blame("replica %d accuses correct replica %d of %v", s.l.node,
 					e.Evidence.Culprit, e.Evidence.Kind)
 			}
@@ -223,10 +252,18 @@ func (s *step) send(e pbft.Send) {
 	if s.w.violated != "" {
 		s.blame("%s", s.w.violated)
 	}
-	if id < 0 {
-		return
+	switch {
+	case id < 0:
+	case s.l.disk.busy():
+		s.l.disk.waiting = append(s.l.disk.waiting, uint16(id)) //nolint:gosec // below maxMessages
+	default:
+		s.leave(id)
 	}
-	if e.To == pbft.All {
+}
+
+// leave lets a message go, and its author's own copy come back.
+func (s *step) leave(id int) {
+	if m := s.w.said[id]; m.to == pbft.All {
 		s.l.back = append(s.l.back, uint16(id)) //nolint:gosec // below maxMessages
 	}
 	if s.f.sent.has(id) {
@@ -239,11 +276,23 @@ func (s *step) send(e pbft.Send) {
 func (s *step) execute(e pbft.Execute) {
 	h := &e.Batch.Header
 	ref := message.Ref{Seq: h.Seq, Digest: h.Digest()}
-	if h.Seq != uint64(len(s.f.executed))+1 {
-		s.blame("replica %d executes batch %d after %d", s.l.node, h.Seq, len(s.f.executed))
+	if h.Seq != uint64(s.l.done)+1 { //nolint:gosec // a count
+		s.blame("replica %d executes batch %d after %d", s.l.node, h.Seq, s.l.done)
 	}
-	s.f.executed = append(s.f.executed, ref)
+	s.executed(ref)
 	if e.Checkpoint {
 		s.take(pbft.Executed{Batch: ref, Root: rootOf(ref.Digest)})
+	}
+}
+
+// executed notes that a batch is executed: for the first time, or again after a crash.
+func (s *step) executed(ref message.Ref) {
+	s.l.done++
+	switch {
+	case len(s.f.executed) < s.l.done:
+		s.f.executed = append(s.f.executed, ref)
+	case s.f.executed[s.l.done-1] != ref:
+		s.blame("replica %d executed %s at %d, and %s before its crash", s.l.node,
+			ref.Digest.Short(), ref.Seq, s.f.executed[s.l.done-1].Digest.Short())
 	}
 }

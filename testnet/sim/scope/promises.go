@@ -32,7 +32,7 @@ func (s *step) say(m *said) {
 				m.key, s.w.said[id].key)
 		}
 	}
-	if n, is := m.msg.(*message.NewView); is {
+	if n, is := m.msg.(*message.NewView); is && !s.w.scope.Certified {
 		if e := message.InvalidNewView(s.w.cfg, n); e != nil {
 			s.blame("replica %d could be convicted of %v: it says %q", s.l.node, e.Kind, m.key)
 		}

@@ -22,6 +22,15 @@ type Scope struct {
 	// Instead whatever certificate their signatures allow is delivered as one message. X1 covers
 	// the counting.
 	Certified bool
+	// Counted delivers CHECKPOINTs one by one all the same.
+	Counted bool
+
+	// Transfers lets every replica with a stable checkpoint offer its state, as if its log began
+	// there, and a traitor offer what is not so.
+	Transfers bool
+	// Crashes is how often the replica Crasher crashes and starts again. Its disk takes its time:
+	// what it stages is durable at an event of its own.
+	Crashes, Crasher int
 
 	Junk   bool // traitors vote for a digest that no batch has
 	AtOnce bool // own statements come back at once, instead of whenever the disk is ready
@@ -62,7 +71,30 @@ func Scopes() []Scope {
 		x2.Views, x2.Timers, x2.AtOnce, x2.Certified = 2, 1, true, true
 		scopes = append(scopes, x2)
 	}
-	return append(scopes, control)
+	for _, liar := range []struct {
+		name, text string
+		number     int
+	}{
+		{"primary", "the primary of view 0 lies", 0},
+		{"next", "the primary of view 1 lies", 1},
+		{"backup", "a backup lies", 3},
+	} {
+		x3 := small("X3-"+liar.name, "2 sequence numbers, 2 views; "+liar.text+"; replica 2 crashes "+
+			"once, at any point between a record and what waits for it, and starts again; "+
+			"certificates are delivered instead of single votes. Use --limit: it is large",
+			liar.number)
+		x3.Seqs, x3.Views, x3.Timers, x3.AtOnce, x3.Certified = 2, 2, 1, true, true
+		x3.Crashes, x3.Crasher = 1, 2
+		scopes = append(scopes, x3)
+	}
+	transfer := small("X5", "2 sequence numbers with checkpoints, 1 view; every replica may be "+
+		"offered the state instead of the batches, by correct ones and by a backup that lies "+
+		"about where its log begins; what it installs is checked by the daemon, not here",
+		3)
+	transfer.Seqs, transfer.CheckpointEvery, transfer.Window = 2, 1, 2
+	transfer.Checkpoints, transfer.AtOnce, transfer.Certified = true, true, true
+	transfer.Transfers = true
+	return append(append(scopes, watermarks()...), transfer, control)
 }
 
 // Find returns the scopes of a name, or of a group: what comes before the first hyphen.
@@ -75,4 +107,25 @@ func Find(name string) []Scope {
 		}
 	}
 	return found
+}
+
+// watermarks returns the scopes in which checkpoints become stable and the window moves.
+func watermarks() []Scope {
+	var list []Scope
+	for _, liar := range []struct {
+		name, text string
+		number     int
+	}{{"primary", "the primary lies", 0}, {"backup", "a backup lies", 3}} {
+		moving := small("X4-"+liar.name, "3 sequence numbers, a checkpoint after each, a window of "+
+			"2 (the smallest), 1 view; "+liar.text+"; certificates are delivered instead of single "+
+			"votes and checkpoints", liar.number)
+		moving.Seqs, moving.CheckpointEvery, moving.Window = 3, 1, 2
+		moving.Checkpoints, moving.AtOnce, moving.Certified = true, true, true
+		counting := moving
+		counting.Name, counting.Seqs, counting.Counted = "X4-"+liar.name+"-counted", 1, true
+		counting.Text = "1 sequence number and its checkpoint, 1 view; " + liar.text +
+			"; certificates are delivered instead of single votes, checkpoints one by one"
+		list = append(list, moving, counting)
+	}
+	return list
 }

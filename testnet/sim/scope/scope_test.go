@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -100,5 +101,27 @@ func TestSearchIsDeterministic(t *testing.T) {
 	first.Elapsed, second.Elapsed = 0, 0
 	if !reflect.DeepEqual(first, second) || !first.Exhausted {
 		t.Errorf("%+v\n%+v", first, second)
+	}
+}
+
+// A scope with two views, crashes or transfers reaches what it is for, and nothing is broken as far
+// as it gets in a few seconds. It is exhausted, where it can be, by the command.
+func TestLargerScopesHoldAsFarAsTheyGet(t *testing.T) {
+	for name, reaches := range map[string]string{
+		"X2-primary": "NEW-VIEW 1", "X2-next": "NEW-VIEW 1", "X2-backup": "NEW-VIEW 1",
+		"X3-backup": "after a crash", "X4-backup": "CHECKPOINT seq=2", "X5": "OFFER",
+	} {
+		x := explore(t.Context(), find(t, name), Limits{States: 5000, Time: limit})
+		if r := x.report; r.Violation != "" {
+			t.Errorf("%s: %s\n%s", name, r.Violation, strings.Join(r.Trace, "\n"))
+		}
+		reached := reaches == "after a crash" && slices.ContainsFunc(x.locals[1:],
+			func(l *local) bool { return l.disk.crashes > 0 })
+		for key := range x.w.byKey {
+			reached = reached || strings.Contains(key, reaches)
+		}
+		if !reached {
+			t.Errorf("%s: it never comes to %q", name, reaches)
+		}
 	}
 }

@@ -50,6 +50,9 @@ func (w *world) lie(all *set) {
 		if w.scope.Checkpoints {
 			w.lieCheckpoints(all, t)
 		}
+		if w.scope.Transfers {
+			w.lieOffers(all, t)
+		}
 		if w.scope.Views > 1 {
 			w.lieChanges(all, t)
 			w.lieNewViews(all, t)
@@ -97,11 +100,28 @@ func (w *world) lieProposals(all *set, t int) {
 		for k := range w.scope.Seqs {
 			seq := uint64(k) + 1 //nolint:gosec // small
 			for variant := range w.scope.Digests {
-				w.tell(all, t, &message.PrePrepare{
-					View: view, Header: w.proposal(view, seq, variant),
-					IDs: []crypto.Digest{w.bundles[k].ID()},
-				})
+				w.propose(all, t, w.proposal(view, seq, variant))
 			}
+			if view > 0 && seq > 1 {
+				w.lieContinuations(all, t, view, seq)
+			}
+		}
+	}
+}
+
+func (w *world) propose(all *set, t int, h message.Header) {
+	w.tell(all, t, &message.PrePrepare{
+		View: h.PropView, Header: h, IDs: []crypto.Digest{w.bundles[h.Seq-1].ID()},
+	})
+}
+
+// lieContinuations proposes a batch on top of each batch of an earlier view.
+func (w *world) lieContinuations(all *set, t int, view, seq uint64) {
+	for _, parent := range w.batches(*all) {
+		if parent.Seq+1 == seq && parent.PropView < view {
+			h := w.proposal(view, seq, 0)
+			h.Parent = parent.Digest()
+			w.propose(all, t, h)
 		}
 	}
 }
@@ -152,6 +172,16 @@ func (w *world) lieCheckpoints(all *set, t int) {
 		d := h.Digest()
 		for _, root := range []crypto.Digest{rootOf(d), crypto.Hash("scope/false-root", d[:])} {
 			w.tell(all, t, &message.Checkpoint{Seq: h.Seq, Digest: d, Root: root, Voter: t})
+		}
+	}
+}
+
+// lieOffers says of every certified state that it is where the log begins, or that the log begins
+// long after.
+func (w *world) lieOffers(all *set, t int) {
+	for _, c := range w.checkpoints(*all)[1:] {
+		for _, first := range []uint64{c.Seq + 1, c.Seq + 5} {
+			w.tell(all, t, &message.Offer{First: first, Snapshot: c})
 		}
 	}
 }

@@ -11,9 +11,13 @@ import (
 
 // The events that are no deliveries. Messages are numbered after them.
 const (
-	eventReturn = iota // the oldest own statement that is durable comes back (rule R1)
-	eventTurn          // the end of a turn: a primary proposes
-	eventTimer         // so much time passes that every timer of a first view fires
+	eventReturn    = iota // the oldest own statement that is durable comes back (rule R1)
+	eventTurn             // the end of a turn: a primary proposes
+	eventTimer            // so much time passes that every timer of a first view fires
+	eventInstall          // the state that was asked for is in place
+	eventSync             // what was staged is durable, and what waited for it leaves
+	eventCrash            // a crash loses what is not durable; the replica starts again
+	eventCrashKept        // the same, but all that was staged is found on the disk
 	firstMessage
 )
 
@@ -198,10 +202,8 @@ func (w *world) enter(from, to int, m message.Message) int {
 	if id, known := w.byKey[key]; known {
 		return id
 	}
-	s := &said{from: from, to: to, key: key}
-	s.own = w.sealers[from].Seal(m)
-	s.msg = s.own.Message()
-	in, err := w.travel(from, s.msg)
+	s := &said{from: from, to: to, key: key, own: w.sealers[from].Seal(m)}
+	in, err := w.travel(from, s.own.Message())
 	if err != nil {
 		if !w.isLiar[from] {
 			w.violated = fmt.Sprintf("replica %d sends what others refuse (%v): %s", from, err, key)
@@ -210,6 +212,11 @@ func (w *world) enter(from, to int, m message.Message) int {
 		return -1
 	}
 	s.in = in
+	if v, is := m.(*message.NewView); is && w.scope.Certified {
+		s.own = w.bare(from, v)
+		s.in = s.own
+	}
+	s.msg = s.own.Message()
 	s.votes = w.statements(s.msg)
 	id := len(w.said)
 	if id >= maxMessages {
@@ -234,6 +241,8 @@ func (w *world) delivers(m message.Message, to int) bool {
 		switch m := m.(type) {
 		case *message.Vote, *message.Complain:
 			return false
+		case *message.Checkpoint:
+			return w.scope.Counted
 		case *message.ViewChange:
 			if w.cfg.Primary(m.Stmt.NewView) != to {
 				return false
@@ -241,6 +250,15 @@ func (w *world) delivers(m message.Message, to int) bool {
 		}
 	}
 	return w.viewOf(m) < w.scope.Views
+}
+
+// bare takes the VIEW-CHANGEs off a NEW-VIEW that was verified with them. What those who enter the
+// view do follows from its base and its stable checkpoint; the rest serves accusations. So in scopes
+// without accusations NEW-VIEWs that differ only in whose VIEW-CHANGEs they cite are one.
+func (w *world) bare(from int, m *message.NewView) message.Verified {
+	return w.sealers[from].Seal(&message.NewView{
+		View: m.View, Base: m.Base, Stable: m.Stable, HoldsChain: m.HoldsChain,
+	})
 }
 
 // statements lists the PREPAREs and COMMITs that a message of their author states.
@@ -290,6 +308,10 @@ func (w *world) describe(m message.Message) string {
 		return fmt.Sprintf("VIEW-CHANGE to %d high=(%d,%d) %s stable=%d %s", t.NewView, t.HighView,
 			t.High.Seq, t.High.Digest.Short(), t.Stable.Seq, t.Root.Short())
 	case *message.NewView:
+		if w.scope.Certified {
+			return fmt.Sprintf("NEW-VIEW %d base=(%d,%d) %s stable=%d prepares=%t", m.View, m.Base.View,
+				m.Base.Seq, m.Base.Digest.Short(), m.Stable.Seq, m.HoldsChain)
+		}
 		return fmt.Sprintf("NEW-VIEW %d base=(%d,%d) %s by %v prepares=%t %s", m.View, m.Base.View,
 			m.Base.Seq, m.Base.Digest.Short(), voters(m), m.HoldsChain,
 			m.Statement(w.cfg).Short())
@@ -297,6 +319,8 @@ func (w *world) describe(m message.Message) string {
 		return fmt.Sprintf("COMPLAIN view=%d %v", m.View, m.Reason)
 	case *message.Proof:
 		return "PROOF" + describeProof(m)
+	case *message.Offer:
+		return fmt.Sprintf("OFFER of the state after %d, log from %d", m.Snapshot.Seq, m.First)
 	case *message.BatchReply:
 		return "BATCH " + m.Batch.Header.Digest().Short()
 	}

@@ -55,7 +55,7 @@ func (n *node) step(in pbft.Input) {
 		case pbft.Execute:
 			n.execute(e)
 		case pbft.Accuse:
-			if !n.liar[e.Evidence.Culprit] {
+			if !n.liar[e.Evidence.Culprit] && e.Evidence.Kind.Convicts() {
 				n.blame("instance %d accuses correct replica %d of %v", n.instance,
 					e.Evidence.Culprit, e.Evidence.Kind)
 			}
