@@ -24,6 +24,7 @@ func newClusterWith(t *testing.T, n int, change func(*message.Params)) *cluster 
 	for i := range n {
 		c.nodes = append(c.nodes, &node{
 			disk: disk.NewMemory(), results: map[uint64]loop.Result{}, drops: map[string]int{},
+			events: map[pbft.Event]int{},
 		})
 		c.open(i)
 	}
