@@ -60,7 +60,7 @@ func sampleReplicas(t *testing.T) []*pbft.Replica {
 				}
 			}
 		}
-		list = append(list, forgetful(w)...)
+		list = append(list, recovering(w)...)
 	}
 	return append(list, fetching(t)...)
 }
@@ -91,8 +91,8 @@ func fetching(t *testing.T) []*pbft.Replica {
 	return []*pbft.Replica{net.Nodes[2].Replica, net.Nodes[3].Replica}
 }
 
-// forgetful lets a replica lose its disk, and returns what it is while it recovers.
-func forgetful(w *walk) (list []*pbft.Replica) {
+// recovering lets a replica lose its disk, and returns what it is while it recovers.
+func recovering(w *walk) (list []*pbft.Replica) {
 	clear(w.cut)
 	w.net.Wipe(3)
 	w.net.Restart(3)

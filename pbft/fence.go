@@ -123,10 +123,12 @@ func (r *Replica) unknown(m *message.FenceAnswer) string {
 	return ""
 }
 
-// forgot reports whether a vote of this replica's own is beyond what it remembers. One below the low
-// watermark, in a view that it knows, is nothing that it could contradict; its record may be gone.
+// forgot reports whether a vote of this replica's own is beyond what it remembers. In lower views than
+// its own nothing can be: a journal that knows the view has all that was recorded before it, and who
+// has recovered since outranks it (rule R15). Below the low watermark there is nothing that it could
+// contradict, and the record may have been cut off.
 func (r *Replica) forgot(v *message.Vote) bool {
-	if v.View <= r.view && v.Seq <= r.stable.Seq {
+	if v.View < r.view || v.View == r.view && v.Seq <= r.stable.Seq {
 		return false
 	}
 	last := r.said[chainOf(v.Kind)]

@@ -62,9 +62,22 @@ func (net *Network) Crash(i int, torn ...int) {
 // spoke has a mark that says so.
 func (net *Network) Wipe(i int) {
 	net.Crash(i)
-	net.Nodes[i].Records = []*message.Record{
+	node := net.Nodes[i]
+	node.Records = []*message.Record{
 		{Type: message.RecordAmnesia, Epoch: net.Config.Epoch, Amnesia: &message.Amnesia{}},
 	}
+	node.disk, node.Gone, node.states = nil, 0, map[crypto.Digest]*savedState{}
+}
+
+// Forgot reports whether a node's disk says that it has forgotten what it said.
+func (node *Node) Forgot() bool {
+	forgot := false
+	for _, rec := range node.Records {
+		if rec.Type == message.RecordAmnesia {
+			forgot = !rec.Amnesia.End
+		}
+	}
+	return forgot
 }
 
 // RollBack takes a node down and puts its disk back to what it was when it held so many records.
