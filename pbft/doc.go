@@ -58,6 +58,9 @@
 //	FetchDecided    all        one       –            what was decided after a number        §5.3
 //	Decided         all        one       –            a certified run of it                  §5.3
 //	Evidence        all        all       –            a proof of a lie                       –
+//	Offer           all        one       f+1          the log begins later; start from this  §5.3
+//	FetchState      all        one       –            a piece of a certified state           §5.3
+//	StatePart       all        one       –            that piece                             §5.3
 //	FenceAsk        starter    all       q−1 answers  what do you hold of my words?          –
 //	FenceAnswer     all        one       –            these                                  –
 //
@@ -80,14 +83,19 @@
 //  5. Apply each [Execute] at once, in order, each operation as its verdict says. If it asks for a
 //     checkpoint, answer with [Executed] before the next input.
 //  6. Keep executed batches and the recorded certificates for those who are behind ([Serve]): a run
-//     of headers from the number asked for up to a certificate, and as many bodies as fit.
+//     of headers from the number asked for up to a certificate, and as many bodies as fit. When the
+//     log begins later than that, answer with an Offer of a state to start from.
 //  7. Truncate the journal only below a stable checkpoint ([Release]) whose snapshot is durable,
-//     and never the highest prepared certificate, the target, the view and the NEW-VIEWs.
+//     and write anew before that what [Fold.Records] lists.
 //  8. Tell the time with [Tick] every 10 to 50 ms, and the end of each turn with [TurnEnd].
 //  9. After a start, fold the journal ([Fold]), execute again what it proves to be decided, make
 //     the CHECKPOINTs of those batches again, and give it all to [New]. A journal that lost
 //     anything that was synced is no ground to start from.
-//  10. On [Halt], let nothing be voted any more; the state may still be read.
+//     A snapshot is a better beginning than the base: give it as the executed state.
+//  10. On [Transfer], fetch the certified state, check every part of it by the certificate, make it
+//     durable, put it in place, and answer with [Installed]. FetchState and StatePart are the
+//     caller's own messages.
+//  11. On [Halt], let nothing be voted any more; the state may still be read.
 //
 // # A minimal use
 //
@@ -101,6 +109,6 @@
 // On [EpochEnd] the caller makes the end durable, lets go of this replica, and makes one of the next
 // epoch from [Replica.Handover].
 //
-// What it leaves out: transfer of snapshots (a
-// replica catches up by batches), and reads that are not ordered.
+// What it leaves out: how a state is fetched in pieces (daemon/loop), and reads that are not
+// ordered.
 package pbft

@@ -16,10 +16,29 @@
 //		l.Resume()              // hands own statements back to the replica
 //	}
 //
-// The caller's duties:
+// # States
+//
+// After each checkpoint the loop has the whole replicated state as two Merkle trees that never
+// change: the store's, and the ledger of sessions and kept replies (ledger.go). Their digests, the
+// configuration's and the batch's header are the [message.Manifest], whose root the CHECKPOINT
+// carries. When a quorum has signed it, the state may be saved (snapshots.go) and given to others
+// (states.go). Once a snapshot is durable the journal below goes, as far as nobody needs it: first
+// what must be remembered for ever is written anew.
+//
+// Who is too far behind, or whose state is not the certified one, fetches a state in pieces from
+// all others at once (transfer.go): two questions to each, a second source after half a second,
+// another one after four. A piece is checked against what was certified before anything is done
+// with it; one that does not fit ends its source's part in this transfer. What the local state has
+// in common with the wanted one is not fetched. Pieces are staged on disk and are checked again
+// when they are read back. The state is put in place when it is whole and durable as a snapshot,
+// between two inputs.
+//
+// # The caller's duties
 //
 //  1. One goroutine owns the loop.
 //  2. Release is called with what a Flush that began after Staged made durable, and nothing higher.
-//  3. When a Flush fails, the owner feeds nothing in until one succeeds: a node that cannot
+//  3. After a Release the journal may be truncated before [Loop.Cut], at any time.
+//  4. Config.Save writes a snapshot, at leisure; its outcome comes back through [Loop.Saved].
+//  5. When a Flush fails, the owner feeds nothing in until one succeeds: a node that cannot
 //     remember must not speak, and what waits must not grow.
 package loop
