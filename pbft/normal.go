@@ -156,7 +156,8 @@ func (r *Replica) acceptable(e *entry) bool {
 		r.refuse(e, DropPrePrepareBody)
 		return false
 	}
-	if e.header.Parent != r.tip.Digest || e.header.PropView != r.view {
+	// The primary's vote names a place and a digest; the number in the header is its own affair.
+	if e.header.Parent != r.tip.Digest || e.header.Seq != r.tip.Seq+1 || e.header.PropView != r.view {
 		r.refuse(e, DropPrePrepareParent)
 		return false
 	}

@@ -1,0 +1,75 @@
+package pbft_test
+
+import (
+	"testing"
+
+	"byzd/crypto"
+	"byzd/pbft"
+	"byzd/pbft/message"
+)
+
+// Tests that the deliberate bugs of testnet/sim/mutants asked for: each was missing, and the mutant
+// that it names lived without it.
+
+// M11: a primary votes for a place with a batch whose header says another number. Nobody votes for
+// it, in whichever place, and nobody stops.
+func TestPaperPrePrepareOfItsPlace(t *testing.T) {
+	for _, earlier := range []bool{false, true} {
+		b := newBench(t)
+		b.Traitors[0] = true
+		b.hold()
+		parent := b.Config.Base
+		if earlier { // a batch has been PREPAREd, so the next must extend it
+			bundle := b.Bundle(0, "first")
+			m := b.proposal(0, 1, parent, bundle)
+			b.told(1, m, bundle)
+			parent = refOf(m)
+		}
+		said := len(b.votes(1, crypto.KindPrepare))
+		bundle := b.Bundle(0, "a")
+		m := b.proposal(0, parent.Seq+2, parent, bundle) // a gap between it and its parent
+		b.told(1, m, bundle)
+		place := message.Ref{Seq: parent.Seq + 1, Digest: refOf(m).Digest}
+		b.hand(0, 1, b.vote(crypto.KindPrepare, 0, 0, place))
+		b.want(len(b.votes(1, crypto.KindPrepare))-said, 0, "PREPAREs of a batch with another number")
+		b.dropped(1, pbft.DropPrePrepareParent)
+	}
+}
+
+// M7, M67: what gossip says of who can be reached is advice. It makes no quorum smaller, and takes
+// nobody's vote away.
+func TestHintsAreAdvice(t *testing.T) {
+	b := newBench(t)
+	b.hold()
+	for _, peer := range []int{2, 3} {
+		b.Step(1, pbft.Hint{Peer: peer})
+	}
+	bundle := b.Bundle(0, "a")
+	m := b.proposal(0, 1, b.Config.Base, bundle)
+	b.told(1, m, bundle)
+	b.want(len(b.votes(1, crypto.KindCommit)), 0, "COMMITs with two PREPAREs")
+	for _, voter := range []int{2, 3} {
+		b.hand(voter, 1, b.vote(crypto.KindPrepare, voter, 0, refOf(m)))
+	}
+	b.want(len(b.votes(1, crypto.KindCommit)), 1, "COMMITs with four PREPAREs")
+	b.hand(2, 1, b.vote(crypto.KindCommit, 2, 0, refOf(m)))
+	b.want(len(b.Nodes[1].Log), 0, "batches executed with two COMMITs")
+	b.hand(3, 1, b.vote(crypto.KindCommit, 3, 0, refOf(m)))
+	b.want(len(b.Nodes[1].Log), 1, "batches executed with three COMMITs")
+}
+
+// M27: who wants a later view counts for the timer of this one: its word for this view may have been
+// lost, and is not repeated (B3).
+func TestTimerCountsThoseWhoWantMore(t *testing.T) {
+	b := newBench(t)
+	b.hold()
+	b.hand(2, 3, b.change(2, 1))
+	b.hand(0, 3, b.change(0, 2)) // its VIEW-CHANGE to view 1 did not arrive; f+1 want 1 at least
+	if got := b.target(3); got != 1 {
+		t.Fatalf("replica 3 wants view %d, not 1", got)
+	}
+	// With its own there are three that want view 1 or more, and no NEW-VIEW comes.
+	if !b.RunUntil(20_000, func() bool { return b.target(3) == 2 }) {
+		t.Error("the timer of view 1 never ran out")
+	}
+}
