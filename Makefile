@@ -28,3 +28,11 @@ fuzz:
 ## fuzz-list: the targets, by file
 fuzz-list:
 	@grep -rn -B1 --include='*_test.go' '^func Fuzz' . | sed -n 's/^\.\/\([^:]*\)_test\.go:[0-9]*:func \(Fuzz[A-Za-z0-9_]*\)(.*/\1: \2/p'
+.PHONY: mutants
+
+## mutants: show that a test finds each deliberate bug of testnet/sim/mutants; all take an hour or
+## more. ONLY=M17,R1 runs some, DOZEN=k the twelve of day k, LIST=1 lists them, CONTROLS=1 runs the
+## controls, JSON=1 prints JSON
+mutants:
+	@go run ./testnet/sim/mutants/... $(if $(ONLY),--only $(ONLY)) $(if $(DOZEN),--dozen $(DOZEN)) \
+		$(if $(LIST),--list) $(if $(CONTROLS),--controls) $(if $(JSON),--json)

@@ -1,0 +1,93 @@
+package mutants
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+)
+
+// runControls shows that the layers themselves can be trusted (VERIFY §10):
+//
+//   - C1: without a mutant every layer passes;
+//   - C2: with more than f traitors the searches find a broken agreement;
+//   - C3: the canary, a quorum of f+1, is found by the simulator;
+//   - C4: for each oracle of the simulator there is a mutant that it alone finds.
+func (c *command) runControls(ctx context.Context, r *Runner, list []*Mutant) (int, error) {
+	code := 0
+	report := func(name string, good bool, say string) {
+		word := "ok"
+		if !good {
+			word, code = "FAILED", 1
+		}
+		fmt.Fprintf(c.out, "| %s | %s | %s |\n", name, word, say)
+	}
+	for _, l := range layersOf(list) {
+		f := r.look(ctx, &l, "", r.Temp)
+		report("C1", !f.found && !f.unbuildable, l.Text+" "+f.by+" "+f.line)
+	}
+	for _, text := range []string{
+		"test testnet/sim/scope ^TestControlIsFoundBroken$",
+		"test testnet/sim/twins ^TestControlIsFoundUnsafe$",
+		"test testnet/judge ^TestForensicsNamesTheCoalition$",
+		"test daemon/loop ^TestCoalitionForksAcrossViews$",
+	} {
+		l, err := parseLayer(text)
+		if err != nil {
+			return 0, err
+		}
+		f := r.look(ctx, &l, "", r.Temp)
+		report("C2", !f.found && !f.unbuildable, l.Text+" "+f.by+" "+f.line)
+	}
+	if err := c.oracles(ctx, r, report); err != nil {
+		return 0, err
+	}
+	return code, ctx.Err()
+}
+
+// layersOf lists the layers that some mutants name, each once.
+func layersOf(list []*Mutant) []Layer {
+	var layers []Layer
+	for _, m := range list {
+		for _, l := range m.Kills {
+			if !slices.ContainsFunc(layers, func(o Layer) bool { return o.Text == l.Text }) {
+				layers = append(layers, l)
+			}
+		}
+	}
+	return layers
+}
+
+// oracles runs C3 and C4: the mutants of the list whose numbers begin with C, each of which says in
+// Bugs which oracle it is for. With all oracles on it is found; with that one off it lives.
+func (c *command) oracles(
+	ctx context.Context, r *Runner, report func(name string, good bool, say string),
+) error {
+	all, err := List()
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		if isCounted(m.ID) {
+			continue
+		}
+		dir, err := os.MkdirTemp(r.Temp, m.ID+"-")
+		if err != nil {
+			return err
+		}
+		overlay, err := m.overlay(r.Root, dir)
+		if err != nil {
+			return err
+		}
+		l := &m.Kills[0]
+		with := r.look(ctx, l, overlay, dir)
+		if len(m.Bugs) == 0 {
+			report(m.ID, with.found, m.Name+": "+with.line)
+			continue
+		}
+		without := r.look(ctx, l, overlay, dir, m.Bugs...)
+		report(m.ID, with.found && with.by == m.Bugs[0] && !without.found && !without.unbuildable,
+			fmt.Sprintf("%s: %s; with %s off: %s", m.Name, with.line, m.Bugs[0], without.line))
+	}
+	return nil
+}
