@@ -28,6 +28,7 @@ fuzz:
 ## fuzz-list: the targets, by file
 fuzz-list:
 	@grep -rn -B1 --include='*_test.go' '^func Fuzz' . | sed -n 's/^\.\/\([^:]*\)_test\.go:[0-9]*:func \(Fuzz[A-Za-z0-9_]*\)(.*/\1: \2/p'
+
 .PHONY: mutants
 
 ## mutants: show that a test finds each deliberate bug of testnet/sim/mutants; all take an hour or
