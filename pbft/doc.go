@@ -63,6 +63,8 @@
 //	StatePart       all        one       –            that piece                             §5.3
 //	FenceAsk        starter    all       q−1 answers  what do you hold of my words?          –
 //	FenceAnswer     all        one       –            these                                  –
+//	Recover         forgetful  all       q answers    in which views may I have voted?       –
+//	Recovery        all        one       –            the view that I am bound to            –
 //
 // q is the quorum ⌊(n+f)/2⌋+1. Votes of others that differ from what the primary said are passed on
 // to all, with the primary's word: that is how a primary that tells each backup something else is
@@ -90,7 +92,8 @@
 //  8. Tell the time with [Tick] every 10 to 50 ms, and the end of each turn with [TurnEnd].
 //  9. After a start, fold the journal ([Fold]), execute again what it proves to be decided, make
 //     the CHECKPOINTs of those batches again, and give it all to [New]. A journal that lost
-//     anything that was synced is no ground to start from.
+//     anything that was synced is no ground to vote from: say so (Restored.Forgot), and record
+//     it, before anything leaves; the replica then recovers by itself (rule R15).
 //     A snapshot is a better beginning than the base: give it as the executed state.
 //  10. On [Transfer], fetch the certified state, check every part of it by the certificate, make it
 //     durable, put it in place, and answer with [Installed]. FetchState and StatePart are the
