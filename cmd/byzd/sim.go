@@ -18,8 +18,8 @@ func simCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "sim",
 		Usage: "run simulated clusters in which everything goes wrong, and ask the oracles",
-		Description: "Each seed is one run: the shipped node in virtual time, with faults, traitors\n" +
-			"and lying clients that the seed draws. The same seed is the same run.\n" +
+		Description: "Each seed is one run: the shipped node in virtual time, with faults,\n" +
+			"traitors and lying clients that the seed draws. The same seed is the same run.\n" +
 			"Exit code 4: an oracle found something; 1: a rare state was never reached\n" +
 			"(from 1000 seeds on); 0: clean.",
 		Flags: []cli.Flag{
@@ -33,7 +33,7 @@ func simCommand() *cli.Command {
 			&cli.StringFlag{Name: "script", Usage: "replay a kept case from `FILE`"},
 			&cli.BoolFlag{Name: "twice", Usage: "run every seed twice and compare (O17)"},
 			&cli.StringSliceFlag{Name: "off", Usage: "switch `ORACLE` off; may be repeated"},
-			&cli.IntFlag{Name: "failures", Value: 10, Usage: "stop after `N` failures; 0 for never"},
+			&cli.IntFlag{Name: "failures", Value: 10, Usage: "stop after `N` failures; 0: never"},
 		},
 		Subcommands: simSubcommands(),
 		Action:      simulate,
@@ -75,8 +75,8 @@ func simulate(c *cli.Context) error {
 		say(c, "byzd: note: never reached: %s", name)
 	}
 	switch {
-	case c.Context.Err() != nil:
-		return c.Context.Err()
+	case c.Err() != nil:
+		return c.Err()
 	case len(sum.Failures) > 0:
 		return silent(exitBroken)
 	case len(missing) > 0 && sum.Seeds >= markersFrom:
@@ -128,8 +128,9 @@ func simulateOne(c *cli.Context, s sim.Setup) error {
 		s.Trace = out
 	}
 	r := sim.New(one.Seed, s).Run()
-	if _, err := fmt.Fprintf(out, "seed %d %s\nhash %016x, %d events, %.3f s, %d batches\n",
-		r.Seed, r.Options.String(), r.Hash, r.Events, float64(r.Virtual)/1e6, r.Batches); err != nil {
+	_, err := fmt.Fprintf(out, "seed %d %s\nhash %016x, %d events, %.3f s, %d batches\n",
+		r.Seed, r.Options.String(), r.Hash, r.Events, float64(r.Virtual)/1e6, r.Batches)
+	if err != nil {
 		return err
 	}
 	if err := out.Flush(); err != nil {
@@ -152,6 +153,7 @@ func shrink(c *cli.Context, one sim.Case) error {
 	if !failed {
 		return failf(exitFailed, "", "seed %d finds nothing to shrink", one.Seed)
 	}
-	_, err := fmt.Fprint(c.App.Writer, small.Script("Shrunk from seed "+strconv.FormatUint(one.Seed, 10)))
+	why := "Shrunk from seed " + strconv.FormatUint(one.Seed, 10)
+	_, err := fmt.Fprint(c.App.Writer, small.Script(why))
 	return err
 }

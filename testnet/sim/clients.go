@@ -76,10 +76,12 @@ func (w *World) startClients() {
 // begin asks for the next operation.
 func (c *client) begin() {
 	w := c.w
-	if c.doing != nil || w.phase >= phaseDrain || c.left == 0 && !(c.signed && c.session == 0) {
+	if c.doing != nil || w.phase >= phaseDrain || c.left == 0 && (!c.signed || c.session != 0) {
 		return
 	}
-	o := &operation{client: c, tag: len(w.tags), invoked: w.now, live: w.phase == phaseLive && c != w.liar}
+	o := &operation{
+		client: c, tag: len(w.tags), invoked: w.now, live: w.phase == phaseLive && c != w.liar,
+	}
 	w.tags = append(w.tags, o)
 	c.doing = o
 	if o.live {

@@ -1,7 +1,7 @@
 // Package sim is the deterministic simulator: it drives the shipped loop of every node (core,
 // guard, journal, snapshots, store, codec) in one goroutine and in virtual time, lets everything go
-// wrong that a seed says, and asks its oracles after every step. The same seed is the same run, event
-// by event, in any process.
+// wrong that a seed says, and asks its oracles after every step. The same seed is the same run,
+// event by event, in any process.
 //
 // # A run
 //
@@ -11,7 +11,7 @@
 //	warm-up    everybody starts; the start fences are lifted
 //	faults     clients ask, and faults strike
 //	liveness   a quorum of correct nodes, the core, is freed from every fault; the other correct
-//	           ones are stopped or cut off, and traitors go on. All work must be done in time (O13).
+//	           ones are stopped or cut off, traitors go on. All work must be done in time.
 //	drain      everybody comes back and must arrive at one place
 //	compare    states, and the clients' histories along the log
 //
@@ -27,10 +27,11 @@
 // # What is simulated and what is not
 //
 // The loop and everything in it is the shipped code; only its owner, the transport and the disk
-// below the file interface are the simulator's. In seven of eight seeds signatures are keyed tags of
-// 64 bits and messages travel decoded; in the others both are real. Not simulated: goroutines of the
-// daemon, libp2p, the HTTP service, the gossip agent (its advice is), and changes of the members.
+// below the file interface are the simulator's. In seven of eight seeds signatures are keyed tags
+// of 64 bits and messages travel decoded; in the others both are real. Not simulated: goroutines
+// of the daemon, libp2p, the HTTP service, the gossip agent (its advice is), and changes of the
+// members.
 //
-// DESIGN.md says how faults are charged, what each oracle sees, and how to add a fault, an oracle, a
-// marker or a door.
+// DESIGN.md says how faults are charged, what each oracle sees, and how to add a fault, an oracle,
+// a marker or a door.
 package sim

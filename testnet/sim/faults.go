@@ -11,7 +11,7 @@ func newMemory() *disk.Memory { return disk.NewMemory() }
 func (w *World) startFaults() {
 	for c, d := range classes() {
 		if w.opts.Rates[c] > 0 && !d.each {
-			w.nextFault(class(c)) //nolint:gosec // small
+			w.nextFault(class(c))
 		}
 	}
 }
@@ -163,7 +163,6 @@ func (w *World) crash(n *node, power bool) {
 	}
 	r := w.rnd[streamCrash]
 	w.tracef("%s crashes, power cut %t", n.name(), power)
-	w.oracles.crashed(n)
 	w.noteCrash(n)
 	if power && n.flushing && !n.early && !n.full && r.IntN(2) == 0 {
 		n.disk.cut = true // in the middle of the sync

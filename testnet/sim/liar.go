@@ -50,7 +50,7 @@ func (w *World) lieAsClient() {
 	w.submitLie(n, req)
 }
 
-func (w *World) submitLie(n *node, req *message.ClientRequest) {
+func (*World) submitLie(n *node, req *message.ClientRequest) {
 	n.loop.Submit(message.Item{Signed: req}, "liar", 1<<62)
 	n.wake()
 }
@@ -85,7 +85,8 @@ func (w *World) poison() {
 		}
 	}
 	b := &message.Bundle{
-		Session: uint64(n.replica), Seq: uint64(r.IntN(1 << 12)), Items: []message.Item{{Signed: req}},
+		Session: uint64(n.replica), Seq: uint64(r.IntN(1 << 12)),
+		Items: []message.Item{{Signed: req}},
 	}
 	w.sealer(n.replica).SealBundle(b)
 	frame := message.Encode(w.cfg.Epoch, &message.Submission{Bundle: b})

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"byzd/daemon/loop"
@@ -38,14 +39,7 @@ func drawSpecs(r *rand.Rand, node, n int) []string {
 
 func drawSpec(r *rand.Rand, b *traitor.Behaviour, node, n int) string {
 	var args []string
-	has := func(key string) bool {
-		for _, k := range b.Keys {
-			if k == key {
-				return true
-			}
-		}
-		return false
-	}
+	has := func(key string) bool { return slices.Contains(b.Keys, key) }
 	if has("p") && r.IntN(2) == 0 {
 		args = append(args, fmt.Sprintf("p=%.2f", logUniform(r, 0.05, 1)))
 	}

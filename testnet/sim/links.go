@@ -109,7 +109,8 @@ func (w *World) arrive(from, to *node, p *packet, delay int64) {
 		*last = at
 	}
 	w.queue.push(event{
-		at: at, tie: w.tie(), kind: evArrive, node: int16(to.index), boot: to.boot, pack: p, //nolint:gosec // small
+		at: at, tie: w.tie(), kind: evArrive, pack: p, boot: to.boot,
+		node: int16(to.index), //nolint:gosec // small
 	})
 }
 

@@ -63,8 +63,8 @@ type node struct {
 // clock is what the node's clock says, in ms. The daemon's clock is monotonic: it starts at the
 // wall clock and never steps, so a jump shows after a restart only, and drift at once.
 func (n *node) clock() int64 {
-	real := n.w.now
-	return clockBase + n.offset + (real+(real-n.driftA)*n.drift/1_000_000)/1000
+	now := n.w.now
+	return clockBase + n.offset + (now+(now-n.driftA)*n.drift/1_000_000)/1000
 }
 
 // clockBase is when simulations begin, in ms. It is no date of importance.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"byzd/crypto"
 	"byzd/pbft"
@@ -67,7 +68,8 @@ func (o *oracles) gather(from *node, m message.Message) {
 		o.learn(&m.Batch.Header)
 	case *message.Vote:
 		if m.Kind == crypto.KindCommit {
-			o.count(ballot{kind: m.Kind, view: m.View, seq: m.Seq, digest: m.Digest}, m.Voter, m.Sig)
+			b := ballot{kind: m.Kind, view: m.View, seq: m.Seq, digest: m.Digest}
+			o.count(b, m.Voter, m.Sig)
 		}
 	case *message.Checkpoint:
 		o.count(ballot{kind: crypto.KindCheckpoint, seq: m.Seq, digest: m.Digest, root: m.Root},
@@ -160,7 +162,8 @@ func (o *oracles) settle(seq uint64, d crypto.Digest) {
 	for seq > 0 {
 		switch before, known := o.decided[seq]; {
 		case known && before != d:
-			o.w.fail("O5", "both %s and %s are certified as batch %d", before.Short(), d.Short(), seq)
+			o.w.fail("O5", "both %s and %s are certified as batch %d",
+				before.Short(), d.Short(), seq)
 			return
 		case known:
 			return
@@ -254,10 +257,8 @@ func (o *oracles) holds(b ballot, signers []int, aggregate []byte) bool {
 // entered is O6: a view that a correct replica enters keeps what was decided in earlier ones.
 func (o *oracles) entered(n *node, view uint64, base message.Ref) {
 	v := viewBase{view, base}
-	for _, known := range o.views {
-		if known == v {
-			return
-		}
+	if slices.Contains(o.views, v) {
+		return
 	}
 	o.views = append(o.views, v)
 	for _, top := range o.tops {

@@ -61,7 +61,8 @@ func (o *oracles) ran(n *node, a *loop.Applied) {
 	w, seq := o.w, a.Batch.Header.Seq
 	sum := uint64(len(a.Verdicts))
 	for i, v := range a.Verdicts {
-		sum = mix(sum, uint64(v.Bundle)<<32^uint64(v.Item)<<8^uint64(v.Outcome)) //nolint:gosec // bits
+		at := uint64(v.Bundle)<<32 ^ uint64(v.Item)<<8 //nolint:gosec // indices
+		sum = mix(sum, at^uint64(v.Outcome))
 		sum = mix(sum, tag(v.Session, a.Results[i]))
 	}
 	if before, known := o.sums[seq]; known {

@@ -114,7 +114,8 @@ func (t *travel) init() {
 func (t *travel) keep(cfg *message.Config, m message.Message) {
 	switch m := m.(type) {
 	case *message.PrePrepare:
-		if d := m.Header.Digest(); t.proposals[d] == nil && message.BatchRoot(m.IDs) == m.Header.Root {
+		d := m.Header.Digest()
+		if t.proposals[d] == nil && message.BatchRoot(m.IDs) == m.Header.Root {
 			t.proposals[d] = m
 		}
 	case *message.Submission:
@@ -186,7 +187,7 @@ func (o *oracles) realTime() {
 	latest := int64(0) // invocation so far
 	for _, x := range ran {
 		if x.completed != 0 && x.trust && x.completed < latest {
-			w.fail("O12", "operation %d of c%d was done before one began that precedes it in the log",
+			w.fail("O12", "operation %d of c%d was done before one began that stands before it",
 				x.tag, x.client.index)
 		}
 		latest = max(latest, x.invoked)

@@ -58,7 +58,8 @@ func (o *oracles) say(n *node, m message.Message) {
 		o.enter(n, slot{crypto.KindNewView, m.View, 0}, tag(7, s[:]))
 		if len(m.PrepareSig) > 0 {
 			was := o.viewed[i] // it is in the view only when the NEW-VIEW has come back to it
-			o.vote(n, crypto.KindPrepare, message.Rank{View: m.View, Seq: m.Base.Seq}, m.Base.Digest)
+			at := message.Rank{View: m.View, Seq: m.Base.Seq}
+			o.vote(n, crypto.KindPrepare, at, m.Base.Digest)
 			o.viewed[i] = was
 		}
 	case *message.Submission:

@@ -31,7 +31,8 @@ func (o *oracles) convicts(n *node, p *packet) {
 // may note that its sender is alive.)
 func (o *oracles) unmoved(n *node, v message.Verified) {
 	w := o.w
-	if parts(v.Message()) || !pure(w.lastDrop) || o.prints >= printsMax || w.rnd[streamSample].IntN(32) != 0 {
+	if parts(v.Message()) || !pure(w.lastDrop) || o.prints >= printsMax ||
+		w.rnd[streamSample].IntN(32) != 0 {
 		return
 	}
 	o.prints++
@@ -55,8 +56,8 @@ func parts(m message.Message) bool {
 	return t == message.TypeProof || t == message.TypeNewView
 }
 
-// pure reports whether a drop says that a message is of no use for ever, and not only for now. A vote
-// that comes twice is not among them: what contradicts the primary is passed on each time.
+// pure reports whether a drop says that a message is of no use for ever, and not only for now. A
+// vote that comes twice is not among them: what contradicts the primary is passed on each time.
 func pure(why pbft.Drop) bool {
 	switch why {
 	case pbft.DropVoteWindow, pbft.DropVoteEcho, pbft.DropPrePrepareView,

@@ -33,9 +33,11 @@ func (o *oracles) restarted(n *node) {
 		o.w.fail("O8", "replica %d restarts bound to view %d, but sent a VIEW-CHANGE to view %d",
 			i, st.Target, o.target[i])
 	case st.View < o.viewed[i]:
-		o.w.fail("O8", "replica %d restarts in view %d, but voted in view %d", i, st.View, o.viewed[i])
+		o.w.fail("O8", "replica %d restarts in view %d, but voted in view %d",
+			i, st.View, o.viewed[i])
 	case st.Stable < o.stable[i]:
-		o.w.fail("O8", "replica %d restarts at checkpoint %d, but cited %d", i, st.Stable, o.stable[i])
+		o.w.fail("O8", "replica %d restarts at checkpoint %d, but cited %d",
+			i, st.Stable, o.stable[i])
 	}
 }
 
@@ -95,13 +97,14 @@ func (o *oracles) claimed(n *node, seq uint64, root crypto.Digest) {
 // views that a forgetful replica asks for do not count: it looks where there are none.
 func (o *oracles) fewViews() {
 	w := o.w
-	if w.opts.Params.RotateEvery > 0 || w.opts.Charged >= 0 || len(w.opts.Twins) > 0 || w.topView <= o.viewAtHeal {
+	if w.opts.Params.RotateEvery > 0 || w.opts.Charged >= 0 || len(w.opts.Twins) > 0 ||
+		w.topView <= o.viewAtHeal {
 		return
 	}
 	w.mark(markViewsChecked)
 	w.viewsUsed = w.topView - o.viewAtHeal
 	if limit := uint64(w.cfg.Sizes.F) + 2; w.viewsUsed > limit { //nolint:gosec // not negative
-		w.fail("O18", "the core went from view %d to view %d after the healing; %d views are enough",
+		w.fail("O18", "the core went from view %d to view %d after the healing; %d are enough",
 			o.viewAtHeal, w.topView, limit)
 	}
 }

@@ -152,7 +152,7 @@ func (o *Options) drawCharges(r *rand.Rand) {
 			o.Twins = append(o.Twins, node)
 		case p < 15 && o.Charged < 0:
 			o.Charged = node
-			c := classLostSync + class(r.IntN(int(classCount-classLostSync))) //nolint:gosec // small
+			c := class(r.IntN(int(classCount-classLostSync))) + classLostSync //nolint:gosec // few
 			o.Rates[c] = drawRate(r, classes()[c])
 		default:
 			continue // unused

@@ -36,8 +36,8 @@ func Oracles() [][2]string {
 		{"O7", "no correct replica contradicts what it has signed, crashes or not"},
 		{"O8", "view, low watermark and execution never go back"},
 		{"O9", "equal batches leave equal states"},
-		{"O10", "what is installed is certified; the next root shows that it is the right state (O9)"},
-		{"O11", "what is acknowledged is on f+1 correct durable disks; journals of correct disks read"},
+		{"O10", "what is installed is certified (that it is the right state, O9 shows)"},
+		{"O11", "what is acknowledged is on f+1 correct disks; correct disks can be read"},
 		{"O12", "client histories are linearizable: one pass along the log"},
 		{"O13", "a healed core does all work within the bound"},
 		{"O14", "what a replica keeps stays below its ceilings"},
@@ -66,9 +66,6 @@ func (o *oracles) started(n *node) {
 	o.execution.started(n)
 	o.restarted(n)
 }
-
-// crashed is called before a node's process ends.
-func (o *oracles) crashed(*node) {}
 
 // sent is called with everything that leaves a node.
 func (o *oracles) sent(from *node, to int, p *packet) {
@@ -138,7 +135,8 @@ func (o *oracles) observed(n *node, e pbft.Observed) {
 	case pbft.EventInstalled:
 		o.installed(n, e.Batch)
 	case pbft.EventDiverged, pbft.EventForgot:
-		o.w.fail("O9", "replica %d, whose disk is as it should be: %s %s", n.replica, e.Event, e.Note)
+		o.w.fail("O9", "replica %d, whose disk is as it should be: %s %s",
+			n.replica, e.Event, e.Note)
 	case pbft.EventNewView:
 		o.entered(n, e.View, e.Batch)
 	default:

@@ -41,7 +41,8 @@ type streams [streamCount]*rand.Rand
 
 func newStreams(seed uint64) (s streams) {
 	for i := range s {
-		s[i] = rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15*uint64(i+1))) //nolint:gosec // repeatable
+		id := 0x9e3779b97f4a7c15 * uint64(i+1) //nolint:gosec // an index
+		s[i] = rand.New(rand.NewPCG(seed, id)) //nolint:gosec // repeatable
 	}
 	return s
 }

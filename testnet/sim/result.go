@@ -64,7 +64,8 @@ func (s *Summary) add(r *Result) {
 			s.MarkRuns[i]++
 		}
 	}
-	if r.Marks[markCommitUnderTraitor] > 0 && r.Marks[markViewChange]+r.Marks[markPlannedChange] > 0 {
+	changes := r.Marks[markViewChange] + r.Marks[markPlannedChange]
+	if r.Marks[markCommitUnderTraitor] > 0 && changes > 0 {
 		s.Both++
 	}
 	s.Events = append(s.Events, r.Events)

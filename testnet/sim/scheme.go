@@ -31,10 +31,10 @@ type tagSigner struct {
 var _ crypto.Scheme = (*tagScheme)(nil)
 
 // newTagScheme gives each of the keys a secret.
-func newTagScheme(real crypto.Scheme, keys []crypto.PublicKey, seed uint64) *tagScheme {
-	s := &tagScheme{real: real}
+func newTagScheme(parser crypto.Scheme, keys []crypto.PublicKey, seed uint64) *tagScheme {
+	s := &tagScheme{real: parser}
 	for i, k := range keys {
-		secret := mix(seed^0x5bd1e995, uint64(i)+1) //nolint:gosec // an index
+		secret := mix(seed^0x5bd1e995, uint64(i)+1)
 		s.holders = append(s.holders, tagSigner{k, secret})
 	}
 	return s

@@ -73,7 +73,7 @@ func ParseScript(text string) (Case, error) {
 
 func parseDecisions(text string) ([]Decision, error) {
 	list := []Decision{}
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		name, number, _ := strings.Cut(word, ":")
 		nth, err := strconv.Atoi(number)
 		if err != nil {

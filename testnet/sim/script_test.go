@@ -41,7 +41,7 @@ func TestScriptsComeBack(t *testing.T) {
 	for seed := uint64(1); seed <= 300; seed++ {
 		c := Case{
 			Seed: seed, Options: Draw(seed), Want: "O7",
-			Only: []Decision{{"crash", 1}, {"drop", int(seed)}}, //nolint:gosec // small
+			Only: []Decision{{"crash", 1}, {"drop", int(seed)}},
 		}
 		text := c.Script("why\nindeed")
 		again, err := ParseScript(text)
@@ -52,8 +52,10 @@ func TestScriptsComeBack(t *testing.T) {
 			t.Fatalf("seed %d comes back as\n%s, not\n%s", seed, again.Script("why\nindeed"), text)
 		}
 	}
-	for _, bad := range []string{"want O1", "seed x", "seed 1\noptions m=4", "seed 1\nonly crash",
-		"seed 1\nfoo"} {
+	for _, bad := range []string{
+		"want O1", "seed x", "seed 1\noptions m=4", "seed 1\nonly crash",
+		"seed 1\nfoo",
+	} {
 		if _, err := ParseScript(bad); err == nil {
 			t.Errorf("%q is read", bad)
 		}

@@ -76,12 +76,12 @@ func (s *shrinker) try(c Case, what string) bool {
 // dropWhole tries to do without whole classes, liars, clients and operations. It reports whether
 // anything went.
 func (s *shrinker) dropWhole() bool {
-	any := false
+	less := false
 	change := func(what string, edit func(*Options) bool) {
 		c := s.best
 		c.Options.Traitors = slices.Clone(c.Options.Traitors)
 		if edit(&c.Options) && s.try(c, what) {
-			any = true
+			less = true
 		}
 	}
 	for c := range s.best.Options.Rates {
@@ -131,7 +131,7 @@ func (s *shrinker) dropWhole() bool {
 			return *at < was
 		})
 	}
-	return any
+	return less
 }
 
 // dropStrikes is delta debugging over the strikes: it tries to do without ever smaller parts.

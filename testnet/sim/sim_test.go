@@ -43,12 +43,12 @@ func TestSameHashInTwoProcesses(t *testing.T) {
 		return b.String()
 	}
 	if os.Getenv(child) != "" {
-		fmt.Print("HASHES\n" + hashes() + "END\n") //nolint:forbidigo // read by the parent
+		fmt.Print("HASHES\n" + hashes() + "END\n")
 		return
 	}
 	want := hashes()
 	for _, procs := range []string{"1", "2"} {
-		cmd := exec.CommandContext( //nolint:gosec // this very binary
+		cmd := exec.CommandContext(
 			t.Context(), os.Args[0], "-test.run=^TestSameHashInTwoProcesses$")
 		cmd.Env = append(os.Environ(), child+"=1", "GOMAXPROCS="+procs)
 		out, err := cmd.Output()

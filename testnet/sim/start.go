@@ -30,8 +30,8 @@ func (n *node) start() {
 	cfg := loop.Config{
 		Cluster: w.cfg, Self: n.replica, Sealer: w.sealer(n.replica), Journal: n.journal,
 		Disk: n.disk, Store: n.store, Links: links, Applied: n.applied, Watch: n.watch,
-		Forgot: forgot, Salt: mix(w.seed, uint64(n.index)<<32^uint64(n.boot)), //nolint:gosec // small
-		Save: n.save, Keep: w.opts.keep(),
+		Forgot: forgot, Save: n.save, Keep: w.opts.keep(),
+		Salt: mix(w.seed, uint64(n.index)<<32^uint64(n.boot)), //nolint:gosec // small
 	}
 	if n.liar != nil {
 		cfg.Adversary = n.liar
@@ -78,8 +78,7 @@ func (n *node) openJournal() (forgot string, err error) {
 		}
 	}
 	n.journal, err = journal.Open(n.disk, opts)
-	var damage *journal.DamageError
-	if !errors.As(err, &damage) {
+	if _, damaged := errors.AsType[*journal.DamageError](err); !damaged {
 		return forgot, err
 	}
 	if n.correct {
@@ -128,7 +127,8 @@ const startsMax = 40
 // keep is how much of the past the nodes keep.
 func (o *Options) keep() loop.Retention {
 	return loop.Retention{
-		SnapshotEvery: o.SnapshotEvery, Batches: uint64(o.KeepBatches), //nolint:gosec // not negative
+		SnapshotEvery: o.SnapshotEvery,
+		Batches:       uint64(o.KeepBatches), //nolint:gosec // not negative
 	}
 }
 

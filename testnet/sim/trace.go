@@ -21,7 +21,8 @@ func (w *World) tracef(format string, args ...any) {
 
 // traceSend folds what is sent into the hash of the run.
 func (w *World) traceSend(from *node, to int, p *packet) {
-	word := uint64(p.typ)<<48 ^ uint64(from.index)<<40 ^ uint64(uint8(to))<<32 //nolint:gosec // bits
+	link := uint64(from.index)<<8 ^ uint64(uint8(to)) //nolint:gosec // bits
+	word := uint64(p.typ)<<48 ^ link<<32
 	if p.frame != nil {
 		word ^= tag(1, p.frame)
 	} else {
@@ -62,14 +63,14 @@ func digestOf(m message.Message) uint64 {
 	case *message.Status:
 		return m.Executed<<32 ^ m.View ^ m.Tip<<16 ^ m.Stable<<48
 	case *message.Decided:
-		return uint64(len(m.Headers))<<16 ^ uint64(len(m.Bodies)) //nolint:gosec // lengths
+		return uint64(len(m.Headers))<<16 ^ uint64(len(m.Bodies))
 	default:
 		return 0
 	}
 }
 
 // describe says what a packet is.
-func (w *World) describe(p *packet) string {
+func (*World) describe(p *packet) string {
 	m := p.msg
 	if m == nil {
 		_, decoded, err := message.Decode(p.frame)

@@ -245,7 +245,8 @@ func (w *World) Run() *Result {
 		e := w.queue.pop()
 		w.now = e.at
 		w.events++
-		w.hash = mix(w.hash, uint64(e.at)<<16^uint64(e.kind)<<8^uint64(uint16(e.node))) //nolint:gosec // bits
+		what := uint64(e.kind)<<8 ^ uint64(uint16(e.node)) //nolint:gosec // bits
+		w.hash = mix(w.hash, uint64(e.at)<<16^what)        //nolint:gosec // not negative
 		w.guard(func() { w.happen(&e) })
 		if w.events > eventsMax {
 			w.fail("O13", "the run does not end: %d events", w.events)
