@@ -35,8 +35,7 @@ func FuzzBook(f *testing.F) {
 		}
 		b, _, err := shelf.read()
 		if err != nil {
-			var damaged *damagedError
-			if !errors.As(err, &damaged) {
+			if _, is := errors.AsType[*damagedError](err); !is {
 				t.Fatalf("an error of another kind: %v", err)
 			}
 			if left, err := os.ReadFile(path); err != nil || !bytes.Equal(left, file) {
