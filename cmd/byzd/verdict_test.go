@@ -24,6 +24,7 @@ import (
 // stopped is the home of a testnet of four that was stopped, made without running it: its journals
 // are signed with the members' keys.
 type stopped struct {
+	placed  uint64 // bundles of node 3: a correct gateway uses each number once
 	t       *testing.T
 	home    string
 	cluster *message.Config
@@ -117,7 +118,8 @@ func (s *stopped) decide(parent message.Ref, value string, nodes []int, signers 
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	bundle := &message.Bundle{Session: 3, Seq: parent.Seq, Items: []message.Item{{Op: op}}}
+	bundle := &message.Bundle{Session: 3, Seq: s.placed, Items: []message.Item{{Op: op}}}
+	s.placed++
 	s.sealers[3].SealBundle(bundle)
 	b := &message.Batch{
 		Header: message.Header{
@@ -371,6 +373,25 @@ func TestVerdict_BrokenNamesTheGuiltyAndTheirProofsVerify(t *testing.T) {
 	if !strings.HasPrefix(text, "node 1 signed two COMMITs for view 0 and sequence number 2") {
 		t.Errorf("it says %q", text)
 	}
+	shown := must(t, "evidence", "show", file, "--genesis", gen)
+	if strings.Count(shown, "signed    commit view=0 seq=2") != 2 {
+		t.Errorf("it shows %q", shown)
+	}
+	// The homes of the correct nodes are enough, and the proofs alone are as well.
+	for _, sources := range [][]string{
+		{s.home}, {s.home + "/node-2", s.home + "/node-3"},
+	} {
+		r := runMain(t, append([]string{"forensics", "--evidence", t.TempDir()}, sources...)...)
+		if r.code != exitBroken || !strings.Contains(r.out, "fork      at sequence number 2") ||
+			!strings.Contains(r.out, "2 guilty; a fork takes 2 at least") {
+			t.Errorf("forensics on %v: exit %d\n%s%s", sources, r.code, r.out, r.errors)
+		}
+	}
+	r = runMain(t, "forensics", file, "--genesis", gen)
+	if r.code != exitGood || !strings.Contains(r.out, "culprit   node 1") {
+		t.Errorf("forensics on a proof: exit %d\n%s%s", r.code, r.out, r.errors)
+	}
+	refuses(t, exitUsage, "nothing is named", "--genesis", "forensics")
 	listed := must(t, "evidence", "list", "--home", s.home, "--json")
 	var list []listedProof
 	if err := json.Unmarshal([]byte(listed), &list); err != nil || len(list) != 2 ||
