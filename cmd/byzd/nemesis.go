@@ -66,7 +66,7 @@ func nemesisCommand() *cli.Command {
 			beyondFFlag(),
 			&cli.StringSliceFlag{
 				Name:  "set",
-				Usage: "`KEY=VALUE` of every node's byzd.toml, as keep-batches=200; may be repeated",
+				Usage: "`KEY=VALUE` of every byzd.toml, as keep-batches=200; may be repeated",
 			},
 			&cli.Float64Flag{
 				Name: "min-rate", Value: nemesis.DefaultMinRate,
