@@ -73,3 +73,22 @@ func TestTimerCountsThoseWhoWantMore(t *testing.T) {
 		t.Error("the timer of view 1 never ran out")
 	}
 }
+
+// M1, M13: votes count together only if they are for one batch.
+func TestPaperVotesAreForOneBatch(t *testing.T) {
+	b := newBench(t)
+	b.hold()
+	bundle := b.Bundle(0, "a")
+	m := b.proposal(0, 1, b.Config.Base, bundle)
+	other := message.Ref{Seq: 1, Digest: crypto.Hash("another batch")}
+	b.told(1, m, bundle)
+	b.hand(2, 1, b.vote(crypto.KindPrepare, 2, 0, other))
+	b.want(len(b.votes(1, crypto.KindCommit)), 0, "COMMITs with a PREPARE for another batch")
+	b.hand(3, 1, b.vote(crypto.KindPrepare, 3, 0, refOf(m)))
+	b.want(len(b.votes(1, crypto.KindCommit)), 1, "COMMITs with three PREPAREs")
+	b.hand(0, 1, b.vote(crypto.KindCommit, 0, 0, refOf(m)))
+	b.hand(2, 1, b.vote(crypto.KindCommit, 2, 0, other))
+	b.want(len(b.Nodes[1].Log), 0, "batches executed with a COMMIT for another batch")
+	b.hand(3, 1, b.vote(crypto.KindCommit, 3, 0, refOf(m)))
+	b.want(len(b.Nodes[1].Log), 1, "batches executed with three COMMITs")
+}

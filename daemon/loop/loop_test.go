@@ -9,6 +9,7 @@ import (
 	"byzd/daemon/journal"
 	"byzd/daemon/kv"
 	"byzd/daemon/loop"
+	"byzd/daemon/snapshot"
 	"byzd/pbft"
 	"byzd/pbft/message"
 	"byzd/pbft/pbfttest"
@@ -39,8 +40,9 @@ type cluster struct {
 	pass    func(from, to int, t message.Type) bool
 	twist   func(from, to int, m message.Message) message.Message // what is sent in place of m
 	keep    loop.Retention
-	segment int64                            // bytes of a journal's segments; 0 for the default
-	tap     func(from, to int, frame []byte) // sees every frame that a node sends, lost or not
+	segment int64                             // bytes of a journal's segments; 0 for the default
+	tap     func(from, to int, frame []byte)  // sees every frame that a node sends, lost or not
+	save    func(i int, s *snapshot.Snapshot) // if not nil, it is given what is to be saved
 }
 
 type packet struct {
@@ -111,7 +113,7 @@ func (c *cluster) open(i int) {
 		c.t.Fatalf("node %d: %v", i, err)
 	}
 	n.journal, n.store, n.down, n.noSync = j, kv.New(), false, false
-	n.loop, err = loop.Open(loop.Config{
+	cfg := loop.Config{
 		Cluster: c.cfg, Self: i, Journal: j, Disk: n.disk, Store: n.store, Links: links{c, i},
 		Keep:   c.keep,
 		Sealer: message.Sealer{Config: c.cfg, Self: i, Signer: c.signers[i]},
@@ -132,7 +134,11 @@ func (c *cluster) open(i int) {
 				n.drops["accused"]++
 			}
 		},
-	})
+	}
+	if c.save != nil {
+		cfg.Save = func(s *snapshot.Snapshot) { c.save(i, s) }
+	}
+	n.loop, err = loop.Open(cfg)
 	if err != nil {
 		c.t.Fatalf("node %d: %v", i, err)
 	}

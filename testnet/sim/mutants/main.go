@@ -20,6 +20,7 @@ type command struct {
 	list     bool
 	controls bool
 	json     bool
+	first    bool
 	out      io.Writer
 	errs     io.Writer
 }
@@ -34,6 +35,7 @@ func Main(ctx context.Context, args []string, out, errs io.Writer) int {
 	flags.IntVar(&c.dozen, "dozen", -1, "run the twelve of day `K`, in turn")
 	flags.BoolVar(&c.list, "list", false, "list the mutants and run none")
 	flags.BoolVar(&c.controls, "controls", false, "run the controls C1 to C4 instead")
+	flags.BoolVar(&c.first, "first", false, "ask only the layer that must find each")
 	flags.BoolVar(&c.json, "json", false, "print one JSON object a line")
 	if flags.Parse(args) != nil || flags.NArg() > 0 {
 		return 2
@@ -153,6 +155,9 @@ func (c *command) print(list []*Mutant) error {
 func (c *command) kill(ctx context.Context, r *Runner, list []*Mutant) (int, error) {
 	code, count := 0, map[string]int{}
 	for _, m := range list {
+		if c.first && len(m.Kills) > 1 {
+			m.Kills = m.Kills[:1]
+		}
 		res, err := r.Kill(ctx, m)
 		if err != nil {
 			return 0, err
