@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -137,12 +138,18 @@ type stranger struct {
 // tell hands it to the loop.
 func (s stranger) tell(l *loop.Loop) { l.Outside(s.from, s.epoch, s.m) }
 
-// errRetired ends a node that was a member and is not needed any more.
+// ErrRetired says that a node was a member, is none any more, and is not needed by anybody: that is
+// how it is to end, and no failure (B52).
+var ErrRetired = errors.New("this node is no member any more")
+
 type retiredError struct{ epoch uint64 }
 
 func (e *retiredError) Error() string {
 	return fmt.Sprintf("this node is no member since epoch %d, and nobody needs it any more", e.epoch)
 }
+
+// Is makes it an [ErrRetired].
+func (*retiredError) Is(target error) bool { return target == ErrRetired }
 
 // Hint says what that means.
 func (*retiredError) Hint() string {

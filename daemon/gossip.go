@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +31,12 @@ type discovery struct {
 	addr  string
 	ended bool
 	lie   *membership.FalseDead
+
+	heardMu sync.Mutex
+	heard   map[crypto.NodeID]membership.Record // the newest of each node, of whichever epoch
+	names   map[crypto.NodeID]string
+	news    chan struct{} // holds a token when heard has changed
+	done    chan struct{}
 }
 
 // startDiscovery joins the gossip of the cluster.
@@ -37,7 +44,13 @@ func startDiscovery(
 	o *Options, t transport.Transport, in *inbound, client string, cut membership.Conditions,
 ) (*discovery, error) {
 	d := &discovery{opts: o, transport: t, in: in, client: client, cut: cut, addr: o.Gossip}
-	return d, d.start(in.era.Load().cluster, o.Join)
+	d.heard, d.names = map[crypto.NodeID]membership.Record{}, map[crypto.NodeID]string{}
+	d.news, d.done = make(chan struct{}, 1), make(chan struct{})
+	d.casts.Go(d.keep)
+	if err := d.start(in.era.Load().cluster, o.Join); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
 }
 
 // start joins the gossip of an epoch. The caller holds mu, or is alone.
@@ -60,6 +73,14 @@ func (d *discovery) start(cluster *message.Config, join []string) error {
 		Events: func(e membership.Event) {
 			if e.Record.Counter > 0 {
 				d.transport.Heard(e.Member.ID, []string{e.Record.TransportAddr})
+				d.heardMu.Lock()
+				d.heard[e.Member.ID] = e.Record
+				d.names[e.Member.ID] = e.Member.Name
+				d.heardMu.Unlock()
+				select {
+				case d.news <- struct{}{}:
+				default:
+				}
 			}
 			d.in.opinion(e.Member.ID, e.State == membership.Alive)
 		},
@@ -100,6 +121,44 @@ func (d *discovery) recast(cluster *message.Config) {
 	})
 }
 
+// keepEvery is the least time between two writes of where the members listen.
+const keepEvery = time.Second
+
+// keep writes down where the members listen whenever that has changed.
+func (d *discovery) keep() {
+	for {
+		select {
+		case <-d.news:
+		case <-d.done:
+			return
+		}
+		d.save()
+		select {
+		case <-time.After(keepEvery):
+		case <-d.done:
+			return
+		}
+	}
+}
+
+func (d *discovery) save() {
+	if d.opts.SavePeers == nil {
+		return
+	}
+	d.heardMu.Lock()
+	known := make([]KnownPeer, 0, len(d.heard))
+	for id, r := range d.heard {
+		if id != d.opts.NetworkKey.ID() {
+			known = append(known, KnownPeer{id, d.names[id], r.TransportAddr, r.SwimAddr})
+		}
+	}
+	d.heardMu.Unlock()
+	slices.SortFunc(known, func(a, b KnownPeer) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	if err := d.opts.SavePeers(known); err != nil {
+		d.opts.Log.WithError(err).Warn("where the members listen is not written down")
+	}
+}
+
 // view is what gossip believes of each member; of nobody while there is no gossip.
 func (d *discovery) view() map[crypto.NodeID]membership.MemberView {
 	d.mu.Lock()
@@ -108,7 +167,12 @@ func (d *discovery) view() map[crypto.NodeID]membership.MemberView {
 	if d.now == nil {
 		return list
 	}
+	d.heardMu.Lock()
+	defer d.heardMu.Unlock()
 	for _, v := range d.now.View() {
+		if v.Record.Counter == 0 {
+			v.Record = d.heard[v.ID] // from before this gossip began
+		}
 		list[v.ID] = v
 	}
 	return list
@@ -145,6 +209,7 @@ func (d *discovery) close() error {
 	d.ended = true
 	now := d.now
 	d.mu.Unlock()
+	close(d.done)
 	d.casts.Wait()
 	if now == nil {
 		return nil

@@ -33,6 +33,8 @@ type Options struct {
 	// Peers are addresses at which members of any epoch listen, for a node that does not hear of
 	// them by gossip yet.
 	Peers map[crypto.NodeID][]string
+	// SavePeers, if not nil, keeps where the members are heard to listen, for the next start's Peers.
+	SavePeers func(known []KnownPeer) error
 
 	DiskQuota int64 // bytes that the node's data may take; 0 for no limit
 	Keep      loop.Retention
@@ -42,6 +44,12 @@ type Options struct {
 	Timing  membership.Timing // of gossip; zero for the defaults
 	Log     logrus.FieldLogger
 	Started func(Addresses) error // called once when everything listens
+}
+
+// KnownPeer is where a member was last heard to listen.
+type KnownPeer struct {
+	ID                      crypto.NodeID
+	Name, Transport, Gossip string
 }
 
 // Addresses is where a node really listens.

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -90,6 +93,15 @@ func run(c *cli.Context) error {
 			SnapshotEvery: cfg.SnapshotEvery.Milliseconds(), Batches: cfg.KeepBatches,
 			Bytes: cfg.KeepBytes,
 		}, Traitors: c.StringSlice("traitor"), Cut: cut,
+		SavePeers: func(known []daemon.KnownPeer) error {
+			inv := config.Invitation{}
+			for _, p := range known {
+				inv.Peers = append(inv.Peers, config.Peer{
+					ID: p.ID.String(), Name: p.Name, Transport: p.Transport, Gossip: p.Gossip,
+				})
+			}
+			return inv.Save(home.Peers())
+		},
 		Log: log,
 		Started: func(a daemon.Addresses) error {
 			return home.WriteAddresses(config.Addresses{
@@ -98,29 +110,38 @@ func run(c *cli.Context) error {
 			})
 		},
 	})
-	if err != nil {
+	if errors.Is(err, daemon.ErrRetired) {
+		log.Warn(err)
+	} else if err != nil {
 		return err
 	}
 	log.Info("stopped; the journal is in " + filepath.Clean(home.Data()))
 	return home.RemoveAddresses()
 }
 
-// invited returns where members listen, of whom this node does not hear by gossip yet: from the
-// invitation in its home, if there is one.
+// invited returns where members listen, of whom this node may not hear by gossip: those who were known
+// when it last ran, and those of the invitation in its home, if there is one.
 func invited(home config.Home) (map[crypto.NodeID][]string, []string, error) {
-	inv, err := home.Invited()
-	if err != nil || inv == nil {
-		return nil, nil, err
-	}
 	peers, join := map[crypto.NodeID][]string{}, []string{}
-	for _, p := range inv.Peers {
-		id, err := crypto.ParseNodeID(p.ID)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", home.Invitation(), err)
+	for _, path := range []string{home.Peers(), home.Invitation()} {
+		inv, err := config.ReadInvitation(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
-		peers[id] = append(peers[id], p.Transport)
-		if p.Gossip != "" {
-			join = append(join, p.Gossip)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, p := range inv.Peers {
+			id, err := crypto.ParseNodeID(p.ID)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", path, err)
+			}
+			if !slices.Contains(peers[id], p.Transport) {
+				peers[id] = append(peers[id], p.Transport)
+			}
+			if p.Gossip != "" && !slices.Contains(join, p.Gossip) {
+				join = append(join, p.Gossip)
+			}
 		}
 	}
 	return peers, join, nil

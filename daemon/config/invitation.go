@@ -3,9 +3,7 @@ package config
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 )
 
@@ -13,8 +11,8 @@ import (
 // of them listen. Nothing in it is secret, and nothing of it is believed but the genesis, which
 // people compare: an address that is wrong leads to nobody.
 type Invitation struct {
-	Cluster string `json:"cluster"`
-	Genesis string `json:"genesis"`
+	Cluster string `json:"cluster,omitempty"`
+	Genesis string `json:"genesis,omitempty"`
 	Peers   []Peer `json:"peers"`
 }
 
@@ -50,20 +48,20 @@ func ReadInvitation(path string) (*Invitation, error) {
 	return inv, nil
 }
 
-// Invited returns the invitation in a home, or nil if there is none.
-func (h Home) Invited() (*Invitation, error) {
-	inv, err := ReadInvitation(h.Invitation())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilnil // most homes have none
-	}
-	return inv, err
-}
+// Peers is the path of the file, of the same form and without a genesis, in which a node keeps where
+// it last heard the members listen: after a start it may be in an older epoch than they, and then
+// gossip tells it nothing.
+func (h Home) Peers() string { return h.path("peers.json") }
 
-// Save writes the invitation.
+// Save writes the invitation, in place of what was there. A crash leaves the old file or the new one.
 func (inv *Invitation) Save(path string) error {
 	data, err := json.MarshalIndent(inv, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(data, '\n'), 0o644) //nolint:gosec // it is public
+	temp := path + ".tmp"
+	if err := os.WriteFile(temp, append(data, '\n'), 0o644); err != nil { //nolint:gosec // public
+		return err
+	}
+	return os.Rename(temp, path)
 }
