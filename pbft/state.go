@@ -91,6 +91,8 @@ func (r *Replica) reason() string {
 		return r.halted
 	case r.recovery.active:
 		return r.recoveryReason()
+	case r.observes():
+		return "it is no member of this epoch: it follows what the members decide"
 	case r.fence.raised:
 		return fmt.Sprintf("it has just started and asks the others what it has said: "+
 			"%d of %d have answered", r.fence.answers.Count(), r.cfg.Sizes.Quorum-1)

@@ -23,6 +23,8 @@ const (
 	pathDisk    = "/disk"
 	pathCuts    = "/cuts"
 	pathTraitor = "/traitor"
+	pathAdd     = "/add"
+	pathRemoved = "/removed"
 	pathDown    = "/down"
 )
 
@@ -33,6 +35,7 @@ type order struct {
 	Specs   []string `json:"specs,omitempty"`
 	BeyondF bool     `json:"beyond_f,omitempty"`
 	Quota   int64    `json:"quota,omitempty"`
+	Count   int      `json:"count,omitempty"`
 }
 
 const maxOrderBytes = 1 << 20
@@ -78,8 +81,10 @@ func (s *supervisor) routes() http.Handler {
 		return s.setQuota(ctx, o.Nodes, o.Quota)
 	})
 	handle(pathCuts, func(ctx context.Context, o order) error { return s.setCuts(ctx, o.Cuts) })
+	handle(pathAdd, func(ctx context.Context, o order) error { return s.addNodes(ctx, o.Count) })
+	handle(pathRemoved, func(_ context.Context, o order) error { return s.removed(o.Nodes) })
 	handle(pathTraitor, func(ctx context.Context, o order) error {
-		if len(o.Nodes) != 1 || o.Nodes[0] < 0 || o.Nodes[0] >= len(s.turn) {
+		if len(o.Nodes) != 1 || o.Nodes[0] < 0 || o.Nodes[0] >= s.size() {
 			return usagef("", "the lies of nodes %v cannot be set", o.Nodes)
 		}
 		return s.setTraitor(ctx, o.Nodes[0], o.Specs, o.BeyondF)

@@ -28,7 +28,7 @@ func (s *supervisor) watchFired() {
 		case <-ticker.C:
 		}
 		var wg sync.WaitGroup
-		for i := range s.turn {
+		for i := range s.size() {
 			wg.Go(func() { s.countLies(ctx, i) })
 		}
 		wg.Wait()

@@ -177,7 +177,7 @@ func belongs(name string) bool {
 		_, err := ParseNode(1<<16, number)
 		return err == nil
 	}
-	return slices.Contains([]string{stateName, "genesis.toml", "client.key"}, name)
+	return slices.Contains([]string{stateName, "genesis.toml", "client.key", adminName}, name)
 }
 
 // open takes the home for this process and returns the door to its files.

@@ -61,9 +61,9 @@ func (s *supervisor) informHeld(ctx context.Context, i int) error {
 
 // informAll tells all nodes at once.
 func (s *supervisor) informAll(ctx context.Context) error {
-	errs := make([]error, len(s.tell))
+	errs := make([]error, s.size())
 	var wg sync.WaitGroup
-	for i := range s.tell {
+	for i := range errs {
 		wg.Go(func() { errs[i] = s.inform(ctx, i) })
 	}
 	wg.Wait()

@@ -62,7 +62,7 @@ func plusNodes(nodes []int) string {
 // setTraitor makes node i tell these lies and no others from now on. The node is listed as a
 // traitor before it can lie for the first time.
 func (s *supervisor) setTraitor(ctx context.Context, i int, specs []string, beyondF bool) error {
-	if err := checkSpecs(i, len(s.turn), specs); err != nil {
+	if err := checkSpecs(i, s.size(), specs); err != nil {
 		return err
 	}
 	if err := s.take(ctx, s.tell[i]); err != nil {

@@ -223,15 +223,18 @@ func (s *supervisor) withRepair(err error) error {
 // there is one: what a contact that lies can do is not what every testnet is about.
 func (s *supervisor) startAll(ctx context.Context) error {
 	s.mu.Lock()
-	first := max(0, slices.IndexFunc(s.state.Nodes, func(n NodeState) bool { return !n.Traitor() }))
+	first := max(0, slices.IndexFunc(s.state.Nodes, func(n NodeState) bool {
+		return !n.Traitor() && !n.Removed
+	}))
 	s.mu.Unlock()
 	if err := s.startInTurn(ctx, first); err != nil {
 		return err
 	}
-	failed := make(chan error, len(s.turn))
-	for i := range s.turn {
+	n := s.size()
+	failed := make(chan error, n)
+	for i := range n {
 		go func() {
-			if i == first {
+			if node, _ := s.node(i); i == first || node.Removed {
 				failed <- nil
 				return
 			}
@@ -239,7 +242,7 @@ func (s *supervisor) startAll(ctx context.Context) error {
 		}()
 	}
 	var errs []error
-	for range s.turn {
+	for range n {
 		errs = append(errs, <-failed)
 	}
 	return joined(errs)

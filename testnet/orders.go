@@ -48,9 +48,9 @@ func (s *supervisor) takeTurns(ctx context.Context, nodes []int) (release func()
 		}
 	}
 	for _, i := range nodes {
-		if i < 0 || i >= len(s.turn) {
+		if i < 0 || i >= s.size() {
 			return release, usagef("", "there is no node %d: this testnet has the nodes 0 to %d",
-				i, len(s.turn)-1)
+				i, s.size()-1)
 		}
 		if err := s.take(ctx, s.turn[i]); err != nil {
 			return release, err
@@ -211,8 +211,8 @@ func (s *supervisor) setQuota(ctx context.Context, nodes []int, bytes int64) err
 
 // setCuts replaces all cuts.
 func (s *supervisor) setCuts(ctx context.Context, cuts [][]int) error {
-	if len(cuts) != len(s.turn) {
-		return usagef("", "cuts for %d nodes, but the testnet has %d", len(cuts), len(s.turn))
+	if len(cuts) != s.size() {
+		return usagef("", "cuts for %d nodes, but the testnet has %d", len(cuts), s.size())
 	}
 	err := s.change(func(st *State) {
 		for i := range st.Nodes {

@@ -43,6 +43,9 @@ func (o *Options) create(d disk.Disk) (*State, error) {
 	if g.Params, err = o.params(g.Params); err != nil {
 		return nil, err
 	}
+	if err := o.addAdmin(g); err != nil {
+		return nil, err
+	}
 	for i := range state.Nodes {
 		if err := addMember(g, &state.Nodes[i]); err != nil {
 			return nil, fmt.Errorf("prepare node %d: %w", i, err)
@@ -57,6 +60,24 @@ func (o *Options) create(d disk.Disk) (*State, error) {
 		}
 	}
 	return state, nil
+}
+
+// addAdmin makes the key that may change the members later on. It stays in the testnet's home.
+func (o *Options) addAdmin(g *genesis.Genesis) error {
+	scheme, err := crypto.SchemeByName(g.Scheme)
+	if err != nil {
+		return err
+	}
+	seed, err := newSeed(adminKey(o.Home))
+	if err != nil {
+		return err
+	}
+	signer, err := scheme.NewSigner(seed)
+	if err != nil {
+		return err
+	}
+	g.Admins = genesis.Admins{Threshold: 1, Keys: [][]byte{signer.Public().Bytes()}}
+	return nil
 }
 
 func homes(s *State) []string {

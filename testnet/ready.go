@@ -19,10 +19,10 @@ const (
 func (s *supervisor) waitReady(ctx context.Context) error {
 	poll := time.NewTicker(readyTime)
 	defer poll.Stop()
-	for i := range s.turn {
+	for i := range s.size() {
 		for reason := ""; ; {
 			n, c := s.node(i)
-			if n.Traitor() {
+			if n.Traitor() || n.Removed {
 				break
 			}
 			if c == nil {
@@ -68,9 +68,9 @@ func (s *supervisor) notReady(ctx context.Context) error {
 		return fmt.Errorf("wait for the nodes to be ready: %w", cause)
 	}
 	var problems, logs []string
-	for i := range s.turn {
+	for i := range s.size() {
 		n, _ := s.node(i)
-		if n.Traitor() {
+		if n.Traitor() || n.Removed {
 			continue
 		}
 		if ready, reason := askReady(context.Background(), n.Operator, ""); !ready {

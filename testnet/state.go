@@ -64,6 +64,9 @@ type NodeState struct {
 	// Cut lists, ascending, the nodes that this one's frames, gossip and dials do not reach.
 	Cut []int `json:"cut"`
 
+	// Removed says that the node is no member any more: its process ends by itself.
+	Removed bool `json:"removed,omitempty"`
+
 	Process  Process `json:"process"`
 	ExitCode *int    `json:"exit_code,omitempty"` // of an exited process
 	Signal   int     `json:"signal,omitempty"`    // of a killed process

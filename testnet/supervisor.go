@@ -112,12 +112,12 @@ func newSupervisor(ctx context.Context, o *Options) (s *supervisor, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n := len(state.Nodes)
 	s = &supervisor{
 		home: o.Home, binary: o.Binary, logLevel: o.LogLevel, logFormat: o.LogFormat,
 		disk: d, unlock: unlock, log: log, launch: newLauncher(), state: state,
-		turn: newTokens(n), tell: newTokens(n),
-		children: make([]*child, n), runtime: make([]liveness, n),
+		// As many as there may ever be: nodes are added while others are worked with.
+		turn: newTokens(maxNodes), tell: newTokens(maxNodes),
+		children: make([]*child, maxNodes), runtime: make([]liveness, maxNodes),
 		again: slices.ContainsFunc(state.Nodes, func(n NodeState) bool { return n.Process != New }),
 		quit:  make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -206,7 +206,7 @@ func (s *supervisor) run() {
 // stopNodes stops all nodes at once, and keeps their turns for good.
 func (s *supervisor) stopNodes() {
 	var wg sync.WaitGroup
-	for i := range s.turn {
+	for i := range s.size() {
 		wg.Go(func() {
 			s.turn[i] <- struct{}{}
 			s.stopNode(i)
@@ -224,6 +224,13 @@ func (s *supervisor) change(f func(*State)) error {
 		return fmt.Errorf("write the testnet's state: %w", err)
 	}
 	return nil
+}
+
+// size is the number of nodes.
+func (s *supervisor) size() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.state.Nodes)
 }
 
 // node returns a copy of what is known of a node, and its process or nil.

@@ -27,6 +27,8 @@ func testnetCommand() *cli.Command {
 			testnetPartitionCommand(),
 			testnetHealCommand(),
 			testnetTraitorCommand(),
+			testnetAddCommand(),
+			testnetRemoveCommand(),
 		},
 	}
 }
