@@ -43,3 +43,19 @@ func TestClientTable_DischargedMindsTheBundlesOwnAck(t *testing.T) {
 		}
 	}
 }
+
+// M53 (B55): a place that its owner has acknowledged never runs again, although nothing is kept of
+// what it gave.
+func TestClientTable_AcknowledgedPlacesAreSpent(t *testing.T) {
+	row := &session{done: make([]uint64, ClientWindow/64)}
+	for seq := range uint64(3 * ClientWindow) {
+		if got := row.admit(seq, seq, 1); got != Run {
+			t.Fatalf("place %d: %v, want %v", seq, got, Run)
+		}
+		for old := range seq {
+			if got := row.admit(old, 0, 1); got != Stale {
+				t.Fatalf("place %d after %d: %v, want %v", old, seq, got, Stale)
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"byzd/crypto"
 	"byzd/pbft"
 	"byzd/pbft/message"
+	"byzd/pbft/pbfttest"
 )
 
 // Tests that the deliberate bugs of testnet/sim/mutants asked for: each was missing, and the mutant
@@ -91,4 +92,75 @@ func TestPaperVotesAreForOneBatch(t *testing.T) {
 	b.want(len(b.Nodes[1].Log), 0, "batches executed with a COMMIT for another batch")
 	b.hand(3, 1, b.vote(crypto.KindCommit, 3, 0, refOf(m)))
 	b.want(len(b.Nodes[1].Log), 1, "batches executed with three COMMITs")
+}
+
+// M9 (B43): of two votes of one replica for one place the first stands, whatever comes after it.
+func TestFirstVoteStands(t *testing.T) {
+	b := newBench(t)
+	b.Traitors[2] = true
+	b.hold()
+	bundle := b.Bundle(0, "a")
+	m := b.proposal(0, 1, b.Config.Base, bundle)
+	other := message.Ref{Seq: 1, Digest: crypto.Hash("another batch")}
+	b.told(1, m, bundle)
+	b.hand(2, 1, b.vote(crypto.KindPrepare, 2, 0, other))
+	b.hand(2, 1, b.vote(crypto.KindPrepare, 2, 0, refOf(m)))
+	b.want(len(b.votes(1, crypto.KindCommit)), 0, "COMMITs with the second vote of a liar")
+	b.want(len(b.Nodes[1].Proofs), 1, "proofs")
+	b.hand(3, 1, b.vote(crypto.KindPrepare, 3, 0, refOf(m)))
+	b.want(len(b.votes(1, crypto.KindCommit)), 1, "COMMITs with three honest PREPAREs")
+}
+
+// M15: what is decided waits for the batches before it, however long these are missing.
+func TestNothingIsExecutedAcrossAGap(t *testing.T) {
+	b := newBench(t)
+	b.hold()
+	one, two := b.Bundle(0, "a"), b.Bundle(0, "b")
+	first := b.proposal(0, 1, b.Config.Base, one)
+	second := b.proposal(0, 2, refOf(first), two)
+	b.told(1, second, two) // it never hears of the first
+	for _, voter := range []int{0, 2, 3} {
+		b.hand(voter, 1, b.vote(crypto.KindCommit, voter, 0, refOf(second)))
+	}
+	b.RunFor(3000)
+	b.want(len(b.Nodes[1].Log), 0, "batches executed behind a gap")
+	b.told(1, first, one)
+	b.want(len(b.Nodes[1].Log), 2, "batches executed")
+}
+
+// M40 (B38): a height that is claimed and not certified changes nothing.
+func TestClaimedHeightIsNoTarget(t *testing.T) {
+	b := newBench(t)
+	b.Traitors[3] = true
+	b.hand(3, 1, &message.Status{Executed: 1 << 40, Stable: 1 << 40, Tip: 1 << 40})
+	b.Submit(0, "a")
+	b.RunFor(1000)
+	for _, m := range b.sent[1] {
+		if _, is := m.(*message.FetchDecided); is {
+			t.Fatal("replica 1 asks for batches because of a claim")
+		}
+	}
+	b.want(len(b.Nodes[1].Log), 1, "batches executed")
+}
+
+// M44 (B44): who hears only of what is decided asks for the way there.
+func TestWhoIsLateAsks(t *testing.T) {
+	b := newBench(t)
+	b.Pass = func(e pbfttest.Envelope) bool { return e.To != 3 }
+	for _, op := range []string{"a", "b", "c"} {
+		b.Submit(0, op)
+		b.Run()
+	}
+	b.Pass = nil
+	if !b.RunUntil(10_000, func() bool { return len(b.Nodes[3].Log) == 3 }) {
+		t.Errorf("replica 3 executed %d batches", len(b.Nodes[3].Log))
+	}
+	asked := false
+	for _, m := range b.sent[3] {
+		_, is := m.(*message.FetchDecided)
+		asked = asked || is
+	}
+	if !asked {
+		t.Error("replica 3 never asked for what was decided")
+	}
 }
