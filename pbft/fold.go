@@ -23,9 +23,9 @@ type Fold struct {
 
 // Add folds one record in.
 //
-// What was promised in an epoch means nothing in the next. When a journal is cut, what matters of its
-// front is written anew at its end: so epochs do not stand in order, and an older one's records are
-// passed over (B29).
+// What was promised in an epoch means nothing in the next. When a journal is cut, what matters of
+// its front is written anew at its end: so epochs do not stand in order, and an older one's records
+// are passed over (B29).
 func (f *Fold) Add(rec *message.Record) {
 	switch {
 	case rec.Type == message.RecordEpoch:

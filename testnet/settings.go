@@ -10,9 +10,11 @@ import (
 	"byzd/daemon/config"
 )
 
-// wholeLog are the settings of a testnet's nodes that differ from those of other nodes: they keep
+// wholeLog returns the settings of a testnet's nodes that differ from those of other nodes: they keep
 // their whole logs, so that a verdict can execute everything again.
-var wholeLog = map[string]string{"keep-batches": "1000000000", "keep-bytes": "1TiB"}
+func wholeLog() map[string]string {
+	return map[string]string{"keep-batches": "1000000000", "keep-bytes": "1TiB"}
+}
 
 // supervised reports whether the testnet gives each node its own value of a setting.
 func supervised(name string) bool {
@@ -24,7 +26,7 @@ func supervised(name string) bool {
 // writeSettings writes the settings of one node's file, and refuses what the node would not start
 // with.
 func (o *Options) writeSettings(home string) error {
-	settings := maps.Clone(wholeLog)
+	settings := wholeLog()
 	maps.Copy(settings, o.Settings)
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(settings)) {

@@ -26,16 +26,16 @@ const (
 	legalSize = "a number of bytes, or one with a unit: 500MB, 20GiB; 0 for no limit"
 )
 
-// snapshotEveryMin keeps a node from writing nothing but snapshots.
-const snapshotEveryMin = 100 * time.Millisecond
+// shortestInterval keeps a node from writing nothing but snapshots.
+const shortestInterval = 100 * time.Millisecond
 
 func parseSnapshotEvery(value string) (time.Duration, error) {
 	every, err := time.ParseDuration(value)
 	if err != nil {
 		return 0, errors.New("it is not a time")
 	}
-	if every < snapshotEveryMin {
-		return 0, fmt.Errorf("it is shorter than %v", snapshotEveryMin)
+	if every < shortestInterval {
+		return 0, fmt.Errorf("it is shorter than %v", shortestInterval)
 	}
 	return every, nil
 }

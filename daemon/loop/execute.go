@@ -141,8 +141,8 @@ func (x *executor) cached(session, seq uint64) *message.Reply {
 	return k.reply
 }
 
-// state is the whole replicated state after a batch. rows are the sessions that changed since it was
-// last asked for.
+// state is the whole replicated state after a batch. rows are the sessions that changed since it
+// was last asked for.
 func (x *executor) state(h *message.Header, rows []pbft.Row) *snapshot.State {
 	x.settle(rows)
 	s := &snapshot.State{Store: x.store.Tree(), Ledger: x.ledger}

@@ -48,13 +48,12 @@ func (l *Loop) certified() {
 }
 
 // save has a snapshot written, unless one is being written.
-func (l *Loop) save(s *snapshot.Snapshot) bool {
+func (l *Loop) save(s *snapshot.Snapshot) {
 	if l.saving != nil || l.now < l.retryAt {
-		return false
+		return
 	}
 	l.saving = s
 	l.cfg.Save(s)
-	return true
 }
 
 // Saved tells how the writing of a snapshot ended. When it is durable the journal may be cut below

@@ -29,8 +29,8 @@ func newStates() *states { return &states{fresh: map[uint64]*snapshot.State{}} }
 // made takes in the state after a batch that asks for a checkpoint.
 func (s *states) made(state *snapshot.State) { s.fresh[state.Manifest.Header.Seq] = state }
 
-// certify finds the state that a stable checkpoint certifies, if it was made here, and forgets those
-// that are past. It reports whether there is a new one.
+// certify finds the state that a stable checkpoint certifies, if it was made here, and forgets
+// those that are past. It reports whether there is a new one.
 func (s *states) certify(c *message.CheckpointCertificate) bool {
 	state := s.fresh[c.Seq]
 	for seq := range s.fresh {

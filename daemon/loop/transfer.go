@@ -21,8 +21,8 @@ type transfer struct {
 	repair  bool
 	next    *message.CheckpointCertificate // a newer one, if nobody has the target any more
 	stage   *snapshot.Stage
-	parts   map[message.StateTree]*merkle.Builder
-	partial map[message.StateTree]merkle.Tree // of a target that was given up
+	parts   builders
+	partial trees // of a target that was given up
 	mani    *message.Manifest
 	sources []source
 	asks    map[message.StateRef]*ask
@@ -30,6 +30,12 @@ type transfer struct {
 	done    *snapshot.Snapshot // complete, and being saved
 	bytes   int64
 }
+
+// builders and trees are by [message.StateTree].
+type (
+	builders [message.StateTrees]*merkle.Builder
+	trees    [message.StateTrees]merkle.Tree
+)
 
 // source is one replica that pieces are asked of.
 type source struct {
@@ -57,7 +63,7 @@ const (
 func (l *Loop) fetchState(e pbft.Transfer) {
 	t := l.fetch
 	if t == nil {
-		l.startTransfer(e.Target, e.Repair, nil)
+		l.startTransfer(e.Target, e.Repair, trees{})
 		return
 	}
 	t.repair = t.repair || e.Repair
@@ -67,11 +73,10 @@ func (l *Loop) fetchState(e pbft.Transfer) {
 }
 
 func (l *Loop) startTransfer(
-	target *message.CheckpointCertificate, repair bool, partial map[message.StateTree]merkle.Tree,
+	target *message.CheckpointCertificate, repair bool, partial trees,
 ) {
 	t := &transfer{
 		target: target, repair: repair, partial: partial,
-		parts:   map[message.StateTree]*merkle.Builder{},
 		sources: make([]source, len(l.cfg.Cluster.Members)),
 		asks:    map[message.StateRef]*ask{},
 	}
@@ -90,10 +95,10 @@ func (l *Loop) startTransfer(
 // endTransfer forgets the transfer under way.
 func (l *Loop) endTransfer() {
 	if t := l.fetch; t != nil && t.stage != nil {
-		t.stage.Close() //nolint:errcheck // nothing rests on it
+		_ = t.stage.Close() // nothing rests on it
 	}
 	l.fetch = nil
-	snapshot.RemoveStages(l.cfg.Disk, "") //nolint:errcheck // the next transfer removes them
+	_ = snapshot.RemoveStages(l.cfg.Disk, "") // else the next transfer removes them
 }
 
 // errLie is a piece that does not fit what was certified.
@@ -152,7 +157,7 @@ func (l *Loop) takeState(from int, m *message.StatePart) {
 	case err == nil:
 		t.bytes += int64(len(m.Data))
 		if t.stage != nil && t.stage.Add(m.Want, m.Data) != nil {
-			t.stage.Close() //nolint:errcheck // nothing rests on it
+			_ = t.stage.Close() // nothing rests on it
 			t.stage = nil
 		}
 		l.forget(m.Want)
@@ -219,10 +224,7 @@ func (l *Loop) pump() {
 	}
 	wanted := false
 	for _, tree := range []message.StateTree{message.StateStore, message.StateLedger} {
-		for {
-			if l.nextSource(-1) < 0 {
-				break
-			}
+		for l.nextSource(-1) >= 0 {
 			paths := t.parts[tree].Want(1)
 			if len(paths) == 0 {
 				break
@@ -327,9 +329,11 @@ func (l *Loop) exhausted() bool {
 // retarget turns to a newer state. Pieces that it shares with the old one are not fetched again.
 func (l *Loop) retarget() {
 	t := l.fetch
-	partial := map[message.StateTree]merkle.Tree{}
+	var partial trees
 	for tree, b := range t.parts {
-		partial[tree] = b.Partial()
+		if b != nil {
+			partial[tree] = b.Partial()
+		}
 	}
 	next, repair := t.next, t.repair
 	l.endTransfer()
@@ -442,8 +446,8 @@ func (a *allowance) allow(to, bytes int, now int64) bool {
 	return true
 }
 
-// Fetching tells people how far the fetching of a state has come: what is fetched (0 if nothing is),
-// and the bytes that were taken in.
+// Fetching tells people how far the fetching of a state has come: what is fetched (0 if nothing
+// is), and the bytes that were taken in.
 func (l *Loop) Fetching() (seq uint64, bytes int64) {
 	if l.fetch == nil {
 		return 0, 0

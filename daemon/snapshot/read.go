@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,16 +19,19 @@ import (
 // ErrDamaged is wrapped by the errors about files that are no snapshot.
 var ErrDamaged = errors.New("not a snapshot")
 
+// Configs returns the configuration of an epoch, or nil if it is not known.
+type Configs func(epoch uint64) *message.Config
+
 // Latest returns the newest snapshot that verifies, or nil if there is none. damaged tells why the
 // newer ones do not, one error for each; the caller decides what becomes of the files. err is an
 // error of the disk itself. at returns the configuration of an epoch, or nil.
-func Latest(d disk.Disk, at func(epoch uint64) *message.Config) (s *Snapshot, damaged []error, err error) {
+func Latest(d disk.Disk, at Configs) (s *Snapshot, damaged []error, err error) {
 	seqs, err := list(d)
 	if err != nil {
 		return nil, nil, err
 	}
-	for i := len(seqs) - 1; i >= 0; i-- {
-		s, err := Read(d, at, seqs[i])
+	for _, seq := range slices.Backward(seqs) {
+		s, err := Read(d, at, seq)
 		if err == nil {
 			return s, damaged, nil
 		}
@@ -71,8 +75,9 @@ func Prune(d disk.Disk, keep int) error {
 }
 
 // Read returns the snapshot after a batch, verified: that a quorum signed its root, and that the
-// content is what the root promises. Memory grows with what is there, not with what the file claims.
-func Read(d disk.Disk, at func(epoch uint64) *message.Config, seq uint64) (*Snapshot, error) {
+// content is what the root promises. Memory grows with what is there, not with what the file
+// claims.
+func Read(d disk.Disk, at Configs, seq uint64) (*Snapshot, error) {
 	name := fileName(seq)
 	size, err := d.Size(name)
 	if err != nil {
@@ -134,7 +139,7 @@ func (r *reader) bytes() []byte {
 	return nil
 }
 
-func (r *reader) snapshot(at func(epoch uint64) *message.Config) *Snapshot {
+func (r *reader) snapshot(at Configs) *Snapshot {
 	s := &Snapshot{}
 	head := append([]byte(magic), version)
 	if got := r.take(int64(len(head))); r.err == nil && !bytes.Equal(got, head) {

@@ -2,6 +2,7 @@ package snapshot_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"testing"
@@ -92,7 +93,7 @@ func TestWrittenSnapshotsAreReadBack(t *testing.T) {
 	if err := snapshot.Prune(d, 2); err != nil {
 		t.Fatal(err)
 	}
-	if names, _ := d.List("snapshot-"); len(names) != 2 { //nolint:errcheck // then there are none
+	if names, _ := d.List("snapshot-"); len(names) != 2 {
 		t.Errorf("two were to be kept: %v", names)
 	}
 	if s, _ := latest(t, w, d); s.Seq() != 4 {
@@ -195,11 +196,11 @@ func TestStagedPiecesSurvive(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A torn end is forgotten, and so is everything from the first piece on that is not accepted.
-	size, err := d.Size("transfer-" + fmt.Sprintf("%x", root[:16]))
+	size, err := d.Size("transfer-" + hex.EncodeToString(root[:16]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Truncate("transfer-"+fmt.Sprintf("%x", root[:16]), size-1); err != nil {
+	if err := d.Truncate("transfer-"+hex.EncodeToString(root[:16]), size-1); err != nil {
 		t.Fatal(err)
 	}
 	var got []message.StateRef

@@ -81,7 +81,8 @@ func readPiece(
 // Add appends a piece. It is not synced.
 func (s *Stage) Add(ref message.StateRef, data []byte) error {
 	out := make([]byte, 0, 7+len(ref.Path)+len(data))
-	out = binary.BigEndian.AppendUint32(out, uint32(3+len(ref.Path)+len(data))) //nolint:gosec // bounded
+	size := uint32(3 + len(ref.Path) + len(data)) //nolint:gosec // a frame bounds both
+	out = binary.BigEndian.AppendUint32(out, size)
 	out = append(out, byte(ref.Tree))
 	out = binary.BigEndian.AppendUint16(out, uint16(len(ref.Path))) //nolint:gosec // bounded
 	out = append(append(out, ref.Path...), data...)

@@ -30,6 +30,9 @@ const (
 	stateEnd
 )
 
+// StateTrees is the number of parts.
+const StateTrees = int(stateEnd)
+
 // String is the part's name in traces.
 func (t StateTree) String() string {
 	names := [...]string{"manifest", "store", "ledger"}
