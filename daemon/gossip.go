@@ -187,10 +187,13 @@ func (d *discovery) counters() map[string]uint64 {
 	return d.now.Counters()
 }
 
-// address is where gossip listens, or will.
+// address is where gossip listens; empty while this node takes no part in it.
 func (d *discovery) address() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.now == nil {
+		return ""
+	}
 	return d.addr
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -139,7 +140,10 @@ func invited(home config.Home) (map[crypto.NodeID][]string, []string, error) {
 			if !slices.Contains(peers[id], p.Transport) {
 				peers[id] = append(peers[id], p.Transport)
 			}
-			if p.Gossip != "" && !slices.Contains(join, p.Gossip) {
+			if _, port, err := net.SplitHostPort(p.Gossip); err != nil || port == "0" {
+				continue // it does not gossip yet
+			}
+			if !slices.Contains(join, p.Gossip) {
 				join = append(join, p.Gossip)
 			}
 		}

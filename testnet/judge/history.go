@@ -94,7 +94,7 @@ func (h *History) Fill(l *Log, each func(fn func(lsn uint64, r journal.Record) e
 			return fmt.Errorf("record %d: %w", lsn, err)
 		}
 		if rec.Epoch != h.Config.Epoch {
-			return fmt.Errorf("record %d is of epoch %d; this judge knows epoch %d",
+			return fmt.Errorf("record %d is of epoch %d; what is judged ends with epoch %d",
 				lsn, rec.Epoch, h.Config.Epoch)
 		}
 		if rec.Batch != nil && rec.Batch.Header.Cluster != h.Config.Cluster {

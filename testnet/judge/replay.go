@@ -22,6 +22,7 @@ type replay struct {
 	again   bool // execute what repeats: the mistake that integrity looks for
 	store   *kv.Store
 	config  crypto.Digest
+	genesis *message.Config
 	replies map[uint64]map[uint64]*message.Reply // by session and number
 }
 
@@ -40,7 +41,7 @@ func (h *History) replay(chain *Chain, again bool) *replay {
 	r := &replay{
 		chain: chain, roots: map[uint64]crypto.Digest{}, ledger: newLedger(h.Config),
 		executed: chain.Before.Seq, again: again, store: kv.New(),
-		replies: map[uint64]map[uint64]*message.Reply{}, config: h.Config.Digest(),
+		replies: map[uint64]map[uint64]*message.Reply{}, config: h.Config.Digest(), genesis: h.Config,
 	}
 	wanted := h.wantedRoots()
 	for i, d := range chain.Digests {
@@ -95,6 +96,7 @@ func (r *replay) batch(b *message.Batch) {
 		for i := range bundle.Items {
 			item := &bundle.Items[i]
 			switch {
+			case item.Reconfig != nil: // it changes who the members are, and nothing in the store
 			case item.Signed == nil:
 				r.apply(item.Op)
 			case item.Signed.IsRegister():
@@ -115,7 +117,7 @@ func (r *replay) apply(op []byte) []byte {
 
 func (r *replay) plain(b *message.Bundle) {
 	for i := range b.Items {
-		if b.Items[i].Signed == nil {
+		if b.Items[i].Signed == nil && b.Items[i].Reconfig == nil {
 			r.apply(b.Items[i].Op)
 		}
 	}
@@ -160,8 +162,14 @@ func (r *replay) root(b *message.Batch) crypto.Digest {
 	maps.DeleteFunc(r.replies, func(session uint64, _ map[uint64]*message.Reply) bool {
 		return r.ledger.rows[session] == nil // what was kept for it ended with it
 	})
+	config := r.config
+	if rc := b.Reconfiguration(); rc != nil { // the last batch of its epoch
+		if next, err := rc.NextConfig(r.genesis, &b.Header); err == nil {
+			config = next.Digest()
+		}
+	}
 	m := message.Manifest{
-		Header: b.Header, Config: r.config, Store: r.store.Tree().Root(),
+		Header: b.Header, Config: config, Store: r.store.Tree().Root(),
 		Ledger: r.ledger.tree(r.replies).Root(),
 	}
 	return m.Root()

@@ -1,0 +1,103 @@
+package acceptance_test
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// epoch is what byzd member list and byzd member verify say.
+type epoch struct {
+	Epoch   uint64 `json:"epoch"`
+	F       int    `json:"f"`
+	Members []struct {
+		Name string `json:"name"`
+	} `json:"members"`
+}
+
+func (e epoch) names() []string {
+	var names []string
+	for _, m := range e.Members {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+// TestMembersChangeUnderLoad takes a network from 4 to 7 members and back to 4 others, under load and
+// one traitor, while a node is killed and started again at each hand-over (PROTOCOL §4.10, B52). What
+// was acknowledged stays; a client that has the genesis and nothing else verifies who the members
+// are.
+func TestMembersChangeUnderLoad(t *testing.T) {
+	n := up(t, "--nodes", "4", "--traitor", "3=equivocate-votes")
+	l := n.write("k", 0, 1, 2)
+	l.resumes("the load runs")
+
+	n.meanwhile(2, "add", "3")
+	l.resumes("seven go on")
+	if e := n.epochOf(1); e.Epoch != 1 || len(e.Members) != 7 || e.F != 2 {
+		t.Errorf("after the first change: %+v", e)
+	}
+	l.end(5)
+
+	l = n.write("m", 1, 2, 5, 6)
+	l.resumes("the load runs on")
+	n.meanwhile(6, "remove", "0", "3", "4")
+	l.resumes("four go on")
+	want := []string{"node-1", "node-2", "node-5", "node-6"}
+	if e := n.epochOf(2); e.Epoch != 2 || !slices.Equal(e.names(), want) {
+		t.Errorf("after the second change: %+v", e)
+	}
+	n.until("the removed nodes end by themselves", func() bool {
+		n.read()
+		return n.state.Nodes[0].PID == 0 && n.state.Nodes[3].PID == 0 && n.state.Nodes[4].PID == 0
+	})
+	l.resumes("without them as well")
+	l.end(6)
+
+	proof := filepath.Join(t.TempDir(), "epochs.byzd")
+	must(t, "member", "proof", "--home", n.state.Nodes[5].Home, "--out", proof)
+	genesis := filepath.Join(n.home, "genesis.toml")
+	n.testnet("down") // nobody is left to ask
+	var e epoch
+	o := must(t, "member", "verify", "--json", "--genesis", genesis, proof)
+	if err := json.Unmarshal([]byte(o.stdout), &e); err != nil {
+		t.Fatal(err)
+	}
+	if e.Epoch != 2 || e.F != 1 || !slices.Equal(e.names(), want) {
+		t.Errorf("proved are %+v", e)
+	}
+}
+
+// meanwhile changes the members, and kills a node that stays and starts it again while that goes on.
+func (n *network) meanwhile(victim int, args ...string) {
+	n.t.Helper()
+	made := make(chan output, 1)
+	go func() {
+		made <- byzd(n.t, append(append([]string{"testnet"}, args...), "--home", n.home)...)
+	}()
+	time.Sleep(100 * time.Millisecond) // wherever that is: any moment will do
+	n.testnet("kill", strconv.Itoa(victim))
+	time.Sleep(300 * time.Millisecond)
+	n.testnet("restart", strconv.Itoa(victim))
+	if o := <-made; o.code != 0 {
+		n.t.Fatalf("testnet %v: exit %d\n%s%s", args, o.code, o.stdout, o.stderr)
+	}
+	n.read()
+	n.until("it is in the next epoch as well", func() bool {
+		st, err := n.status(victim)
+		return err == nil && st.Ready
+	})
+}
+
+func (n *network) epochOf(i int) epoch {
+	n.t.Helper()
+	var e epoch
+	o := must(n.t, "member", "list", "--json", "--home", n.state.Nodes[i].Home)
+	if err := json.Unmarshal([]byte(o.stdout), &e); err != nil {
+		n.t.Fatal(err)
+	}
+	return e
+}
