@@ -444,3 +444,22 @@ func (w *wall) greetingFuzz(t *testing.T, b []byte) {
 		t.Fatalf("greeting of %d", g.sender)
 	}
 }
+
+// M64: what the window refuses costs no signature check, however often it comes: replays of a genuine
+// packet use up nobody's bucket.
+func TestFirewall_ReplaysCostNoCheck(t *testing.T) {
+	w := newWall(t)
+	h := header{sender: 1, run: 5, recipientRun: 5, sequence: 1}
+	packet := sealPacket(w.cluster, w.keys[1], h, pingMessage{1}.appendTo(nil))
+	for range 2 * strangerMax {
+		w.receive(packet, netip.AddrPort{}, w.now)
+	}
+	if got := w.tally.snapshot()["rate_limited"]; got != 0 {
+		t.Errorf("%d replays were about to be checked", got)
+	}
+	h.sequence = 2
+	packet = sealPacket(w.cluster, w.keys[1], h, pingMessage{2}.appendTo(nil))
+	if got := w.receive(packet, netip.AddrPort{}, w.now); len(got.feed)+len(got.send) == 0 {
+		t.Errorf("after the flood a genuine packet is refused: %v", w.tally.snapshot())
+	}
+}

@@ -132,7 +132,11 @@ func TestNothingIsExecutedAcrossAGap(t *testing.T) {
 func TestClaimedHeightIsNoTarget(t *testing.T) {
 	b := newBench(t)
 	b.Traitors[3] = true
-	b.hand(3, 1, &message.Status{Executed: 1 << 40, Stable: 1 << 40, Tip: 1 << 40})
+	b.Crash(3)
+	for range 3 { // each STATUS is answered only after a while
+		b.RunFor(1000)
+		b.hand(3, 1, &message.Status{Executed: 1 << 40, Stable: 1 << 40, Tip: 1 << 40})
+	}
 	b.Submit(0, "a")
 	b.RunFor(1000)
 	for _, m := range b.sent[1] {
@@ -163,4 +167,77 @@ func TestWhoIsLateAsks(t *testing.T) {
 	if !asked {
 		t.Error("replica 3 never asked for what was decided")
 	}
+}
+
+// M29: votes of views that are over count nowhere and take no room.
+func TestVotesOfOldViewsAreDropped(t *testing.T) {
+	b := newBench(t)
+	b.Crash(0)
+	b.Submit(1, "a")
+	if !b.RunUntil(20_000, func() bool { return len(b.Nodes[1].Log) == 1 }) {
+		t.Fatal("nothing is executed without replica 0")
+	}
+	used := func() (all int64) {
+		for _, bound := range b.Nodes[1].Replica.Bounds() {
+			if bound.Resource == "votes" || bound.Resource == "votes_ahead" {
+				all += bound.Used
+			}
+		}
+		return all
+	}
+	b.hold()
+	before := used()
+	for seq := range uint64(8) {
+		ref := message.Ref{Seq: seq + 1, Digest: crypto.Hash("old")}
+		b.hand(2, 1, b.vote(crypto.KindPrepare, 2, 0, ref))
+		b.hand(2, 1, b.vote(crypto.KindCommit, 2, 0, ref))
+	}
+	b.want(b.Nodes[1].Drops[pbft.DropVoteView], 16, "votes of view 0 dropped")
+	b.want(int(used()-before), 0, "votes of view 0 kept")
+}
+
+// M29: who has promised a view takes no NEW-VIEW of a lower one: its VIEW-CHANGE said so.
+func TestNewViewBelowThePromisedOne(t *testing.T) {
+	b := newBench(t)
+	b.hold()
+	var first *message.NewView
+	for _, voter := range []int{0, 2, 3} {
+		b.hand(voter, 1, b.change(voter, 1))
+	}
+	for _, m := range b.sent[1] {
+		if nv, is := m.(*message.NewView); is && nv.View == 1 {
+			first = nv
+		}
+	}
+	if first == nil {
+		t.Fatal("replica 1 made no NEW-VIEW")
+	}
+	for _, voter := range []int{0, 2} {
+		b.hand(voter, 3, b.change(voter, 3))
+	}
+	b.want(int(b.target(3)), 3, "the view that replica 3 promised")
+	b.hand(1, 3, first)
+	b.dropped(3, pbft.DropNewViewOld)
+	b.want(int(b.target(3)), 3, "the view that replica 3 promised, after an older NEW-VIEW")
+}
+
+// R12: who lacks a commit certificate of this view is sent it, also if it has executed the batch: its
+// view opens by nothing else when the votes are gone.
+func TestCertificateIsServedToWhoExecuted(t *testing.T) {
+	b := newBench(t)
+	b.Crash(0)
+	b.Submit(1, "a")
+	if !b.RunUntil(20_000, func() bool { return len(b.Nodes[1].Log) == 1 }) {
+		t.Fatal("nothing is executed without replica 0")
+	}
+	b.hold()
+	b.RunFor(1000) // its last STATUS was answered
+	b.sent[1] = nil
+	b.hand(2, 1, &message.Status{View: 1, Target: 1, Executed: 1, High: message.Rank{View: 1, Seq: 1}})
+	for _, m := range b.sent[1] {
+		if p, is := m.(*message.Proof); is && p.Commit != nil && p.Commit.View == 1 {
+			return
+		}
+	}
+	t.Errorf("no commit certificate was served: %v", b.sent[1])
 }

@@ -469,6 +469,11 @@ func TestBoundsPerVoter(t *testing.T) {
 		b.Nodes[3].Sealer.Seal(c)
 		b.hand(3, 1, c)
 	}
+	for _, bound := range b.Nodes[1].Replica.Bounds() {
+		if bound.Resource == "checkpoints" {
+			b.want(int(bound.Used), 4, "CHECKPOINTs of replica 3 that are kept")
+		}
+	}
 	c := &message.Checkpoint{Seq: 513}
 	b.Nodes[3].Sealer.Seal(c)
 	b.hand(3, 1, c)

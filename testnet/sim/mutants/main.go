@@ -21,6 +21,7 @@ type command struct {
 	controls bool
 	json     bool
 	first    bool
+	ask      string
 	out      io.Writer
 	errs     io.Writer
 }
@@ -36,6 +37,7 @@ func Main(ctx context.Context, args []string, out, errs io.Writer) int {
 	flags.BoolVar(&c.list, "list", false, "list the mutants and run none")
 	flags.BoolVar(&c.controls, "controls", false, "run the controls C1 to C4 instead")
 	flags.BoolVar(&c.first, "first", false, "ask only the layer that must find each")
+	flags.StringVar(&c.ask, "ask", "", "ask this `LAYER`, such as \"walk 60\", instead of the listed ones")
 	flags.BoolVar(&c.json, "json", false, "print one JSON object a line")
 	if flags.Parse(args) != nil || flags.NArg() > 0 {
 		return 2
@@ -72,6 +74,9 @@ func (c *command) run(ctx context.Context) (int, error) {
 	}
 	defer os.RemoveAll(temp) //nolint:errcheck // scratch
 	r := &Runner{Root: root, Temp: temp}
+	if err := c.narrow(chosen); err != nil {
+		return 0, err
+	}
 	switch {
 	case c.list:
 		return 0, c.print(all)
@@ -123,6 +128,24 @@ func (c *command) choose(all []*Mutant) ([]*Mutant, error) {
 	return dozen(chosen, c.dozen), nil
 }
 
+// narrow leaves of the layers the first, or takes the one that the command line names.
+func (c *command) narrow(list []*Mutant) error {
+	for _, m := range list {
+		switch {
+		case len(m.Kills) == 0:
+		case c.ask != "":
+			l, err := parseLayer(c.ask)
+			if err != nil {
+				return err
+			}
+			m.Kills = []Layer{l}
+		case c.first:
+			m.Kills = m.Kills[:1]
+		}
+	}
+	return nil
+}
+
 // isCounted tells the mutants of VERIFY §10 and the rules from the controls.
 func isCounted(id string) bool { return id[0] == 'M' || id[0] == 'R' }
 
@@ -155,9 +178,6 @@ func (c *command) print(list []*Mutant) error {
 func (c *command) kill(ctx context.Context, r *Runner, list []*Mutant) (int, error) {
 	code, count := 0, map[string]int{}
 	for _, m := range list {
-		if c.first && len(m.Kills) > 1 {
-			m.Kills = m.Kills[:1]
-		}
 		res, err := r.Kill(ctx, m)
 		if err != nil {
 			return 0, err

@@ -54,9 +54,10 @@ func List() ([]*Mutant, error) {
 	return list, nil
 }
 
-// order sorts M before R before anything else, each by number.
+// order sorts M before R before anything else, each by number. A letter behind the number stands for
+// another way to make the same mistake.
 func order(id string) int {
-	n, err := strconv.Atoi(id[1:])
+	n, err := strconv.Atoi(strings.TrimRight(id[1:], "bc"))
 	if err != nil {
 		n = 0
 	}
