@@ -241,3 +241,22 @@ func TestCertificateIsServedToWhoExecuted(t *testing.T) {
 	}
 	t.Errorf("no commit certificate was served: %v", b.sent[1])
 }
+
+// R13: a checkpoint certificate decides its batch and all before it, like a commit certificate.
+func TestCheckpointDecidesItsBatch(t *testing.T) {
+	b := newBench(t)
+	b.Pass = func(e pbfttest.Envelope) bool {
+		switch m := e.Msg.(type) {
+		case *message.Vote:
+			return e.To != 3 || m.Kind != crypto.KindCommit
+		case *message.Proof, *message.Decided:
+			return e.To != 3
+		}
+		return true
+	}
+	for k := range 8 {
+		b.Submit(0, string(rune('a'+k)))
+		b.Run()
+	}
+	b.want(len(b.Nodes[3].Log), 8, "batches executed that a checkpoint decides")
+}
