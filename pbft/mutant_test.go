@@ -213,12 +213,12 @@ func TestNewViewBelowThePromisedOne(t *testing.T) {
 		t.Fatal("replica 1 made no NEW-VIEW")
 	}
 	for _, voter := range []int{0, 2} {
-		b.hand(voter, 3, b.change(voter, 3))
+		b.hand(voter, 3, b.change(voter, 2))
 	}
-	b.want(int(b.target(3)), 3, "the view that replica 3 promised")
+	b.want(int(b.target(3)), 2, "the view that replica 3 promised")
 	b.hand(1, 3, first)
 	b.dropped(3, pbft.DropNewViewOld)
-	b.want(int(b.target(3)), 3, "the view that replica 3 promised, after an older NEW-VIEW")
+	b.want(int(b.target(3)), 2, "the view that replica 3 promised, after an older NEW-VIEW")
 }
 
 // R12: who lacks a commit certificate of this view is sent it, also if it has executed the batch: its
