@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"byzd/crypto"
@@ -56,6 +57,8 @@ type node struct {
 	clients     *clients
 	out         links
 	closing     chan struct{}
+	again       atomic.Bool    // it was asked to begin anew
+	end         func()         // ends run
 	closers     []func() error // in the order of their making
 }
 
@@ -65,11 +68,13 @@ const leaveTime = time.Second
 // Run runs a node until the context ends, or until it cannot go on; the error says why. All that it
 // started has ended when it returns.
 func Run(ctx context.Context, o Options) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	cluster := *o.Cluster
 	cluster.Scheme = remember(cluster.Scheme)
 	o.Cluster = &cluster
 	n := &node{
-		opts: o, began: time.Now(), closing: make(chan struct{}),
+		opts: o, began: time.Now(), closing: make(chan struct{}), end: end,
 		drops: newTally(), events: newTally(), refusals: newTally(),
 	}
 	err := n.start()
@@ -78,6 +83,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	for _, stop := range slices.Backward(n.closers) {
 		err = errors.Join(err, stop())
+	}
+	if err == nil && n.again.Load() {
+		err = ErrAgain
 	}
 	return err
 }

@@ -21,6 +21,7 @@ func commands() []*cli.Command {
 		nemesisCommand(),
 		putCommand(),
 		recoverCommand(),
+		rejuvenateCommand(),
 		runCommand(),
 		simCommand(),
 		statusCommand(),

@@ -111,6 +111,9 @@ func run(c *cli.Context) error {
 			})
 		},
 	})
+	if errors.Is(err, daemon.ErrAgain) {
+		return goOn(home)
+	}
 	if errors.Is(err, daemon.ErrRetired) {
 		log.Warn(err)
 	} else if err != nil {

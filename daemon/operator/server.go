@@ -35,6 +35,8 @@ type Node interface {
 	Epochs() []byte
 	// Change orders a change of the members, as [message.EncodeReconfiguration] writes it.
 	Change(ctx context.Context, data []byte) error
+	// Rejuvenate ends the node so that it begins anew, unless the others could not go on meanwhile.
+	Rejuvenate(ctx context.Context) error
 	// Control returns the testnet's hands on this node, or nil if it is not a testnet's.
 	Control() Control
 }
@@ -142,6 +144,14 @@ func routes(node Node) http.Handler {
 		}
 	})
 	epochRoutes(mux, node)
+	// A page in a browser cannot send a PUT to another origin without being allowed to.
+	mux.HandleFunc("PUT /rejuvenation", func(w http.ResponseWriter, r *http.Request) {
+		if err := node.Rejuvenate(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusConflict)
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	})
 	mux.HandleFunc("PUT /testnet/traitors", func(w http.ResponseWriter, r *http.Request) {
 		var body struct {
 			Specs []string `json:"specs"`

@@ -45,6 +45,8 @@ func (node) Journal(w io.Writer) error {
 	return errors.Join(err, errors.New("and no more"))
 }
 
+func (n node) Rejuvenate(context.Context) error { return n.ready }
+
 func (n node) Control() operator.Control { return n.control }
 
 // hands remembers what was done.

@@ -172,6 +172,7 @@ type status struct {
 	Sequence uint64            `json:"sequence"`
 	Ready    bool              `json:"ready"`
 	Reason   string            `json:"reason"`
+	UptimeMS int64             `json:"uptime_ms"`
 	Drops    map[string]uint64 `json:"drops"`
 	Refusals map[string]uint64 `json:"refusals"`
 	Gossip   map[string]uint64 `json:"gossip"`
