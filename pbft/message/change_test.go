@@ -513,3 +513,33 @@ func (w *world) badEpochs() []refusal {
 		}},
 	}
 }
+
+// B53, PROTOCOL §4.16 case 33: a member that was removed may go on signing, in the old epoch's name or
+// the new one's: no vote of its counts in the next epoch, whatever number it claims.
+func TestRemovedMembersVotesAreRefused(t *testing.T) {
+	w := newWorld(t, 4, crypto.SchemeEd25519)
+	change := message.ChangeOf(w.cfg)
+	change.Members = change.Members[:3] // replica 3 leaves
+	next, err := w.cfg.Next(change, message.Ref{Seq: 9, Digest: crypto.Hash("base")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := crypto.Hash("batch")
+	for voter := range 4 {
+		for _, domain := range []*message.Config{w.cfg, next} {
+			v := &message.Vote{Kind: crypto.KindCommit, Seq: 10, Digest: d}
+			message.Sealer{Config: domain, Self: voter, Signer: w.signers[3]}.Seal(v)
+			v.Voter = voter
+			if verifies(next, v) {
+				t.Errorf("its COMMIT as replica %d in the name of epoch %d counts", voter,
+					domain.Epoch)
+			}
+		}
+	}
+	// The others' old votes do not count either, and a certificate of them is none.
+	old := w.committed(0, message.Ref{Seq: 10, Digest: d})
+	if old.Verify(next) == nil || !verifies(w.cfg, w.commit(1, 0, 10, d)) ||
+		verifies(next, w.commit(1, 0, 10, d)) {
+		t.Error("statements of epoch 0 count in epoch 1")
+	}
+}

@@ -157,3 +157,59 @@ func encoded[T any](encode func(T) []byte) func(T, error) []byte {
 		return encode(v)
 	}
 }
+
+// FuzzReconfiguration: whatever a file or a node hands in as a change of the members, reading it is
+// total and accepts one encoding only, and nothing that administrators did not sign is approved.
+func FuzzReconfiguration(f *testing.F) {
+	w := newWorld(f, 4, crypto.SchemeEd25519)
+	top := message.Ref{Seq: 3, Digest: crypto.Hash("top")}
+	signed := map[crypto.Digest]bool{}
+	for _, more := range []int{0, 1, 3} {
+		rc := w.growth(top, more)
+		if more == 0 {
+			rc.Change.Params.InFlight--
+			rc = w.approved(rc.Change, 2)
+		}
+		signed[rc.Change.Digest()] = true
+		f.Add(message.EncodeReconfiguration(rc))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		rc, err := message.DecodeReconfiguration(data)
+		if err != nil {
+			return
+		}
+		if again := message.EncodeReconfiguration(rc); !bytes.Equal(again, data) {
+			t.Fatalf("decodes, and encodes as %x", again)
+		}
+		if _, err := rc.Approved(w.cfg, top); err == nil && !signed[rc.Change.Digest()] {
+			t.Fatal("a change that nobody signed is approved")
+		}
+	})
+}
+
+// FuzzEpochs: whatever a file holds, it leads from the genesis only where the members went.
+func FuzzEpochs(f *testing.F) {
+	w := newWorld(f, 4, crypto.SchemeEd25519)
+	p := w.epochProof(w.growth(message.Ref{Seq: 3, Digest: crypto.Hash("top")}, 3),
+		message.Ref{Seq: 3, Digest: crypto.Hash("top")})
+	next, err := p.Verify(w.cfg)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(message.EncodeEpochs(w.cfg.Cluster, nil))
+	f.Add(message.EncodeEpochs(w.cfg.Cluster, []*message.EpochProof{p}))
+	f.Add(message.EncodeEpochs(w.cfg.Cluster, []*message.EpochProof{p, p}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		chain, err := message.DecodeEpochs(w.cfg, data)
+		if err != nil {
+			return
+		}
+		if again := message.EncodeEpochs(w.cfg.Cluster, chain); !bytes.Equal(again, data) {
+			t.Fatalf("decodes, and encodes as %x", again)
+		}
+		now, err := message.FollowEpochs(w.cfg, chain)
+		if err == nil && now.Digest() != w.cfg.Digest() && now.Digest() != next.Digest() {
+			t.Fatalf("it leads to epoch %d, which nobody made", now.Epoch)
+		}
+	})
+}
