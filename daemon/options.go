@@ -23,6 +23,9 @@ type Options struct {
 
 	NetworkKey  crypto.NetworkKey
 	SigningSeed [crypto.SeedSize]byte
+	// NextSeed, if not nil, is of the key that is to take its place: which of the two signs is what
+	// the members have agreed on.
+	NextSeed *[crypto.SeedSize]byte
 
 	Listen    string // for members
 	Gossip    string // for members, UDP and TCP

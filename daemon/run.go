@@ -34,6 +34,7 @@ type node struct {
 	// the epoch before.
 	learners []message.Member
 	former   map[uint64]*message.Config
+	spare    []crypto.Signer // keys of this node's beside the first
 
 	quota   *disk.Quota
 	journal *journal.Journal
@@ -101,6 +102,13 @@ func (n *node) start() error {
 		return err
 	}
 	sealer := message.Sealer{Config: n.opts.Cluster, Self: self, Signer: signer}
+	if n.opts.NextSeed != nil {
+		next, err := n.opts.Cluster.Scheme.NewSigner(*n.opts.NextSeed)
+		if err != nil {
+			return fmt.Errorf("the next signing key: %w", err)
+		}
+		n.spare = append(n.spare, next)
+	}
 	for _, step := range []func() error{
 		n.lock,
 		func() error { return n.open(sealer) },
@@ -158,7 +166,7 @@ func (n *node) open(sealer message.Sealer) error {
 	n.onClose(n.saver.close)
 	cfg := loop.Config{
 		Cluster: n.opts.Cluster, Self: sealer.Self, Node: n.opts.NetworkKey.ID(), Sealer: sealer,
-		Announced: n.announced, Reconfigured: n.reconfigured, Journal: n.journal, Disk: n.quota,
+		Signers: n.spare, Announced: n.announced, Reconfigured: n.reconfigured, Journal: n.journal, Disk: n.quota,
 		Store: kv.New(), Links: &n.out, Applied: n.service.applied, Watch: n.watch,
 		Save: n.saver.save, Keep: n.opts.Keep, Forgot: forgot,
 		Salt: rand.Uint64(), //nolint:gosec // it must differ, and may be guessed

@@ -62,6 +62,11 @@ func memberCommand() *cli.Command {
 				ArgsUsage: "INVITATION", Action: memberJoin,
 			},
 			{
+				Name:   "rekey",
+				Usage:  "make the signing key that is to take the place of a node's",
+				Action: memberRekey,
+			},
+			{
 				Name: "proof", Usage: "write the proofs that lead from the genesis to today's members",
 				Flags: []cli.Flag{
 					operatorFlag(),

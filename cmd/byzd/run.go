@@ -80,6 +80,10 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	next, err := nextSeed(home)
+	if err != nil {
+		return err
+	}
 	peers, join, err := invited(home)
 	if err != nil {
 		return err
@@ -88,7 +92,7 @@ func run(c *cli.Context) error {
 	err = daemon.Run(c.Context, daemon.Options{
 		Home: string(home), Data: home.Data(), Proofs: home.Evidence(),
 		Archive: home.Archive(), Cluster: cluster,
-		Genesis: g.Encode(), NetworkKey: network, SigningSeed: seed, Listen: cfg.Listen,
+		Genesis: g.Encode(), NetworkKey: network, SigningSeed: seed, NextSeed: next, Listen: cfg.Listen,
 		Gossip: cfg.Gossip, Advertise: cfg.Advertise, Client: cfg.Client, Operator: cfg.Operator,
 		Join: cfg.Join, Peers: peers, DiskQuota: cfg.DiskQuota, Keep: loop.Retention{
 			SnapshotEvery: cfg.SnapshotEvery.Milliseconds(), Batches: cfg.KeepBatches,
@@ -121,6 +125,18 @@ func run(c *cli.Context) error {
 	}
 	log.Info("stopped; the journal is in " + filepath.Clean(home.Data()))
 	return home.RemoveAddresses()
+}
+
+// nextSeed reads the seed of the next signing key, or returns nil if there is none.
+func nextSeed(home config.Home) (*[crypto.SeedSize]byte, error) {
+	seed, err := crypto.ReadSeed(home.NextKey())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // most homes have none
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the next signing key: %w", err)
+	}
+	return &seed, nil
 }
 
 // invited returns where members listen, of whom this node may not hear by gossip: those who were known

@@ -23,6 +23,13 @@ func (h Home) NetworkKey() string { return h.path("network.key") }
 // SigningKey is the path of the seed of the signing key.
 func (h Home) SigningKey() string { return h.path("signing.key") }
 
+// NextKey is the path of the seed of a signing key that is to take the place of the first, if there
+// is one; NextMember is the public half of a node with it.
+func (h Home) NextKey() string { return h.path("signing.key.next") }
+
+// NextMember is the path of the node's public half with the next signing key.
+func (h Home) NextMember() string { return h.path("member.next.toml") }
+
 // ClientKey is the path of the seed that the client commands sign with.
 func (h Home) ClientKey() string { return h.path("client.key") }
 
