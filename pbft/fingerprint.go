@@ -2,6 +2,7 @@ package pbft
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -40,7 +41,7 @@ func (r *Replica) Fingerprint() crypto.Digest {
 	r.printCheckpoints(&p)
 	r.pool.print(&p)
 	p.put("clients %x changed %v\n", r.clients.Rows(), slices.Sorted(maps.Keys(r.clients.changed)))
-	return crypto.Hash("byzd/fingerprint/2", p.text)
+	return crypto.Hash("byzd/fingerprint/3", p.text)
 }
 
 // printer gathers the text that a fingerprint is the digest of.
@@ -50,11 +51,40 @@ func (p *printer) put(format string, args ...any) {
 	p.text = fmt.Appendf(p.text, format, args...)
 }
 
+// name is a value in bytes of a fixed length, so that nothing that differs reads alike. Searches
+// take a fingerprint at every step: what there is many of is not formatted.
+func name(d crypto.Digest, numbers ...uint64) string {
+	b := make([]byte, 0, len(d)+8*len(numbers))
+	for _, v := range numbers {
+		b = binary.BigEndian.AppendUint64(b, v)
+	}
+	return string(append(b, d[:]...))
+}
+
+func (p *printer) flag(is bool) {
+	if is {
+		p.text = append(p.text, 1)
+	} else {
+		p.text = append(p.text, 0)
+	}
+}
+
+// votes says of each of a list whether it is there, and what it is.
+func (p *printer) votes(list []*message.Vote) {
+	p.text = binary.BigEndian.AppendUint64(p.text, uint64(len(list)))
+	for _, v := range list {
+		p.flag(v != nil)
+		if v != nil {
+			p.text = append(p.text, voteName(v)...)
+		}
+	}
+}
+
 func certificateName(c *message.Certificate) string {
 	if c == nil {
 		return "none"
 	}
-	return fmt.Sprint(c.Kind, c.Rank(), c.Digest)
+	return name(c.Digest, uint64(c.Kind), c.View, c.Seq)
 }
 
 func checkpointName(c *message.CheckpointCertificate) string {
@@ -82,46 +112,45 @@ func voteName(v *message.Vote) string {
 	if v == nil {
 		return "-"
 	}
-	return fmt.Sprint(v.Kind, v.Rank(), v.Voter, v.Digest)
+	return name(v.Digest, uint64(v.Kind), v.View, v.Seq, uint64(v.Voter)) //nolint:gosec // an index
 }
 
 func (r *Replica) printBatches(p *printer) {
 	for _, seq := range slices.Sorted(maps.Keys(r.history)) {
-		p.put("history %d %v\n", seq, r.history[seq])
+		p.text = append(p.text, name(r.history[seq], seq)...)
 	}
 	for _, e := range r.sortedEntries() {
-		p.put("batch %v missing %d bad %q durable %t voted %t view %d asked %d turn %d", e.ref,
-			e.missing, e.bad, e.durable, e.voted, e.view, e.asked, e.turn)
+		p.put("batch %s missing %d bad %q durable %t voted %t view %d asked %d turn %d ids %d",
+			name(e.ref.Digest, e.ref.Seq), e.missing, e.bad, e.durable, e.voted, e.view, e.asked,
+			e.turn, len(e.ids))
 		for i, id := range e.ids {
-			p.put(" %v %t", id, e.bundles[i] != nil)
+			p.text = append(p.text, id[:]...)
+			p.flag(e.bundles[i] != nil)
 		}
-		p.put(" %v\n", e.header)
+		header := e.header.Digest()
+		p.text = append(p.text, header[:]...)
 	}
 	for _, e := range r.incomplete {
-		p.put("incomplete %v\n", e.ref)
+		p.put("incomplete %s\n", name(e.ref.Digest, e.ref.Seq))
 	}
 }
 
 func (r *Replica) printVotes(p *printer) {
 	for _, key := range slices.SortedFunc(maps.Keys(r.slots), slotKey.compare) {
 		s := r.slots[key]
-		p.put("slot %v %s %t", key, certificateName(s.cert), s.committed)
-		for _, v := range s.votes {
-			p.put(" %s", voteName(v))
-		}
-		p.put("\n")
+		p.put("slot %s %s", name(crypto.Digest{}, uint64(key.kind), key.view, key.seq),
+			certificateName(s.cert))
+		p.flag(s.committed)
+		p.votes(s.votes)
 	}
 	for _, list := range [][]*message.Vote{r.newest[0], r.newest[1], r.restored} {
-		for _, v := range list {
-			p.put("%s ", voteName(v))
-		}
-		p.put("\n")
+		p.votes(list)
 	}
 	for _, at := range r.told.order {
-		p.put("told %s\n", voteName(r.told.votes[at]))
+		p.text = append(p.text, voteName(r.told.votes[at])...)
 	}
 	for _, at := range slices.SortedFunc(maps.Keys(r.told.votes), compareRanks) {
-		p.put("told %v\n", at)
+		p.text = append(p.text, name(crypto.Digest{}, at.View, at.Seq)...)
 	}
 	for _, c := range r.changes {
 		p.put("change %s\n", changeName(c))
@@ -162,13 +191,13 @@ func (p *pool) print(out *printer) {
 		out.put("queue %d bytes %d head %d since %d told %d deficit %d order %v %v", g,
 			q.bytes, q.head, q.since, q.told, q.deficit, q.order, q.arrived)
 		for _, seq := range slices.Sorted(maps.Keys(q.bundles)) {
-			out.put(" %d %v", seq, q.bundles[seq].ID())
+			out.text = append(out.text, name(q.bundles[seq].ID(), seq)...)
 		}
 		out.put("\n")
 	}
 	for _, id := range slices.SortedFunc(maps.Keys(p.byID), func(a, b crypto.Digest) int {
 		return slices.Compare(a[:], b[:])
 	}) {
-		out.put("bundle %v\n", id)
+		out.text = append(out.text, id[:]...)
 	}
 }

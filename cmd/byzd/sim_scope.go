@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -69,6 +70,8 @@ func simScope(c *cli.Context) error {
 
 // runScope searches one scope and reports whether it ended as it must.
 func runScope(c *cli.Context, sc *search.Scope) (bool, error) {
+	// A search keeps nearly all that it makes: to collect often finds little.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	bar := newProgress(c.App.ErrWriter)
 	r := search.Explore(c.Context, sc, search.Limits{
 		States: c.Int(flagStates), Time: c.Duration(flagLimit),

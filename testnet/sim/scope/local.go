@@ -73,21 +73,15 @@ func (x *space) initial() []uint32 {
 		if !x.w.isLiar[i] {
 			x.blur(r)
 			l := &local{node: i, replica: r, state: r.State()}
-			ids = append(ids, x.enter(l, &facts{}))
+			ids = append(ids, x.enter(l, nil, &facts{}))
 		}
 	}
 	return ids
 }
 
 // enter numbers a local state.
-func (x *space) enter(l *local, f *facts) uint32 {
-	name := f.key(l)
-	id, known := x.byFact[name]
-	if !known {
-		id = uint32(len(x.facts)) //nolint:gosec // memory ends first
-		x.facts = append(x.facts, f)
-		x.byFact[name] = id
-	}
+func (x *space) enter(l, before *local, f *facts) uint32 {
+	id := x.factsOf(l, before, f)
 	l.facts = id
 	fp := l.replica.Fingerprint()
 	parts := binary.LittleEndian.AppendUint32(fp[:], id)
@@ -107,6 +101,29 @@ func (x *space) enter(l *local, f *facts) uint32 {
 	x.locals = append(x.locals, l)
 	x.byKey[key] = at
 	return at
+}
+
+// factsOf numbers the facts of a local state.
+func (x *space) factsOf(l, before *local, f *facts) uint32 {
+	if before != nil && f.same(x.facts[before.facts]) && l.state.View == before.state.View &&
+		l.state.Target == before.state.Target && l.state.Stable == before.state.Stable &&
+		l.state.Halted == before.state.Halted {
+		return before.facts
+	}
+	name := f.key(l)
+	id, known := x.byFact[name]
+	if !known {
+		id = uint32(len(x.facts)) //nolint:gosec // memory ends first
+		x.facts = append(x.facts, f)
+		x.byFact[name] = id
+	}
+	return id
+}
+
+// same reports whether nothing was added to older facts.
+func (f *facts) same(older *facts) bool {
+	return f.sent == older.sent && len(f.executed) == len(older.executed) &&
+		len(f.entered) == len(older.entered) && f.bad == older.bad
 }
 
 // after returns what an event makes of a local state; the state itself if it changes nothing.
@@ -188,7 +205,7 @@ func (x *space) compute(at uint32, event int) uint32 {
 	if event != eventCrash && event != eventCrashKept { // what was not durable was never told to anybody
 		s.judge(&before.state)
 	}
-	return x.enter(l, f)
+	return x.enter(l, before, f)
 }
 
 func (x *space) input(l *local, event int) pbft.Input {
