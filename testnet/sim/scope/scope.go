@@ -25,6 +25,9 @@ type Scope struct {
 	// Counted delivers CHECKPOINTs one by one all the same.
 	Counted bool
 
+	// Bases ends a view after the first when its base is certified again: what is proposed in it
+	// is not delivered.
+	Bases bool
 	// Transfers lets every replica with a stable checkpoint offer its state, as if its log began
 	// there, and a traitor offer what is not so.
 	Transfers bool
@@ -66,10 +69,14 @@ func Scopes() []Scope {
 		{"next", "the primary of view 1 lies", 1},
 		{"backup", "a backup lies", 3},
 	} {
-		x2 := small("X2-"+liar.name, "1 sequence number, 2 views, 2 digests in each; "+liar.text+
-			"; certificates are delivered instead of single votes", liar.number)
-		x2.Views, x2.Timers, x2.AtOnce, x2.Certified = 2, 1, true, true
-		scopes = append(scopes, x2)
+		wide := small("X2wide-"+liar.name, "X2, and a new batch in view 1, of 2 digests. Use "+
+			"--limit: it is large", liar.number)
+		wide.Views, wide.Timers, wide.AtOnce, wide.Certified = 2, 1, true, true
+		x2 := wide
+		x2.Name, x2.Bases = "X2-"+liar.name, true
+		x2.Text = "1 sequence number of 2 digests, 2 views, until the base of view 1 is certified " +
+			"again; " + liar.text + "; certificates are delivered instead of single votes"
+		scopes = append(scopes, x2, wide)
 	}
 	for _, liar := range []struct {
 		name, text string

@@ -241,6 +241,10 @@ func (w *world) delivers(m message.Message, to int) bool {
 		switch m := m.(type) {
 		case *message.Vote, *message.Complain:
 			return false
+		case *message.PrePrepare:
+			if m.View > 0 && w.scope.Bases {
+				return false
+			}
 		case *message.Checkpoint:
 			return w.scope.Counted
 		case *message.ViewChange:
