@@ -32,12 +32,12 @@ type bound struct {
 	view  uint64
 }
 
-// What others do for a replica that recovers: it needs two view changes, one for a certificate above
-// V and one for a view that it may vote in. Each replica complains of so many views for a requester in
-// so long, so that a liar cannot depose primaries without bound: enough for a recovery that a crash
-// interrupts twice.
+// What others do for a replica that recovers: it needs two view changes, one for a certificate
+// above V and one for a view that it may vote in. Each replica complains of so many views for a
+// requester in so long, so that a liar cannot depose primaries without bound: enough for a few
+// recoveries, and for crashes in the middle of them.
 const (
-	helpViews  = 6
+	helpViews  = 12
 	helpWindow = 10 * 60_000
 	// recoversFor is how long a replica counts as recovering after it last said so, in milliseconds.
 	recoversFor = 2000

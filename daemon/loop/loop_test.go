@@ -23,6 +23,7 @@ type node struct {
 	loop    *loop.Loop
 	results map[uint64]loop.Result
 	halted  string
+	forgot  string // what its next start is told to have forgotten
 	events  map[pbft.Event]int
 	drops   map[string]int
 	down    bool
@@ -115,7 +116,7 @@ func (c *cluster) open(i int) {
 	n.journal, n.store, n.down, n.noSync = j, kv.New(), false, false
 	cfg := loop.Config{
 		Cluster: c.cfg, Self: i, Journal: j, Disk: n.disk, Store: n.store, Links: links{c, i},
-		Keep:   c.keep,
+		Keep: c.keep, Forgot: n.forgot,
 		Sealer: message.Sealer{Config: c.cfg, Self: i, Signer: c.signers[i]},
 		Applied: func(a *loop.Applied) {
 			for _, r := range a.Own {
