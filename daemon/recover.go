@@ -15,9 +15,9 @@ import (
 // openJournal opens the journal of a data directory, whatever became of it. It returns why the
 // journal cannot hold all that this node has promised, or "". Then the node recovers by rule R15.
 //
-// A journal that is damaged is set aside, and the node recovers with a new one: a record that cannot
-// be read may have been a vote, wherever it stands, so no damage is provably harmless. One that is
-// whole is kept, also by a node that has forgotten: what it holds is true, only not all.
+// A journal that is damaged is set aside, and the node recovers with a new one: a record that
+// cannot be read may have been a vote, wherever it stands, so no damage is provably harmless. One
+// that is whole is kept, also by a node that has forgotten: what it holds is true, only not all.
 func (n *node) openJournal(d disk.Disk) (forgot string, err error) {
 	forgot, err = promises.Forgotten(d)
 	if err != nil {

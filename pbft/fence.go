@@ -43,8 +43,9 @@ func (r *Replica) newNonce() uint64 {
 }
 
 // onFenceAsk answers also while this replica is fenced itself: else a cold start of all would never
-// end. It answers from memory, and with the certificates that count the asker, which are on disk: of
-// a cold start of all nothing else is left. Who has forgotten its own words is no witness (rule R15).
+// end. It answers from memory, and with the certificates that count the asker, which are on disk:
+// of a cold start of all nothing else is left. Who has forgotten its own words is no witness (rule
+// R15).
 func (r *Replica) onFenceAsk(from int, m *message.FenceAsk) {
 	if r.recovery.active {
 		r.drop(from, DropFenceSilent)
@@ -123,10 +124,10 @@ func (r *Replica) unknown(m *message.FenceAnswer) string {
 	return ""
 }
 
-// forgot reports whether a vote of this replica's own is beyond what it remembers. In lower views than
-// its own nothing can be: a journal that knows the view has all that was recorded before it, and who
-// has recovered since outranks it (rule R15). Below the low watermark there is nothing that it could
-// contradict, and the record may have been cut off.
+// forgot reports whether a vote of this replica's own is beyond what it remembers. In lower views
+// than its own nothing can be: a journal that knows the view has all that was recorded before it,
+// and who has recovered since outranks it (rule R15). Below the low watermark there is nothing that
+// it could contradict, and the record may have been cut off.
 func (r *Replica) forgot(v *message.Vote) bool {
 	if v.View < r.view || v.View == r.view && v.Seq <= r.stable.Seq {
 		return false

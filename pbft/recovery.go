@@ -7,15 +7,16 @@ import (
 	"byzd/pbft/message"
 )
 
-// recovery is what a replica does that has forgotten what it said: its disk was lost, damaged or put
-// back to an older state (rule R15). It says nothing that binds, learns and executes like everybody
-// else, and asks the others in which views its forgotten words can have been.
+// recovery is what a replica does that has forgotten what it said: its disk was lost, damaged or
+// put back to an older state (rule R15). It says nothing that binds, learns and executes like
+// everybody else, and asks the others in which views its forgotten words can have been.
 //
 // Let V be the highest view that q others are bound to. It voted in no view above V: for each view
-// that it voted in a quorum had sent VIEW-CHANGEs, and any q others meet one of them that is correct.
-// It sent no VIEW-CHANGE beyond V+1: the first correct one to a view needs a quorum that wants the
-// view before. So what it says in views from V+2 on contradicts nothing; and a commit certificate of
-// a view above V outranks every COMMIT that it forgot, so its VIEW-CHANGEs hide none.
+// that it voted in a quorum had sent VIEW-CHANGEs, and any q others meet one of them that is
+// correct. It sent no VIEW-CHANGE beyond V+1: the first correct one to a view needs a quorum that
+// wants the view before. So what it says in views from V+2 on contradicts nothing; and a commit
+// certificate of a view above V outranks every COMMIT that it forgot, so its VIEW-CHANGEs hide
+// none.
 type recovery struct {
 	active bool
 	why    string
@@ -39,7 +40,8 @@ type bound struct {
 const (
 	helpViews  = 12
 	helpWindow = 10 * 60_000
-	// recoversFor is how long a replica counts as recovering after it last said so, in milliseconds.
+	// recoversFor is how long a replica counts as recovering after it last said so, in
+	// milliseconds.
 	recoversFor = 2000
 )
 
@@ -69,8 +71,8 @@ func (h *help) spend(view uint64, now int64) {
 	h.views, h.last = h.views+1, view+1
 }
 
-// forgetful begins the recovery of a replica that finds out that it has forgotten what it said. What is
-// on its disk stays: it is true, only not all.
+// forgetful begins the recovery of a replica that finds out that it has forgotten what it said.
+// What is on its disk stays: it is true, only not all.
 func (r *Replica) forgetful(why string) {
 	if r.recovery.active || r.halted != "" {
 		return
@@ -103,8 +105,8 @@ func (r *Replica) tickRecovery() {
 	r.send(All, &message.Recover{Nonce: m.nonce, Floor: m.floor})
 }
 
-// onRecover answers a replica that has forgotten what it said, and helps it. A replica that does not
-// know all that it said itself must not answer.
+// onRecover answers a replica that has forgotten what it said, and helps it. A replica that does
+// not know all that it said itself must not answer.
 func (r *Replica) onRecover(from int, m *message.Recover) {
 	if from == r.self {
 		return
@@ -201,9 +203,9 @@ func (r *Replica) recovers(i int) bool {
 	return i != r.self && h.heard > 0 && r.now-h.heard < recoversFor
 }
 
-// presses reports whether a replica that recovers needs the next view. There is no hurry: it waits for
-// the next stable checkpoint, but not for longer than the shortest view timeout, since none may come
-// while nothing is ordered.
+// presses reports whether a replica that recovers needs the next view. There is no hurry: it waits
+// for the next stable checkpoint, but not for longer than the shortest view timeout, since none may
+// come while nothing is ordered.
 func (r *Replica) presses(i int) bool {
 	h := &r.peers[i].help
 	since := max(h.raised, r.monitor.openedAt)

@@ -9,8 +9,8 @@ import (
 )
 
 // MoveAside moves the files of dir whose names begin with prefix into a directory of dir, which it
-// makes if it is missing, durably, and returns that directory's path. It never replaces a file. When
-// it fails, or a crash interrupts it, some have been moved.
+// makes if it is missing, durably, and returns that directory's path. It never replaces a file.
+// When it fails, or a crash interrupts it, some have been moved.
 func MoveAside(dir, prefix, to string) (string, error) {
 	if !goodPart(to) {
 		return "", fmt.Errorf("%w: %.80q", ErrName, to)

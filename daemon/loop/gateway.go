@@ -152,9 +152,9 @@ func (l *Loop) reserve() {
 	})
 }
 
-// renumber lets a gateway that has forgotten which numbers it used go on with such as it cannot have
-// used: the clock's, in steps that no gateway exhausts. A place that is signed twice would be a proof
-// against this node (rules R7.3 and R15: to go on far above is as good as a new session).
+// renumber lets a gateway that has forgotten which numbers it used go on with such as it cannot
+// have used: the clock's, in steps that no gateway exhausts. A place that is signed twice would be
+// a proof against this node (rules R7.3 and R15: to go on far above is as good as a new session).
 func (l *Loop) renumber() {
 	g := &l.gateway
 	g.forgot = false
@@ -187,9 +187,9 @@ func (g *gateway) executed(a *Applied) {
 	}
 }
 
-// discharge gives up the own bundles that a client table, which was installed and not computed here,
-// says will not be executed any more: some were executed, by others, and their results are not
-// known here. Their clients hear nothing, and treat them as unknown.
+// discharge gives up the own bundles that a client table, which was installed and not computed
+// here, says will not be executed any more: some were executed, by others, and their results are
+// not known here. Their clients hear nothing, and treat them as unknown.
 func (g *gateway) discharge(clients *pbft.ClientTable) {
 	g.waiting = slices.DeleteFunc(g.waiting, func(w waiting) bool {
 		return clients.Discharged(w.bundle)

@@ -7,8 +7,8 @@
 //
 // A directory without a journal and without the first file has lost its journal. A directory with
 // the second file has lost a part of it, whatever else is there. What a node does then is rule R15
-// of the protocol. A directory that was put back to an older state looks whole, also one from before
-// the first start: only the other members can tell (rule R14).
+// of the protocol. A directory that was put back to an older state looks whole, also one from
+// before the first start: only the other members can tell (rule R14).
 package promises
 
 import (
@@ -32,7 +32,8 @@ const freshText = `This node has never run. Its first start removes this file: w
 a journal, the node knows that its journal was lost, and must not vote as if it had never voted.
 `
 
-// MarkNew says that the node of a data directory has never run. It is for who makes the node's keys.
+// MarkNew says that the node of a data directory has never run. It is for who makes the node's
+// keys.
 func MarkNew(d disk.Disk) error {
 	if err := d.WriteAtomic(freshName, []byte(freshText)); err != nil {
 		return fmt.Errorf("mark the data directory as new: %w", err)
@@ -83,9 +84,9 @@ func read(d disk.Disk, name string) (string, error) {
 	return string(text), err
 }
 
-// Recorded removes both files, durably: from now on the journal speaks for itself. It is due when the
-// journal exists and what it must say about the past is durable in it, and before the node signs
-// anything.
+// Recorded removes both files, durably: from now on the journal speaks for itself. It is due when
+// the journal exists and what it must say about the past is durable in it, and before the node
+// signs anything.
 func Recorded(d disk.Disk) error {
 	for _, name := range []string{freshName, forgotName} {
 		if err := d.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
