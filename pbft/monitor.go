@@ -91,9 +91,11 @@ func (m *monitor) enter(view uint64, now int64) {
 }
 
 // opened notes that the view has a commit certificate: its timer is discharged.
-func (m *monitor) opened(now int64) {
+func (m *monitor) opened(view uint64, now int64) {
 	m.openedAt, m.halvedAt, m.commits = now, now, false
-	m.deadline = -1
+	if m.armed <= view { // the timer of a later view, which a quorum wants, goes on
+		m.deadline = -1
+	}
 	m.lastProp = now
 }
 

@@ -467,7 +467,7 @@ func (r *Replica) learnCommitted(c *message.Certificate) {
 	if !r.open && r.settled() {
 		r.open = true
 		r.observe(EventOpen, c.Ref(), "")
-		r.monitor.opened(r.now)
+		r.monitor.opened(r.view, r.now)
 		r.pool.restart(r.now)
 	}
 }

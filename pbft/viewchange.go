@@ -249,7 +249,7 @@ func (r *Replica) enter(m *message.NewView) {
 	r.forgetViews()
 	r.monitor.enter(r.view, r.now)
 	if r.open {
-		r.monitor.opened(r.now)
+		r.monitor.opened(r.view, r.now)
 	}
 	r.pool.restart(r.now)
 	r.observe(EventNewView, r.base, "")
