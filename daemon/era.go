@@ -50,13 +50,11 @@ func (n *node) name() string {
 }
 
 // reconfigured goes on in the next epoch: whom this node talks to, and by which numbers. It runs on
-// the loop. Who was a member until now may still need what this node has (B52), so it stays a peer
-// until the next change.
+// the loop. Who was a member lately may still need what this node has, and is to be told that it may
+// go (B52), so it stays a peer for two epochs.
 func (n *node) reconfigured(now *message.Config, self int) {
 	before := n.cluster()
-	if _, ok := n.former[now.Epoch-1]; !ok {
-		n.former = map[uint64]*message.Config{now.Epoch - 1: before}
-	}
+	n.former = former(n.loop, now.Epoch)
 	n.in.begin(newEra(now, self))
 	n.out.members = now.Members
 	n.learners = nil
@@ -88,6 +86,20 @@ func (n *node) epochChain() []byte {
 		return nil
 	}
 	return message.EncodeEpochs(n.opts.Cluster.Cluster, ends)
+}
+
+// formerEpochs is for how many epochs who was a member stays a peer.
+const formerEpochs = 2
+
+// former are the configurations of the last few epochs before one.
+func former(l *loop.Loop, epoch uint64) []*message.Config {
+	var list []*message.Config
+	for back := uint64(1); back <= formerEpochs && back <= epoch; back++ {
+		if c := l.Config(epoch - back); c != nil {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // announced lets in whom a change names that was announced: they follow, and are not counted.
@@ -145,7 +157,8 @@ var ErrRetired = errors.New("this node is no member any more")
 type retiredError struct{ epoch uint64 }
 
 func (e *retiredError) Error() string {
-	return fmt.Sprintf("this node is no member since epoch %d, and nobody needs it any more", e.epoch)
+	return fmt.Sprintf("this node is no member since epoch %d, and nobody needs it any more",
+		e.epoch)
 }
 
 // Is makes it an [ErrRetired].

@@ -116,7 +116,7 @@ func (d *discovery) recast(cluster *message.Config) {
 			d.now = nil
 		}
 		if err := d.start(cluster, join); err != nil {
-			d.opts.Log.WithError(err).Error("no gossip: members are found by the addresses that are known")
+			d.opts.Log.WithError(err).Error("no gossip: members are found by known addresses")
 		}
 	})
 }

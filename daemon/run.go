@@ -33,7 +33,7 @@ type node struct {
 	// Of the owner of the loop: whom a change that was announced names, and who the members were in
 	// the epoch before.
 	learners []message.Member
-	former   map[uint64]*message.Config
+	former   []*message.Config
 	spare    []crypto.Signer // keys of this node's beside the first
 
 	quota   *disk.Quota
@@ -166,7 +166,8 @@ func (n *node) open(sealer message.Sealer) error {
 	n.onClose(n.saver.close)
 	cfg := loop.Config{
 		Cluster: n.opts.Cluster, Self: sealer.Self, Node: n.opts.NetworkKey.ID(), Sealer: sealer,
-		Signers: n.spare, Announced: n.announced, Reconfigured: n.reconfigured, Journal: n.journal, Disk: n.quota,
+		Signers: n.spare, Announced: n.announced, Reconfigured: n.reconfigured,
+		Journal: n.journal, Disk: n.quota,
 		Store: kv.New(), Links: &n.out, Applied: n.service.applied, Watch: n.watch,
 		Save: n.saver.save, Keep: n.opts.Keep, Forgot: forgot,
 		Salt: rand.Uint64(), //nolint:gosec // it must differ, and may be guessed
@@ -190,6 +191,7 @@ func (n *node) open(sealer message.Sealer) error {
 	for _, e := range n.loop.Evidence() {
 		n.evidence.add(e)
 	}
+	n.former = former(n.loop, n.loop.Cluster().Epoch)
 	n.in = newInbound(newEra(n.loop.Cluster(), n.loop.Self()), n.refusals, n.closing)
 	n.owner = newOwner(n.loop, n.journal, n.in, n.diskFull)
 	n.service.owner, n.owner.onTick = n.owner, n.refresh
@@ -211,7 +213,8 @@ func (n *node) connect() error {
 		// Nodes of different epochs talk: who is behind is told so.
 		Cluster: n.cluster().Cluster, WireVersion: message.Version,
 		Key: n.opts.NetworkKey, Peers: n.peers(), Listen: n.opts.Listen, Handler: n.in,
-		Limits: limits(n.largest().Limits()), MaxPeers: len(n.largest().Members), Log: n.opts.Log.WithField("room", "transport"),
+		Limits: limits(n.largest().Limits()), MaxPeers: len(n.largest().Members),
+		Log: n.opts.Log.WithField("room", "transport"),
 	}
 	if n.cluster().Params.Testnet {
 		cfg.Conditions = n.weather()

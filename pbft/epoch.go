@@ -63,7 +63,8 @@ func (r *Replica) checkpointDue(h *message.Header) bool {
 // checkpointPlace reports whether a CHECKPOINT may belong where it says: on the grid, or at a batch
 // that ends the epoch, which may not have arrived here yet.
 func (r *Replica) checkpointPlace(c *message.Checkpoint) bool {
-	if c.Seq%r.cfg.Params.CheckpointEvery == 0 || r.closes(message.Ref{Seq: c.Seq, Digest: c.Digest}) {
+	ref := message.Ref{Seq: c.Seq, Digest: c.Digest}
+	if c.Seq%r.cfg.Params.CheckpointEvery == 0 || r.closes(ref) {
 		return true
 	}
 	known := r.entries[c.Digest] != nil
@@ -114,8 +115,8 @@ func (r *Replica) finish() {
 
 // Handover returns what the replica of the next epoch starts from: what is executed, the sessions,
 // and the bundles that wait here and will still hold there. Votes, view changes and complaints of
-// this epoch mean nothing in the next (B53); who is proven a liar is known, but the proofs are about
-// members of this epoch.
+// this epoch mean nothing in the next (B53); who is proven a liar is known, but the proofs are
+// about members of this epoch.
 func (r *Replica) Handover(next *message.Config) Restored {
 	st := Restored{
 		Executed: r.executed, Time: r.executedTime, Kind: r.executedKind,

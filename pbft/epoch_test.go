@@ -274,10 +274,9 @@ func TestRebase(t *testing.T) {
 	b := begun(t)
 	before := b.Config
 	table := b.Nodes[0].Replica.Handover(before).Clients
-	key := crypto.NewNetworkKey([crypto.SeedSize]byte{9})
 	var clients []crypto.NodeID
 	for g := range 4 {
-		key = crypto.NewNetworkKey([crypto.SeedSize]byte{9, byte(g)})
+		key := crypto.NewNetworkKey([crypto.SeedSize]byte{9, byte(g)})
 		reg := &message.ClientRequest{Seq: 1}
 		message.SealClientRequest(before.RequestDomain(), key, reg)
 		bundle := b.Bundle(g, "x")

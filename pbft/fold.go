@@ -38,7 +38,7 @@ func (f *Fold) Add(rec *message.Record) {
 		return
 	}
 	f.advance(rec.Epoch)
-	switch rec.Type {
+	switch rec.Type { //nolint:exhaustive // the others were seen to above
 	case message.RecordBatch: // the caller's
 	case message.RecordVote:
 		f.addVote(rec.Vote)

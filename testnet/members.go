@@ -30,8 +30,8 @@ func adminKey(home string) string { return filepath.Join(home, adminName) }
 // changeTime bounds how long a change of the members may take.
 const changeTime = 60 * time.Second
 
-// Add makes so many nodes more, starts them, and has the members agree that they are members too. It
-// returns their numbers when all that run are in the next epoch.
+// Add makes so many nodes more, starts them, and has the members agree that they are members too.
+// It returns their numbers when all that run are in the next epoch.
 func (n *Network) Add(ctx context.Context, count int) ([]int, error) {
 	st, err := n.State()
 	if err != nil {
@@ -64,8 +64,9 @@ func (n *Network) Add(ctx context.Context, count int) ([]int, error) {
 	return nodes, c.make(ctx, n.home, st)
 }
 
-// Remove has the members agree that nodes are none of them any more. It returns when all that remain
-// and run are in the next epoch; the others end by themselves when nobody needs them any more.
+// Remove has the members agree that nodes are none of them any more. It returns when all that
+// remain and run are in the next epoch; the others end by themselves when nobody needs them any
+// more.
 func (n *Network) Remove(ctx context.Context, nodes ...int) error {
 	st, err := n.State()
 	if err != nil {
@@ -210,7 +211,8 @@ func (c *change) submit(ctx context.Context, st *State) error {
 	return joined(errs)
 }
 
-// await waits until every node that is a member of the next epoch, runs, and is no traitor, is in it.
+// await waits until every node that is a member of the next epoch, runs, and is no traitor, is in
+// it.
 func (c *change) await(ctx context.Context, st *State) error {
 	poll := time.NewTicker(readyTime)
 	defer poll.Stop()
@@ -342,5 +344,5 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(to, data, 0o600)
+	return os.WriteFile(to, data, 0o600) //nolint:gosec // in the testnet's home
 }

@@ -13,7 +13,8 @@ import (
 	"byzd/crypto"
 )
 
-// mesh is the Transport over any carrier. Who the peers are changes as a whole, see [mesh.SetPeers].
+// mesh is the Transport over any carrier. Who the peers are changes as a whole, see
+// [mesh.SetPeers].
 type mesh struct {
 	cfg       Config
 	carrier   Carrier

@@ -40,7 +40,7 @@ func (m *mesh) enroll(ctx context.Context, peers []Peer) (fresh []*remote) {
 		r := old.remotes[p.ID]
 		if r == nil {
 			r = newRemote(m, p, self)
-			r.ctx, r.leave = context.WithCancel(ctx)
+			r.ctx, r.leave = context.WithCancel(ctx) //nolint:fatcontext // one for each member
 			fresh = append(fresh, r)
 		}
 		next.remotes[p.ID] = r

@@ -95,8 +95,8 @@ type Transport interface {
 	Send(to crypto.NodeID, class Class, frame []byte)
 	// Broadcast queues frame for every member but this node, under one Lamport time, as Send does.
 	Broadcast(class Class, frame []byte)
-	// SetPeers replaces the peers. Those who stay keep their connections; those who are no peers any
-	// more lose theirs, and are strangers.
+	// SetPeers replaces the peers. Those who stay keep their connections; those who are no peers
+	// any more lose theirs, and are strangers.
 	SetPeers(peers []Peer)
 	// Heard tells at which "host:port" addresses gossip says the peer listens. They replace what
 	// was heard before; new ones are dialled at once if there is no connection.

@@ -10,20 +10,19 @@ func memberCommand() *cli.Command {
 	}
 	return &cli.Command{
 		Name: "member", Usage: "change who the members are",
-		Description: "A change is a file: add and remove write it, enough administrators approve it, " +
-			"and submit hands it to any member. Newcomers join with what invite writes. The change " +
-			"is made by itself as soon as those whom it names are ready.",
-		Subcommands: []*cli.Command{
+		Description: "A change is a file: add and remove write it, enough administrators approve " +
+			"it, and submit hands it to any member. Newcomers join with what invite writes. The " +
+			"change is made by itself as soon as those whom it names are ready.",
+		Subcommands: append([]*cli.Command{
 			{
-				Name: "list", Usage: "list the members of this epoch, and the change that is announced",
+				Name: "list", Usage: "list the members, and the change that is announced",
 				Flags: []cli.Flag{operatorFlag()}, Action: memberList,
 			},
 			{
-				Name:  "add",
-				Usage: "write a change: more members, or new keys of old ones",
-				Description: "A member.toml of a node that is a member already replaces its signing " +
-					"key.",
-				ArgsUsage: "MEMBER.toml...", Flags: []cli.Flag{operatorFlag(), out},
+				Name:        "add",
+				Usage:       "write a change: more members, or new keys of old ones",
+				Description: "The member.toml of a node that is a member replaces its signing key.",
+				ArgsUsage:   "MEMBER.toml...", Flags: []cli.Flag{operatorFlag(), out},
 				Action: memberAdd,
 			},
 			{
@@ -47,38 +46,44 @@ func memberCommand() *cli.Command {
 				},
 				Action: memberSubmit,
 			},
-			{
-				Name: "invite", Usage: "write what a newcomer needs to find the members",
-				Flags: []cli.Flag{
-					operatorFlag(), memberGenesisFlag(),
-					&cli.StringFlag{
-						Name: "out", Value: "invitation.json", Usage: "write `FILE`",
-					},
+		}, memberJoinCommands()...),
+	}
+}
+
+// memberJoinCommands are those for who comes, and for who wants to know.
+func memberJoinCommands() []*cli.Command {
+	return []*cli.Command{
+		{
+			Name: "invite", Usage: "write what a newcomer needs to find the members",
+			Flags: []cli.Flag{
+				operatorFlag(), memberGenesisFlag(),
+				&cli.StringFlag{
+					Name: "out", Value: "invitation.json", Usage: "write `FILE`",
 				},
-				Action: memberInvite,
 			},
-			{
-				Name: "join", Usage: "put an invitation into a newcomer's home",
-				ArgsUsage: "INVITATION", Action: memberJoin,
+			Action: memberInvite,
+		},
+		{
+			Name: "join", Usage: "put an invitation into a newcomer's home",
+			ArgsUsage: "INVITATION", Action: memberJoin,
+		},
+		{
+			Name:   "rekey",
+			Usage:  "make the signing key that is to take the place of a node's",
+			Action: memberRekey,
+		},
+		{
+			Name: "proof", Usage: "write what proves who the members are",
+			Flags: []cli.Flag{
+				operatorFlag(),
+				&cli.StringFlag{Name: "out", Value: "epochs.byzd", Usage: "write `FILE`"},
 			},
-			{
-				Name:   "rekey",
-				Usage:  "make the signing key that is to take the place of a node's",
-				Action: memberRekey,
-			},
-			{
-				Name: "proof", Usage: "write the proofs that lead from the genesis to today's members",
-				Flags: []cli.Flag{
-					operatorFlag(),
-					&cli.StringFlag{Name: "out", Value: "epochs.byzd", Usage: "write `FILE`"},
-				},
-				Action: memberProof,
-			},
-			{
-				Name:      "verify",
-				Usage:     "verify such proofs with the genesis alone, and say who the members are",
-				ArgsUsage: "FILE", Flags: []cli.Flag{memberGenesisFlag()}, Action: memberVerify,
-			},
+			Action: memberProof,
+		},
+		{
+			Name:      "verify",
+			Usage:     "verify such proofs with the genesis alone, and say who the members are",
+			ArgsUsage: "FILE", Flags: []cli.Flag{memberGenesisFlag()}, Action: memberVerify,
 		},
 	}
 }

@@ -59,8 +59,8 @@ func openChange(c *cli.Context) (*message.Config, *message.Reconfiguration, erro
 		return nil, nil, err
 	}
 	if len(cfg.Admins.Keys) == 0 {
-		return nil, nil, failf(exitFailed, "a new cluster gets some with byzd genesis new --admin KEY",
-			"the genesis names no administrators, so nobody can change the members")
+		return nil, nil, failf(exitFailed,
+			"a new cluster gets some with byzd genesis new --admin KEY", "the genesis names no administrators, so nobody can change the members")
 	}
 	path := c.String("change")
 	data, err := os.ReadFile(path) //nolint:gosec // the user names it
@@ -146,7 +146,7 @@ func keepChange(c *cli.Context, cfg *message.Config, rc *message.Reconfiguration
 		return failf(exitFailed, "", "%w", err)
 	}
 	path := c.String("change")
-	if err := os.WriteFile(path, changefile.Encode(cfg, rc), 0o644); err != nil { //nolint:gosec // public
+	if err := publish(path, changefile.Encode(cfg, rc)); err != nil {
 		return err
 	}
 	if c.Bool(flagJSON) {
@@ -236,7 +236,7 @@ func memberApprove(c *cli.Context) error {
 		return failf(exitFailed, "byzd genesis show lists who the administrators are",
 			"the key in %s is not an administrator's", c.String("key"))
 	}
-	if err := os.WriteFile(args[0], changefile.Encode(cfg, rc), 0o644); err != nil { //nolint:gosec // public
+	if err := publish(args[0], changefile.Encode(cfg, rc)); err != nil {
 		return err
 	}
 	if c.Bool(flagJSON) {
@@ -273,7 +273,8 @@ func memberSubmit(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", args[0], err)
 	}
-	if _, err = callOperator(c, http.MethodPost, "/change", message.EncodeReconfiguration(rc)); err != nil {
+	body := message.EncodeReconfiguration(rc)
+	if _, err = callOperator(c, http.MethodPost, "/change", body); err != nil {
 		return err
 	}
 	made := false
@@ -283,7 +284,8 @@ func memberSubmit(c *cli.Context) error {
 			return err
 		}
 		if made = e.Epoch > rc.Change.Epoch; !made {
-			time.Sleep(100 * time.Millisecond) //nolint:forbidigo // a node tells nobody when it changes
+			//nolint:forbidigo // a node tells nobody when its members change
+			time.Sleep(100 * time.Millisecond)
 		}
 	}
 	switch {
@@ -311,7 +313,7 @@ func memberProof(c *cli.Context) error {
 		_, err = c.App.Writer.Write(data)
 		return err
 	}
-	if err := os.WriteFile(c.String("out"), data, 0o644); err != nil { //nolint:gosec // public
+	if err := publish(c.String("out"), data); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(c.App.Writer, "%s: %d bytes; byzd member verify %s needs the genesis and "+
@@ -337,7 +339,8 @@ func memberVerify(c *cli.Context) error {
 		cfg, err = message.FollowEpochs(cfg, chain)
 	}
 	if err != nil {
-		return failf(exitBroken, "get it from another member", "%s proves nothing: %w", args[0], err)
+		return failf(
+			exitBroken, "get it from another member", "%s proves nothing: %w", args[0], err)
 	}
 	if c.Bool(flagJSON) {
 		return json.NewEncoder(c.App.Writer).Encode(verifiedView(cfg))
@@ -370,4 +373,9 @@ func readAll(path string) ([]byte, error) {
 		return io.ReadAll(io.LimitReader(os.Stdin, answerBytesMax))
 	}
 	return os.ReadFile(path) //nolint:gosec // the user names it
+}
+
+// publish writes a file that everybody may read.
+func publish(path string, data []byte) error {
+	return os.WriteFile(path, data, 0o644) //nolint:gosec // it is public, and the user names it
 }

@@ -156,10 +156,10 @@ func memberRekey(c *cli.Context) error {
 		return err
 	}
 	m := genesis.NewMember(name, network, signer)
-	if err := os.WriteFile(home.NextMember(), genesis.EncodeMember(g.Scheme, m), 0o644); err != nil { //nolint:gosec // public
+	if err := publish(home.NextMember(), genesis.EncodeMember(g.Scheme, m)); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.App.Writer, "%s: hand it in with byzd member add, and restart the node: it "+
-		"signs with the new key as soon as the members have agreed on it\n", home.NextMember())
+	_, err = fmt.Fprintf(c.App.Writer, "%s: hand it in with byzd member add, and restart the node: "+
+		"it signs with the new key as soon as the members have agreed on it\n", home.NextMember())
 	return err
 }

@@ -92,22 +92,15 @@ func run(c *cli.Context) error {
 	err = daemon.Run(c.Context, daemon.Options{
 		Home: string(home), Data: home.Data(), Proofs: home.Evidence(),
 		Archive: home.Archive(), Cluster: cluster,
-		Genesis: g.Encode(), NetworkKey: network, SigningSeed: seed, NextSeed: next, Listen: cfg.Listen,
+		Genesis: g.Encode(), NetworkKey: network, SigningSeed: seed, NextSeed: next,
+		Listen: cfg.Listen,
 		Gossip: cfg.Gossip, Advertise: cfg.Advertise, Client: cfg.Client, Operator: cfg.Operator,
 		Join: cfg.Join, Peers: peers, DiskQuota: cfg.DiskQuota, Keep: loop.Retention{
 			SnapshotEvery: cfg.SnapshotEvery.Milliseconds(), Batches: cfg.KeepBatches,
 			Bytes: cfg.KeepBytes,
 		}, Traitors: c.StringSlice("traitor"), Cut: cut,
-		SavePeers: func(known []daemon.KnownPeer) error {
-			inv := config.Invitation{}
-			for _, p := range known {
-				inv.Peers = append(inv.Peers, config.Peer{
-					ID: p.ID.String(), Name: p.Name, Transport: p.Transport, Gossip: p.Gossip,
-				})
-			}
-			return inv.Save(home.Peers())
-		},
-		Log: log,
+		SavePeers: savePeers(home),
+		Log:       log,
 		Started: func(a daemon.Addresses) error {
 			return home.WriteAddresses(config.Addresses{
 				PID: os.Getpid(), Listen: a.Listen, Gossip: a.Gossip, Client: a.Client,
@@ -127,6 +120,19 @@ func run(c *cli.Context) error {
 	return home.RemoveAddresses()
 }
 
+// savePeers keeps where members listen in a home.
+func savePeers(home config.Home) func(known []daemon.KnownPeer) error {
+	return func(known []daemon.KnownPeer) error {
+		inv := config.Invitation{}
+		for _, p := range known {
+			inv.Peers = append(inv.Peers, config.Peer{
+				ID: p.ID.String(), Name: p.Name, Transport: p.Transport, Gossip: p.Gossip,
+			})
+		}
+		return inv.Save(home.Peers())
+	}
+}
+
 // nextSeed reads the seed of the next signing key, or returns nil if there is none.
 func nextSeed(home config.Home) (*[crypto.SeedSize]byte, error) {
 	seed, err := crypto.ReadSeed(home.NextKey())
@@ -139,8 +145,8 @@ func nextSeed(home config.Home) (*[crypto.SeedSize]byte, error) {
 	return &seed, nil
 }
 
-// invited returns where members listen, of whom this node may not hear by gossip: those who were known
-// when it last ran, and those of the invitation in its home, if there is one.
+// invited returns where members listen, of whom this node may not hear by gossip: those who were
+// known when it last ran, and those of the invitation in its home, if there is one.
 func invited(home config.Home) (map[crypto.NodeID][]string, []string, error) {
 	peers, join := map[crypto.NodeID][]string{}, []string{}
 	for _, path := range []string{home.Peers(), home.Invitation()} {

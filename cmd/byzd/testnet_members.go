@@ -25,7 +25,8 @@ func testnetAddCommand() *cli.Command {
 			count := 1
 			if len(args) == 1 {
 				if count, err = strconv.Atoi(args[0]); err != nil || count < 1 {
-					return usagef("for instance byzd testnet add 3", "%q is no number of nodes", args[0])
+					return usagef("for instance byzd testnet add 3", "%q is no number of nodes",
+						args[0])
 				}
 			}
 			nodes, err := net.Add(c.Context, count)

@@ -1,18 +1,20 @@
 // Package changefile writes and reads the file in which a change of the members travels between
-// those who make it, those who approve it, and the node that it is handed to: what it does in words,
-// for people, and its bytes in base64. Only the bytes count.
+// those who make it, those who approve it, and the node that it is handed to: what it does in
+// words, for people, and its bytes in base64. Only the bytes count.
 package changefile
 
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 
 	"byzd/crypto"
 	"byzd/pbft/message"
 )
 
-const head = "# A change of the members of byzd cluster %s. It ends epoch %d; then there are %d.\n" +
+const head = "# A change of the members of byzd cluster %s. It ends epoch %d; " +
+	"then there are %d.\n" +
 	"# Administrators sign it: byzd member approve FILE --key KEYFILE. Signed by %d so far.\n#\n"
 
 // lineBytes is what one line of base64 holds.
@@ -27,7 +29,7 @@ func Encode(cfg *message.Config, rc *message.Reconfiguration) []byte {
 		m := &rc.Change.Members[i]
 		fmt.Fprintf(&b, "# %3d  %s  %s\n", i, m.Name, m.Node)
 	}
-	data := append(cfg.Cluster[:], message.EncodeReconfiguration(rc)...)
+	data := slices.Concat(cfg.Cluster[:], message.EncodeReconfiguration(rc))
 	for len(data) > 0 {
 		n := min(lineBytes, len(data))
 		b.WriteString(base64.StdEncoding.EncodeToString(data[:n]) + "\n")
@@ -56,7 +58,7 @@ func Decode(cfg *message.Config, file []byte) (*message.Reconfiguration, error) 
 		return nil, fmt.Errorf("it is not a change of the members: it has %d bytes", len(data))
 	}
 	if cluster != cfg.Cluster {
-		return nil, fmt.Errorf("it is a change of cluster %s, and the genesis is that of cluster %s",
+		return nil, fmt.Errorf("it is a change of cluster %s, the genesis of cluster %s",
 			cluster.Short(), cfg.Cluster.Short())
 	}
 	rc, err := message.DecodeReconfiguration(data[len(cluster):])

@@ -108,8 +108,9 @@ func (c *Client) exchange(
 	message.SealClientRequest(c.epoch.Load().RequestDomain(), c.key, req)
 	k := &call{
 		key: placeKey{req.Session, req.Seq}, raw: message.EncodeClientRequest(req),
-		need: c.epoch.Load().Sizes.Weak, tally: map[crypto.Digest]map[int]bool{}, variants: map[int]int{},
-		done: make(chan *message.Reply, 1), hurry: make(chan struct{}, 1), tried: map[*link]bool{},
+		need: c.epoch.Load().Sizes.Weak, tally: map[crypto.Digest]map[int]bool{},
+		variants: map[int]int{},
+		done:     make(chan *message.Reply, 1), hurry: make(chan struct{}, 1), tried: map[*link]bool{},
 	}
 	c.mu.Lock()
 	c.calls[k.key] = k
@@ -282,8 +283,8 @@ func (c *Client) avoidFirst() {
 // receive counts a member's reply if somebody waits for it and the signature holds. True replies
 // to other clients count for nothing, although a node may pass them on.
 //
-// It reports whether the sender may be in another epoch than this client knows: then the reply cannot
-// be told from a forged one, and is worth a question.
+// It reports whether the sender may be in another epoch than this client knows: then the reply
+// cannot be told from a forged one, and is worth a question.
 func (c *Client) receive(raw []byte) (elsewhere bool) {
 	p, err := message.DecodeReply(raw)
 	if err != nil || p.Client != c.key.ID() || p.Outcome > uint8(pbft.Full) {

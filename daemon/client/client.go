@@ -212,12 +212,13 @@ func (c *Client) wantedLocked() []string {
 // that were given are asked, so what a liar can make this client dial is bounded.
 func (c *Client) advised(by string, response *byzdpb.MembersResponse) {
 	advice := map[uint32]string{}
+	members := len(c.epoch.Load().Members)
 	for _, m := range response.GetMembers() {
-		if _, err := target(m.GetClient()); err == nil && int(m.GetIndex()) < len(c.epoch.Load().Members) {
+		if _, err := target(m.GetClient()); err == nil && int(m.GetIndex()) < members {
 			advice[m.GetIndex()] = m.GetClient()
 		}
 	}
-	if int(response.GetSelf()) < len(c.epoch.Load().Members) {
+	if int(response.GetSelf()) < members {
 		delete(advice, response.GetSelf()) // It is reached already, under the name that was given.
 	}
 	c.mu.Lock()

@@ -65,7 +65,8 @@ func (c *Client) follow(proofs []byte) error {
 	}
 	c.epoch.Store(next)
 	for _, k := range c.calls {
-		k.need, k.tally, k.variants = next.Sizes.Weak, map[crypto.Digest]map[int]bool{}, map[int]int{}
+		k.need, k.variants = next.Sizes.Weak, map[int]int{}
+		k.tally = map[crypto.Digest]map[int]bool{}
 		select {
 		case k.hurry <- struct{}{}: // ask again: what was answered already did not count
 		default:

@@ -48,12 +48,13 @@ func ReadInvitation(path string) (*Invitation, error) {
 	return inv, nil
 }
 
-// Peers is the path of the file, of the same form and without a genesis, in which a node keeps where
-// it last heard the members listen: after a start it may be in an older epoch than they, and then
-// gossip tells it nothing.
+// Peers is the path of the file, of the same form and without a genesis, in which a node keeps
+// where it last heard the members listen: after a start it may be in an older epoch than they, and
+// then gossip tells it nothing.
 func (h Home) Peers() string { return h.path("peers.json") }
 
-// Save writes the invitation, in place of what was there. A crash leaves the old file or the new one.
+// Save writes the invitation, in place of what was there. A crash leaves the old file or the new
+// one.
 func (inv *Invitation) Save(path string) error {
 	data, err := json.MarshalIndent(inv, "", "  ")
 	if err != nil {

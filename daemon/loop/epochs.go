@@ -9,8 +9,8 @@ import (
 )
 
 // epochs are the configurations that this node knows, from the first on, and the proofs between
-// them. The journal keeps the proofs for ever: they are how others, who know the genesis only, learn
-// who the members are today.
+// them. The journal keeps the proofs for ever: they are how others, who know the genesis only,
+// learn who the members are today.
 type epochs struct {
 	configs []*message.Config // by epoch
 	ends    []*message.EpochProof
@@ -58,6 +58,9 @@ func (e *epochs) end(epoch uint64) *message.EpochProof {
 // Cluster returns the configuration of the epoch that this node is in.
 func (l *Loop) Cluster() *message.Config { return l.cfg.Cluster }
 
+// Config returns the configuration of an epoch, or nil if this node has not come so far.
+func (l *Loop) Config(epoch uint64) *message.Config { return l.epochs.at(epoch) }
+
 // Self returns this node's number in it, or [pbft.Observer].
 func (l *Loop) Self() int { return l.cfg.Self }
 
@@ -67,11 +70,15 @@ func (l *Loop) Ends() []*message.EpochProof { return l.epochs.ends }
 // Retired reports whether this node was a member and is none any more, and whether it has seen a
 // checkpoint of the members after it: from then on nobody needs it (B52).
 func (l *Loop) Retired() (retired, done bool) {
+	now, last := l.cfg.Cluster, uint64(0)
 	for _, c := range l.epochs.configs {
-		retired = retired || c.Member(l.node) >= 0
+		if c.Member(l.node) >= 0 {
+			retired, last = true, c.Epoch
+		}
 	}
-	retired = retired && l.cfg.Cluster.Member(l.node) < 0
-	return retired, retired && l.replica.Stable().Seq > l.cfg.Cluster.Base.Seq
+	retired = retired && now.Member(l.node) < 0
+	// That an epoch ended is a checkpoint of its members as well.
+	return retired, retired && (now.Epoch > last+1 || l.replica.Stable().Seq > now.Base.Seq)
 }
 
 // take makes the loop one of an epoch: the number that this node has in it, and the key that it
@@ -207,7 +214,9 @@ func (l *Loop) rebundle() {
 	for i := range g.waiting {
 		w := &g.waiting[i]
 		old := w.bundle
-		w.bundle = &message.Bundle{Session: old.Session, Seq: old.Seq, Ack: old.Ack, Items: old.Items}
+		w.bundle = &message.Bundle{
+			Session: old.Session, Seq: old.Seq, Ack: old.Ack, Items: old.Items,
+		}
 		v, err := l.guard.Seal(&message.Submission{Bundle: w.bundle})
 		if err != nil {
 			panic("loop: " + err.Error())

@@ -7,9 +7,10 @@ import (
 )
 
 // handover is a change that was announced: approved by enough administrators and ordered, so that
-// every member knows it from the log, also after a restart. Newcomers are let in and follow; whoever
-// is to be a member of the next epoch says that it is ready, and when enough have, the change is
-// ordered again with their words, and takes effect. The last one that was announced counts.
+// every member knows it from the log, also after a restart. Newcomers are let in and follow;
+// whoever is to be a member of the next epoch says that it is ready, and when enough have, the
+// change is ordered again with their words, and takes effect. The last one that was announced
+// counts.
 type handover struct {
 	rc     *message.Reconfiguration // without anybody's word
 	next   *message.Config          // what it leads to; its base is not known yet
@@ -51,8 +52,8 @@ func (l *Loop) announce(rc *message.Reconfiguration) {
 	}
 }
 
-// Pending returns what was announced and is not made yet, what it leads to, and which of the members
-// that it leads to, by their numbers, say that they are ready; nil if there is nothing.
+// Pending returns what was announced and is not made yet, what it leads to, and which of the
+// members that it leads to, by their numbers, say that they are ready; nil if there is nothing.
 func (l *Loop) Pending() (rc *message.Reconfiguration, next *message.Config, ready []int) {
 	h := &l.handover
 	if h.rc == nil {

@@ -94,7 +94,7 @@ func (l *Loop) serveOutside(to crypto.NodeID, epoch, after uint64) {
 	case m != nil:
 		l.sendNode(to, epoch, m)
 	case epoch == l.cfg.Cluster.Epoch && !c.IsBase(l.cfg.Cluster) && l.mayTell(to):
-		l.sendNode(to, epoch, &message.Proof{Checkpoint: c}) // it has everything; so far it is stable
+		l.sendNode(to, epoch, &message.Proof{Checkpoint: c}) // it has everything
 	}
 }
 

@@ -46,8 +46,8 @@ func TestEpochRoutes(t *testing.T) {
 			t.Fatal(err)
 		}
 		data, err := io.ReadAll(resp.Body)
-		if err = resp.Body.Close(); err != nil {
-			t.Error(err)
+		if closed := resp.Body.Close(); err != nil || closed != nil {
+			t.Error(err, closed)
 		}
 		if resp.StatusCode != c.status || !strings.Contains(string(data), c.want) {
 			t.Errorf("%s %s: %d %s", c.method, c.path, resp.StatusCode, data)

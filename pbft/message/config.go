@@ -124,7 +124,7 @@ func NewConfig(
 	}
 	members = slices.Clone(members)
 	for i := range members {
-		members[i].Session = uint64(i) //nolint:gosec // an index
+		members[i].Session = uint64(i)
 	}
 	return &Config{
 		Cluster: cluster, Scheme: scheme, Members: members, Params: params, Sizes: sizes,

@@ -32,7 +32,7 @@ func Signer(scheme crypto.Scheme, label string, i int) crypto.Signer {
 }
 
 func seedOf(label string, i int) [crypto.SeedSize]byte {
-	return crypto.DeriveSeed([crypto.SeedSize]byte{byte(i)}, label)
+	return crypto.DeriveSeed([crypto.SeedSize]byte{byte(i)}, label) //nolint:gosec // small
 }
 
 // Member is what [Config] makes of a number: the public half of a node that is in a cluster of more

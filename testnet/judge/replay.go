@@ -41,7 +41,8 @@ func (h *History) replay(chain *Chain, again bool) *replay {
 	r := &replay{
 		chain: chain, roots: map[uint64]crypto.Digest{}, ledger: newLedger(h.Config),
 		executed: chain.Before.Seq, again: again, store: kv.New(),
-		replies: map[uint64]map[uint64]*message.Reply{}, config: h.Config.Digest(), genesis: h.Config,
+		replies: map[uint64]map[uint64]*message.Reply{}, config: h.Config.Digest(),
+		genesis: h.Config,
 	}
 	wanted := h.wantedRoots()
 	for i, d := range chain.Digests {
