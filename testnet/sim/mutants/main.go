@@ -118,7 +118,7 @@ func (c *command) choose(all []*Mutant) ([]*Mutant, error) {
 		return chosen, nil
 	}
 	for _, m := range all {
-		if isCounted(m.ID) && (c.dozen < 0 || len(m.Edits) > 0) {
+		if (isCounted(m.ID) || c.controls) && (c.dozen < 0 || len(m.Edits) > 0) {
 			chosen = append(chosen, m)
 		}
 	}
