@@ -66,7 +66,7 @@ func (m *Mutant) overlay(root, dir string) (string, error) {
 			to = replace[path]
 		}
 		changed := strings.Replace(string(text), e.Old, e.New, 1)
-		if err := os.WriteFile(to, []byte(changed), 0o600); err != nil {
+		if err := os.WriteFile(to, []byte(changed), 0o600); err != nil { //nolint:gosec // as above
 			return "", err
 		}
 		replace[path] = to

@@ -2,9 +2,11 @@ package mutants
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 )
 
 // runControls shows that the layers themselves can be trusted (VERIFY §10):
@@ -14,13 +16,14 @@ import (
 //   - C3: the canary, a quorum of f+1, is found by the simulator;
 //   - C4: for each oracle of the simulator there is a mutant that it alone finds.
 func (c *command) runControls(ctx context.Context, r *Runner, list []*Mutant) (int, error) {
-	code := 0
+	code, failed := 0, error(nil)
 	report := func(name string, good bool, say string) {
 		word := "ok"
 		if !good {
 			word, code = "FAILED", 1
 		}
-		fmt.Fprintf(c.out, "| %s | %s | %s |\n", name, word, say)
+		_, err := fmt.Fprintf(c.out, "| %s | %s | %s |\n", name, word, say)
+		failed = errors.Join(failed, err)
 	}
 	for _, l := range layersOf(list) {
 		if ctx.Err() != nil {
@@ -50,11 +53,11 @@ func (c *command) runControls(ctx context.Context, r *Runner, list []*Mutant) (i
 		if isCounted(m.ID) || ctx.Err() != nil {
 			continue
 		}
-		if err := c.oracle(ctx, r, m, report); err != nil {
+		if err := r.oracle(ctx, m, report); err != nil {
 			return 0, err
 		}
 	}
-	return code, ctx.Err()
+	return code, errors.Join(failed, ctx.Err())
 }
 
 // layersOf lists the layers that some mutants name, each once.
@@ -72,9 +75,11 @@ func layersOf(list []*Mutant) []Layer {
 }
 
 // oracle runs C3 or one of C4: mutants whose numbers begin with C, each of C4 with the name of the
-// oracle that it is for in place of a bug. With all oracles on it is found; with that one off it lives.
-func (c *command) oracle(
-	ctx context.Context, r *Runner, m *Mutant, report func(name string, good bool, say string),
+// oracle that it is for in place of a bug. With all oracles on that one finds it; with that one off
+// it lives through the same seeds, up to the one where it was found. (Beyond it another may see what
+// comes of it.)
+func (r *Runner) oracle(
+	ctx context.Context, m *Mutant, report func(name string, good bool, say string),
 ) error {
 	dir, err := os.MkdirTemp(r.Temp, m.ID+"-")
 	if err != nil {
@@ -90,8 +95,13 @@ func (c *command) oracle(
 		report(m.ID, with.found, m.Name+": "+with.line)
 		return nil
 	}
-	without := r.look(ctx, l, overlay, dir, m.Bugs...)
+	same := *l
+	if same.Seeds, err = strconv.Atoi(with.seed); err != nil {
+		report(m.ID, false, m.Name+": nothing was found")
+		return nil
+	}
+	without := r.look(ctx, &same, overlay, dir, m.Bugs...)
 	report(m.ID, with.found && with.by == m.Bugs[0] && !without.found && !without.unbuildable,
-		fmt.Sprintf("%s: %s; with %s off: %s", m.Name, with.line, m.Bugs[0], without.line))
+		fmt.Sprintf("%s: %s; off: %q", m.Name, with.line, without.line))
 	return nil
 }

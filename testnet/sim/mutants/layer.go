@@ -1,6 +1,7 @@
 package mutants
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -65,7 +66,7 @@ func parseLayer(text string) (Layer, error) {
 		l.Limit = simLimit
 		l.Seeds, err = strconv.Atoi(arg(1))
 	default:
-		err = fmt.Errorf("unknown layer")
+		err = errors.New("unknown layer")
 	}
 	if err != nil || l.Seeds == 0 && (l.Run == "" || l.Pkg == "./") {
 		return l, fmt.Errorf("%q is no layer", text)

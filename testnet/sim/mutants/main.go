@@ -3,6 +3,7 @@ package mutants
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -37,17 +38,19 @@ func Main(ctx context.Context, args []string, out, errs io.Writer) int {
 	flags.BoolVar(&c.list, "list", false, "list the mutants and run none")
 	flags.BoolVar(&c.controls, "controls", false, "run the controls C1 to C4 instead")
 	flags.BoolVar(&c.first, "first", false, "ask only the layer that must find each")
-	flags.StringVar(&c.ask, "ask", "", "ask this `LAYER`, such as \"walk 60\", instead of the listed ones")
+	flags.StringVar(&c.ask, "ask", "", "ask this `LAYER`, such as \"walk 60\", in place of the listed")
 	flags.BoolVar(&c.json, "json", false, "print one JSON object a line")
 	if flags.Parse(args) != nil || flags.NArg() > 0 {
 		return 2
 	}
 	code, err := c.run(ctx)
-	if err != nil {
-		fmt.Fprintf(errs, "mutants: %v\n", err)
-		return 2
+	if err == nil {
+		return code
 	}
-	return code
+	if _, err := fmt.Fprintf(errs, "mutants: %v\n", err); err != nil {
+		return 2 // nobody hears why
+	}
+	return 2
 }
 
 func (c *command) run(ctx context.Context) (int, error) {
@@ -98,7 +101,7 @@ func Root() (string, error) {
 		}
 		up := filepath.Dir(dir)
 		if up == dir {
-			return "", fmt.Errorf("there is no go.mod here or above")
+			return "", errors.New("there is no go.mod here or above")
 		}
 		dir = up
 	}
@@ -161,6 +164,7 @@ func dozen(list []*Mutant, k int) []*Mutant {
 
 func (c *command) print(list []*Mutant) error {
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	var failed error
 	for _, m := range list {
 		how := "later: " + m.Why
 		switch {
@@ -169,9 +173,10 @@ func (c *command) print(list []*Mutant) error {
 		case len(m.Edits) > 0:
 			how = m.Edits[0].File + "; " + m.Kills[0].Text
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", m.ID, m.Name, strings.Join(m.Bugs, " "), how)
+		_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", m.ID, m.Name, strings.Join(m.Bugs, " "), how)
+		failed = errors.Join(failed, err)
 	}
-	return w.Flush()
+	return errors.Join(failed, w.Flush())
 }
 
 // kill runs mutants and prints what became of them.
@@ -190,11 +195,13 @@ func (c *command) kill(ctx context.Context, r *Runner, list []*Mutant) (int, err
 			return 0, err
 		}
 	}
-	if !c.json {
-		fmt.Fprintf(c.out, "%d killed, %d survived, %d do not build, %d impossible, %d of later parts\n",
-			count["killed"], count["survived"], count["unbuildable"], count["impossible"], count["later"])
+	if c.json {
+		return code, nil
 	}
-	return code, nil
+	_, err := fmt.Fprintf(c.out,
+		"%d killed, %d survived, %d do not build, %d impossible, %d of later parts\n", count["killed"],
+		count["survived"], count["unbuildable"], count["impossible"], count["later"])
+	return code, err
 }
 
 // show prints one row as soon as it is known.

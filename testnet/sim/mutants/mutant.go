@@ -3,6 +3,7 @@ package mutants
 import (
 	"bufio"
 	"embed"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -54,8 +55,8 @@ func List() ([]*Mutant, error) {
 	return list, nil
 }
 
-// order sorts M before R before anything else, each by number. A letter behind the number stands for
-// another way to make the same mistake.
+// order sorts M before R before anything else, each by number. A letter behind the number stands
+// for another way to make the same mistake.
 func order(id string) int {
 	n, err := strconv.Atoi(strings.TrimRight(id[1:], "bc"))
 	if err != nil {
@@ -133,7 +134,7 @@ func (p *parser) edit(m *Mutant, sign, last byte, text string) error {
 	p.last = sign
 	if sign == '-' && last != '-' {
 		if p.file == "" {
-			return fmt.Errorf("an edit without a file")
+			return errors.New("an edit without a file")
 		}
 		m.Edits = append(m.Edits, Edit{File: p.file, Old: text})
 		return nil

@@ -106,7 +106,9 @@ func (r *Runner) look(ctx context.Context, l *Layer, overlay, dir string, off ..
 	case strings.Contains(text, "panic: test timed out"):
 		return finding{found: l.Hangs, by: failedTest(text), line: "it hangs"}
 	}
-	return finding{found: true, by: failedTest(text), seed: match(seedLine(), text), line: reason(text)}
+	return finding{
+		found: true, by: failedTest(text), seed: match(seedLine(), text), line: reason(text),
+	}
 }
 
 // simulate builds byzd and runs the simulator until the first failure.
