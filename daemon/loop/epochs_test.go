@@ -14,6 +14,7 @@ import (
 	"byzd/pbft"
 	"byzd/pbft/message"
 	"byzd/pbft/pbfttest"
+	"byzd/pbft/traitor"
 )
 
 // town is a cluster whose members change: n nodes that run, of which the first few are members of
@@ -42,6 +43,7 @@ type townsman struct {
 	down    bool
 	noSync  bool
 	began   []uint64 // epochs, as it was told
+	lie     string   // what it tells if it is a traitor; empty if it is none
 }
 
 type letter struct {
@@ -112,7 +114,10 @@ func (w *town) open(i int, more ...crypto.Signer) {
 				w.ack(r)
 			}
 		},
-		Reconfigured: func(c *message.Config, _ int) { n.began = append(n.began, c.Epoch) },
+		Reconfigured: func(c *message.Config, self int) {
+			n.began = append(n.began, c.Epoch)
+			w.arm(n, c, self, signer)
+		},
 		Watch: func(e pbft.Effect) {
 			switch e := e.(type) {
 			case pbft.Halt:
@@ -120,14 +125,39 @@ func (w *town) open(i int, more ...crypto.Signer) {
 			case pbft.Dropped:
 				n.drops[string(e.Why)]++
 			case pbft.Accuse:
-				n.drops["accused"]++
+				culprit := n.loop.Cluster().Members[e.Evidence.Culprit].Node
+				for _, liar := range w.nodes {
+					if liar.id == culprit && liar.lie == "" {
+						n.drops["accused"]++
+					}
+				}
 			}
 		},
 	})
 	if err != nil {
 		w.t.Fatalf("node %d: %v", i, err)
 	}
+	w.arm(n, n.loop.Cluster(), n.loop.Self(), signer)
 	n.loop.Tick(w.now)
+}
+
+// arm makes a node the traitor that it is, in an epoch.
+func (w *town) arm(n *townsman, c *message.Config, self int, signer crypto.Signer) {
+	if n.lie == "" || self < 0 {
+		return
+	}
+	spec, err := traitor.Parse(n.lie)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	made, err := traitor.New(traitor.Config{
+		Cluster: c, Self: self, Specs: []traitor.Spec{spec}, Forge: loop.Forger{},
+		Sealer: message.Sealer{Config: c, Self: self, Signer: signer},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	n.loop.SetAdversary(made)
 }
 
 // ack notes what a client was told.
@@ -396,7 +426,7 @@ func TestKeyRotation(t *testing.T) {
 // B29, B53 and §4.6: whoever crashes round the hand-over, and wherever its journal ends, comes back
 // in the one epoch or the other, and everybody comes to the same.
 func TestCrashesAtTheHandover(t *testing.T) {
-	seeds := uint64(30)
+	seeds := uint64(60)
 	if testing.Short() {
 		seeds = 6
 	}
@@ -410,17 +440,26 @@ func TestCrashesAtTheHandover(t *testing.T) {
 func handoverWalk(t *testing.T, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	w := newTown(t, 4, 3)
+	liar := -1
+	if seed%2 == 0 { // node 3 is a member of all epochs
+		lies := []string{
+			"equivocate-votes", "withhold-commit", "wrong-root", "equivocate-preprepare", "mute",
+		}
+		liar, w.nodes[3].lie = 3, lies[seed/2%uint64(len(lies))]
+		w.crash(3)
+		w.open(3)
+	}
 	w.runFor(500, nil)
 	w.lost = func(from, to int, _ message.Message) bool { return from != to && rng.IntN(30) == 0 }
 	targets := [][]int{{0, 1, 2, 3, 4, 5, 6}, {1, 3, 4, 6}}
-	if seed%3 == 0 {
+	if seed%3 == 0 && liar < 0 {
 		targets = [][]int{{2, 3, 4, 5}, {0, 1, 4, 5, 6}}
 	}
 	members := []int{0, 1, 2, 3}
 	for k, target := range targets {
 		epoch := uint64(k + 1)
-		for round := 0; !w.in(epoch, target...)(); round++ {
-			if round > 600 {
+		for round := 0; !w.in(epoch, without(target, liar)...)(); round++ {
+			if round > 1500 {
 				t.Fatalf("epoch %d does not begin: %+v", epoch,
 					w.nodes[target[0]].loop.Replica().State())
 			}
@@ -444,15 +483,20 @@ func handoverWalk(t *testing.T, seed uint64) {
 	for _, i := range members {
 		w.put(i)
 	}
-	if !w.runFor(60_000, w.in(2, members...)) {
+	honest := without(members, liar)
+	if !w.runFor(60_000, w.in(2, honest...)) {
 		t.Fatalf("not all are in epoch 2")
 	}
-	w.settled(members...)
+	w.settled(honest...)
 	for i, n := range w.nodes {
-		if n.drops["accused"] > 0 || n.halted != "" {
+		if i != liar && (n.drops["accused"] > 0 || n.halted != "") {
 			t.Errorf("node %d: %v %s", i, n.drops, n.halted)
 		}
 	}
+}
+
+func without(list []int, one int) []int {
+	return slices.DeleteFunc(slices.Clone(list), func(i int) bool { return i == one })
 }
 
 // disturb crashes a node, or brings one back, or stops or resumes a disk; at most one at a time.
