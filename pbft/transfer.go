@@ -101,11 +101,8 @@ func (r *Replica) onInstalled(in Installed) {
 		panic(fmt.Sprintf("pbft: installed the state after batch %d, certified are those up to %d",
 			c.Seq, r.stable.Seq))
 	}
-	for seq := range r.history { // any order: each is judged alone
-		if seq > c.Seq {
-			delete(r.history, seq)
-		}
-	}
+	// Nothing of what was executed before is known to lead here: no header was seen between.
+	clear(r.history)
 	clear(r.own)
 	r.executed, r.executedTime, r.executedKind = c.Ref(), in.TimeMS, in.Kind
 	r.history[c.Seq] = c.Digest
