@@ -165,7 +165,7 @@ func markers() [markCount]row {
 		markOldImage:           {"old image of a home restored", false},
 		markBitRot:             {"bit of a journal flipped at rest", false},
 		markDamageFound:        {"damaged journal refused", false},
-		markAmnesia:            {"amnesia found by the start fence", false},
+		markAmnesia:            {"amnesia found by the start fence", true},
 		markWiped:              {"home wiped", false},
 		markForgot:             {"node knows that it has forgotten (R15)", false},
 		markRecovered:          {"node has recovered from that", false},
