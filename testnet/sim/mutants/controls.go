@@ -75,9 +75,9 @@ func layersOf(list []*Mutant) []Layer {
 }
 
 // oracle runs C3 or one of C4: mutants whose numbers begin with C, each of C4 with the name of the
-// oracle that it is for in place of a bug. With all oracles on that one finds it; with that one off
-// it lives through the same seeds, up to the one where it was found. (Beyond it another may see what
-// comes of it.)
+// oracle that it is for in place of a bug. With all oracles on that one finds it; with that one
+// off it lives through the same seeds, up to the one where it was found. (Beyond it another may
+// see what comes of it.)
 func (r *Runner) oracle(
 	ctx context.Context, m *Mutant, report func(name string, good bool, say string),
 ) error {
@@ -95,10 +95,13 @@ func (r *Runner) oracle(
 		report(m.ID, with.found, m.Name+": "+with.line)
 		return nil
 	}
+	if with.seed == "" {
+		report(m.ID, false, m.Name+": nothing was found "+with.line)
+		return nil
+	}
 	same := *l
 	if same.Seeds, err = strconv.Atoi(with.seed); err != nil {
-		report(m.ID, false, m.Name+": nothing was found")
-		return nil
+		return err
 	}
 	without := r.look(ctx, &same, overlay, dir, m.Bugs...)
 	report(m.ID, with.found && with.by == m.Bugs[0] && !without.found && !without.unbuildable,

@@ -38,7 +38,7 @@ func Main(ctx context.Context, args []string, out, errs io.Writer) int {
 	flags.BoolVar(&c.list, "list", false, "list the mutants and run none")
 	flags.BoolVar(&c.controls, "controls", false, "run the controls C1 to C4 instead")
 	flags.BoolVar(&c.first, "first", false, "ask only the layer that must find each")
-	flags.StringVar(&c.ask, "ask", "", "ask this `LAYER`, such as \"walk 60\", in place of the listed")
+	flags.StringVar(&c.ask, "ask", "", "ask this `LAYER`, such as \"walk 60\", and no other")
 	flags.BoolVar(&c.json, "json", false, "print one JSON object a line")
 	if flags.Parse(args) != nil || flags.NArg() > 0 {
 		return 2
@@ -199,8 +199,8 @@ func (c *command) kill(ctx context.Context, r *Runner, list []*Mutant) (int, err
 		return code, nil
 	}
 	_, err := fmt.Fprintf(c.out,
-		"%d killed, %d survived, %d do not build, %d impossible, %d of later parts\n", count["killed"],
-		count["survived"], count["unbuildable"], count["impossible"], count["later"])
+		"%d killed, %d survived, %d do not build, %d impossible, %d of later parts\n",
+		count["killed"], count["survived"], count["unbuildable"], count["impossible"], count["later"])
 	return code, err
 }
 
