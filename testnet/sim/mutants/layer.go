@@ -63,7 +63,9 @@ func parseLayer(text string) (Layer, error) {
 	case "twins":
 		l.Pkg, l.Run = "./testnet/sim/twins", "^TestScenariosAreSafeAndLive$"
 	case "sim":
-		l.Limit = simLimit
+		if !l.Hangs {
+			l.Limit = simLimit
+		}
 		l.Seeds, err = strconv.Atoi(arg(1))
 	default:
 		err = errors.New("unknown layer")
