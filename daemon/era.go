@@ -50,8 +50,8 @@ func (n *node) name() string {
 }
 
 // reconfigured goes on in the next epoch: whom this node talks to, and by which numbers. It runs on
-// the loop. Who was a member lately may still need what this node has, and is to be told that it may
-// go (B52), so it stays a peer for two epochs.
+// the loop. Who was a member lately may still need what this node has, and is to be told that it
+// may go (B52), so it stays a peer for two epochs.
 func (n *node) reconfigured(now *message.Config, self int) {
 	before := n.cluster()
 	n.former = former(n.loop, now.Epoch)

@@ -48,8 +48,8 @@ func newInbound(e *era, refusals *tally, closing <-chan struct{}) *inbound {
 // strangers is how many messages of nodes that are not in this epoch may wait.
 const strangers = 256
 
-// begin goes on in another epoch. What was verified in the one before is refused by the loop. Who is
-// connected stays so; what gossip believed of whom begins anew.
+// begin goes on in another epoch. What was verified in the one before is refused by the loop. Who
+// is connected stays so; what gossip believed of whom begins anew.
 func (in *inbound) begin(e *era) {
 	before, old := in.era.Load(), in.reach.Load()
 	next := &reach{hints: old.hints, peers: make([]peerReach, len(e.cluster.Members))}

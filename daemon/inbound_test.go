@@ -139,7 +139,8 @@ func TestVotesGather(t *testing.T) {
 	}
 }
 
-// The replica hears that a peer is gone only when gossip and this node's own connection both say so.
+// The replica hears that a peer is gone only when gossip and this node's own connection both say
+// so.
 func TestReach(t *testing.T) {
 	r := newReach(4)
 	next := func() *hint {

@@ -32,8 +32,8 @@ func (c *cluster) load(i int) (stop func()) {
 	}
 }
 
-// votesAgain waits until a node has recovered, and the others have heard a vote of it in a view that
-// it cannot have voted in before.
+// votesAgain waits until a node has recovered, and the others have heard a vote of it in a view
+// that it cannot have voted in before.
 func (c *cluster) votesAgain(i int, before uint64) {
 	c.t.Helper()
 	until(c.t, fmt.Sprintf("node %d votes again", i), func() bool {
@@ -135,8 +135,8 @@ func cutJournal(t *testing.T, data string) {
 	}
 }
 
-// R14 and R15: a node that was put back to yesterday's state finds out from the others, does no harm,
-// and comes back. So does one that was put back to before its first start.
+// R14 and R15: a node that was put back to yesterday's state finds out from the others, does no
+// harm, and comes back. So does one that was put back to before its first start.
 func TestOldHomeIsHarmless(t *testing.T) {
 	for _, age := range []string{"yesterday", "before its first start"} {
 		t.Run(age, func(t *testing.T) {
@@ -198,8 +198,8 @@ func TestNewClusterDoesNotRecover(t *testing.T) {
 	}
 }
 
-// R15: when more disks are gone than the cluster withstands, nothing is voted for, and every node says
-// why and what to do.
+// R15: when more disks are gone than the cluster withstands, nothing is voted for, and every node
+// says why and what to do.
 func TestTooManyLostDisks(t *testing.T) {
 	c := newCluster(t, 4, crypto.SchemeEd25519)
 	defer c.stopAll()

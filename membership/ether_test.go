@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// ether is a network without a kernel, for tests in virtual time: packets take a moment or are lost,
-// dials meet a listener, are refused, or fall into a hole. Its goroutines wait on nothing but
+// ether is a network without a kernel, for tests in virtual time: packets take a moment or are
+// lost, dials meet a listener, are refused, or fall into a hole. Its goroutines wait on nothing but
 // channels and timers, so a bubble of testing/synctest may hold it.
 type ether struct {
 	latency time.Duration

@@ -14,8 +14,8 @@ import (
 	"byzd/crypto"
 )
 
-// wall is the firewall of member 0 of four, without a network. All members are alive to it, and have
-// announced themselves.
+// wall is the firewall of member 0 of four, without a network. All members are alive to it, and
+// have announced themselves.
 type wall struct {
 	*firewall
 
@@ -171,8 +171,8 @@ func TestFirewall_HearsayIsNeverFed(t *testing.T) {
 	}
 }
 
-// TestFirewall_AckOfAnotherRun has an answer that was meant for us before we started anew: packets of
-// a member that is dead by now would keep it alive.
+// TestFirewall_AckOfAnotherRun has an answer that was meant for us before we started anew: packets
+// of a member that is dead by now would keep it alive.
 func TestFirewall_AckOfAnotherRun(t *testing.T) {
 	w := newWall(t)
 	w.pings.asked(7, 1)
@@ -189,8 +189,9 @@ func TestFirewall_AckOfAnotherRun(t *testing.T) {
 	}
 }
 
-// TestFirewall_BoundsSignatureChecks floods with forgeries, from anywhere and with the source address
-// of a member: so many are checked at once and no more, and neither flood uses up the other's bucket.
+// TestFirewall_BoundsSignatureChecks floods with forgeries, from anywhere and with the source
+// address of a member: so many are checked at once and no more, and neither flood uses up the
+// other's bucket.
 func TestFirewall_BoundsSignatureChecks(t *testing.T) {
 	w := newWall(t)
 	home, ok := w.address(1)
@@ -400,8 +401,8 @@ func FuzzStream(f *testing.F) {
 	})
 }
 
-// FuzzRecord gives the fuzzer what a record is decoded from, alone: what is accepted has one encoding,
-// is printable, and can be sent to.
+// FuzzRecord gives the fuzzer what a record is decoded from, alone: what is accepted has one
+// encoding, is printable, and can be sent to.
 func FuzzRecord(f *testing.F) {
 	w := newWall(f)
 	for i := range uint16(4) {
@@ -445,8 +446,8 @@ func (w *wall) greetingFuzz(t *testing.T, b []byte) {
 	}
 }
 
-// M64: what the window refuses costs no signature check, however often it comes: replays of a genuine
-// packet use up nobody's bucket.
+// M64: what the window refuses costs no signature check, however often it comes: replays of a
+// genuine packet use up nobody's bucket.
 func TestFirewall_ReplaysCostNoCheck(t *testing.T) {
 	w := newWall(t)
 	h := header{sender: 1, run: 5, recipientRun: 5, sequence: 1}

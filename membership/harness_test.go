@@ -126,8 +126,8 @@ func (c *cluster) start(i int, contacts ...string) *Gossip {
 	return g
 }
 
-// launch starts a node on the cluster's network. On an ether Bind says where, if it is an address of
-// one.
+// launch starts a node on the cluster's network. On an ether Bind says where, if it is an address
+// of one.
 func (c *cluster) launch(cfg Config) (*Gossip, error) {
 	if c.ether == nil {
 		return Start(cfg)

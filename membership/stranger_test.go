@@ -12,8 +12,8 @@ import (
 	"byzd/crypto"
 )
 
-// TestStranger_KeepsNobodyOut has somebody without a key hold as many silent streams as it can get, all
-// the time. A member joins all the same.
+// TestStranger_KeepsNobodyOut has somebody without a key hold as many silent streams as it can get,
+// all the time. A member joins all the same.
 func TestStranger_KeepsNobodyOut(t *testing.T) {
 	inEther(t, 3, func(c *cluster) {
 		c.startAll(0, 1)
@@ -51,8 +51,8 @@ func TestStranger_KeepsNobodyOut(t *testing.T) {
 	})
 }
 
-// TestStranger_OfAnotherClusterIsNamed has a node with another genesis look for its members here: the
-// logs of both name both clusters, and neither takes the other for a member.
+// TestStranger_OfAnotherClusterIsNamed has a node with another genesis look for its members here:
+// the logs of both name both clusters, and neither takes the other for a member.
 func TestStranger_OfAnotherClusterIsNamed(t *testing.T) {
 	inEther(t, 2, func(c *cluster) {
 		var said [2]*strings.Builder

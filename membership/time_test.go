@@ -148,8 +148,8 @@ func listening(cfg *Config) *strings.Builder {
 	return &out
 }
 
-// TestTime_ClockWasSetBack starts a node again with a smaller counter, as a machine does whose clock
-// was restored. It says so, and is heard all the same.
+// TestTime_ClockWasSetBack starts a node again with a smaller counter, as a machine does whose
+// clock was restored. It says so, and is heard all the same.
 func TestTime_ClockWasSetBack(t *testing.T) {
 	inEther(t, 4, func(c *cluster) {
 		all := upTo(4)

@@ -109,8 +109,8 @@
 //		}
 //	}
 //
-// On [EpochEnd] the caller makes the end durable, lets go of this replica, and makes one of the next
-// epoch from [Replica.Handover].
+// On [EpochEnd] the caller makes the end durable, lets go of this replica, and makes one of the
+// next epoch from [Replica.Handover].
 //
 // What it leaves out: how a state is fetched in pieces (daemon/loop), and reads that are not
 // ordered.

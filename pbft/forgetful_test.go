@@ -17,10 +17,10 @@ var (
 	forgetSeed  = flag.Uint64("forget-seed", 0, "the one seed to replay; 0 takes them all")
 )
 
-// TestForgetfulWalks takes seeded walks in which replicas lose their disks (rule R15), together with
-// all that the other walks do. What a replica signed in an earlier life binds it in all later ones:
-// the ledger outlives the disks. With at most f faults at once every replica is back and votes in
-// the end; with more, nothing is promised but that nobody contradicts itself.
+// TestForgetfulWalks takes seeded walks in which replicas lose their disks (rule R15), together
+// with all that the other walks do. What a replica signed in an earlier life binds it in all later
+// ones: the ledger outlives the disks. With at most f faults at once every replica is back and
+// votes in the end; with more, nothing is promised but that nobody contradicts itself.
 func TestForgetfulWalks(t *testing.T) {
 	if *forgetSeed != 0 {
 		newForgetful(*forgetSeed).run(t)
@@ -190,8 +190,8 @@ func (w *forgetful) back(t *testing.T) {
 }
 
 // R15: what a replica has recovered from is not held against it when it starts again: a vote of an
-// earlier life, in a view below the one that its journal knows, is nothing that it forgot. (Found by
-// seed 1920 of the walks, where a traitor showed one.)
+// earlier life, in a view below the one that its journal knows, is nothing that it forgot. (Found
+// by seed 1920 of the walks, where a traitor showed one.)
 func TestWordsOfAnEarlierLife(t *testing.T) {
 	b := newBench(t)
 	b.Submit(0, "a")
@@ -211,8 +211,8 @@ func TestWordsOfAnEarlierLife(t *testing.T) {
 	}
 }
 
-// R14: what is not signed by the replica that starts tells it nothing, and a few that keep silent do
-// not keep it from starting.
+// R14: what is not signed by the replica that starts tells it nothing, and a few that keep silent
+// do not keep it from starting.
 func TestLiarsCannotForceAmnesia(t *testing.T) {
 	b := newBench(t)
 	b.Submit(0, "a")

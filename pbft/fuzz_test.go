@@ -27,10 +27,10 @@ func (s *schedule) Uint64() uint64 {
 // maxSchedule bounds one run of [FuzzStep]: some hundred steps.
 const maxSchedule = 4096
 
-// FuzzStep gives the fuzzer the dice of a random walk: who is next, what is delivered, lost, doubled
-// or cut off, when syncs return, who crashes with how much on its disk, how time passes, what the
-// traitor is and when it lies. Honest replicas must sign and execute nothing that contradicts, accuse
-// nobody who is honest, never halt and never panic.
+// FuzzStep gives the fuzzer the dice of a random walk: who is next, what is delivered, lost,
+// doubled or cut off, when syncs return, who crashes with how much on its disk, how time passes,
+// what the traitor is and when it lies. Honest replicas must sign and execute nothing that
+// contradicts, accuse nobody who is honest, never halt and never panic.
 func FuzzStep(f *testing.F) {
 	for seed := range uint64(8) {
 		f.Add(uint8(seed), drawn(seed))
@@ -80,9 +80,10 @@ func oneOrder(t *testing.T, net *pbfttest.Network, damaged int) {
 }
 
 // FuzzStepFrame gives the fuzzer a member's pen: any frame, whose signatures are made good where it
-// asks for that, comes to a replica in the middle of its work. It never panics or halts, and what is
-// refused leaves it where it stands (O19). Not more than that: of votes, complaints and VIEW-CHANGEs that
-// count for nothing any more the newest are kept, for the start fence of their author (R14).
+// asks for that, comes to a replica in the middle of its work. It never panics or halts, and what
+// is refused leaves it where it stands (O19). Not more than that: of votes, complaints and
+// VIEW-CHANGEs that count for nothing any more the newest are kept, for the start fence of their
+// author (R14).
 func FuzzStepFrame(f *testing.F) {
 	var frames [][]byte
 	base := func() *pbfttest.Network {

@@ -59,8 +59,8 @@ func TestHintsAreAdvice(t *testing.T) {
 	b.want(len(b.Nodes[1].Log), 1, "batches executed with three COMMITs")
 }
 
-// M27: who wants a later view counts for the timer of this one: its word for this view may have been
-// lost, and is not repeated (B3).
+// M27: who wants a later view counts for the timer of this one: its word for this view may have
+// been lost, and is not repeated (B3).
 func TestTimerCountsThoseWhoWantMore(t *testing.T) {
 	b := newBench(t)
 	b.hold()
@@ -221,8 +221,8 @@ func TestNewViewBelowThePromisedOne(t *testing.T) {
 	b.want(int(b.target(3)), 2, "the view that replica 3 promised, after an older NEW-VIEW")
 }
 
-// R12: who lacks a commit certificate of this view is sent it, also if it has executed the batch: its
-// view opens by nothing else when the votes are gone.
+// R12: who lacks a commit certificate of this view is sent it, also if it has executed the batch:
+// its view opens by nothing else when the votes are gone.
 func TestCertificateIsServedToWhoExecuted(t *testing.T) {
 	b := newBench(t)
 	b.Crash(0)

@@ -13,7 +13,8 @@ import (
 // The rules of Castro and Liskov, "Practical Byzantine Fault Tolerance" (OSDI 1999), one test each,
 // in the form that DIVERGENCE.md gives them. Each was seen to fail with its rule removed.
 
-// bench is a network, of four if nothing else is said, whose every message is looked at before it is let go.
+// bench is a network, of four if nothing else is said, whose every message is looked at before it
+// is let go.
 type bench struct {
 	*pbfttest.Network
 	t    *testing.T

@@ -194,8 +194,8 @@ func TestWrongRootIsPassedOnAndConvictsNobody(t *testing.T) {
 	}
 }
 
-// E9: a gateway gives one place to two bundles, each to other nodes; when one of the two is ordered,
-// those who hold the other have the proof.
+// E9: a gateway gives one place to two bundles, each to other nodes; when one of the two is
+// ordered, those who hold the other have the proof.
 func TestTwoBundlesConvictTheGateway(t *testing.T) {
 	net := pbfttest.New(4, params())
 	net.Traitors[3] = true

@@ -371,8 +371,8 @@ func (b *bench) checkpoint(seq uint64) *message.CheckpointCertificate {
 	return c
 }
 
-// R8: a replica that holds certificates above what it has executed first catches up, but for one more
-// timeout only; then it complains of what waits.
+// R8: a replica that holds certificates above what it has executed first catches up, but for one
+// more timeout only; then it complains of what waits.
 func TestLagSuppressesNoComplaint(t *testing.T) {
 	b := newBench(t)
 	b.Pass = func(e pbfttest.Envelope) bool {
@@ -422,8 +422,8 @@ func TestProvenLiarIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// Whatever the timeout has grown to, a next primary to which the connection is lost, and which gossip
-// believes dead too, is waited for no longer than the shortest timeout.
+// Whatever the timeout has grown to, a next primary to which the connection is lost, and which
+// gossip believes dead too, is waited for no longer than the shortest timeout.
 func TestLostPrimaryIsNotWaitedFor(t *testing.T) {
 	b := newBench(t)
 	b.Pass = func(e pbfttest.Envelope) bool { // views fail until the timeout is at its highest
@@ -611,8 +611,8 @@ func TestLeapingClock(t *testing.T) {
 	}
 }
 
-// P5 of the design: after an outage of any kind heals, work resumes within a few seconds, whatever the
-// timers have grown to, and nobody restarts anything.
+// P5 of the design: after an outage of any kind heals, work resumes within a few seconds, whatever
+// the timers have grown to, and nobody restarts anything.
 func TestWorkResumesAfterHeal(t *testing.T) {
 	half := func(e pbfttest.Envelope) bool { return e.From/2 == e.To/2 }
 	for name, pass := range map[string]func(now int64) func(pbfttest.Envelope) bool{

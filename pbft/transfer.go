@@ -74,8 +74,8 @@ func (r *Replica) tickTransfer() {
 const askThaw = 1000
 
 // tickFrozen asks the others for the next view, as one that recovers does (rule R15): until then
-// this replica PREPAREs nothing (rule R6), and counts as one that is down. They plan a change of the
-// view when it suits them, and not often for anybody.
+// this replica PREPAREs nothing (rule R6), and counts as one that is down. They plan a change of
+// the view when it suits them, and not often for anybody.
 func (r *Replica) tickFrozen() {
 	if !r.frozen || r.silent() || r.target > r.view || r.now < r.thawAt {
 		return

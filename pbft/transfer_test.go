@@ -8,9 +8,9 @@ import (
 	"byzd/pbft/pbfttest"
 )
 
-// TestInstalledStateDoesNotBridgeVotes: a replica that was cut off, and then given a state above what
-// it had executed, remembers both; but no header shows that its votes of this view lead there. It
-// PREPAREs and COMMITs nothing until the next view (R6), which the others see to.
+// TestInstalledStateDoesNotBridgeVotes: a replica that was cut off, and then given a state above
+// what it had executed, remembers both; but no header shows that its votes of this view lead there.
+// It PREPAREs and COMMITs nothing until the next view (R6), which the others see to.
 func TestInstalledStateDoesNotBridgeVotes(t *testing.T) {
 	net := pbfttest.New(4, params())
 	order := func(count int) {

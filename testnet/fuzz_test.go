@@ -9,8 +9,8 @@ import (
 	"byzd/testnet"
 )
 
-// FuzzReadState: whatever testnet.json holds, reading it ends, and what is accepted names nodes that
-// can be used as places and homes inside the testnet's.
+// FuzzReadState: whatever testnet.json holds, reading it ends, and what is accepted names nodes
+// that can be used as places and homes inside the testnet's.
 func FuzzReadState(f *testing.F) {
 	home := f.TempDir()
 	good, err := json.Marshal(testnet.State{Nodes: []testnet.NodeState{

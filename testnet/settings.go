@@ -10,8 +10,8 @@ import (
 	"byzd/daemon/config"
 )
 
-// wholeLog returns the settings of a testnet's nodes that differ from those of other nodes: they keep
-// their whole logs, so that a verdict can execute everything again.
+// wholeLog returns the settings of a testnet's nodes that differ from those of other nodes: they
+// keep their whole logs, so that a verdict can execute everything again.
 func wholeLog() map[string]string {
 	return map[string]string{"keep-batches": "1000000000", "keep-bytes": "1TiB"}
 }

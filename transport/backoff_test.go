@@ -92,8 +92,8 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// TestBackoff_DoublesUpToASecond wants, with the largest jitter, 100 ms, 200, 400, 800, and 1 s from
-// then on; and with half the jitter half of each.
+// TestBackoff_DoublesUpToASecond wants, with the largest jitter, 100 ms, 200, 400, 800, and 1 s
+// from then on; and with half the jitter half of each.
 func TestBackoff_DoublesUpToASecond(t *testing.T) {
 	for _, jitter := range []float64{1, 0.5} {
 		synctest.Test(t, func(t *testing.T) {
@@ -116,8 +116,8 @@ func TestBackoff_DoublesUpToASecond(t *testing.T) {
 	}
 }
 
-// TestBackoff_HeardOf wants a dial at once when the peer is heard of, at a new address or where it was,
-// and no more than one in the smallest delay however often it is heard of where it was.
+// TestBackoff_HeardOf wants a dial at once when the peer is heard of, at a new address or where it
+// was, and no more than one in the smallest delay however often it is heard of where it was.
 func TestBackoff_HeardOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := new(nowhere)

@@ -49,8 +49,8 @@ func fill(t *testing.T, manager network.ResourceManager, from string) int {
 	}
 }
 
-// TestResources_BoundEachMember proves the same identity over and over; the others have their places
-// all the same.
+// TestResources_BoundEachMember proves the same identity over and over; the others have their
+// places all the same.
 func TestResources_BoundEachMember(t *testing.T) {
 	const n = 4
 	manager, err := newResourceManager(n)

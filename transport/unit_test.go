@@ -115,8 +115,8 @@ func FuzzControl(f *testing.F) {
 	})
 }
 
-// TestFrameReader_Deadlines wants none while nothing has come, one for each piece that is waited for,
-// and none left when the frame is there.
+// TestFrameReader_Deadlines wants none while nothing has come, one for each piece that is waited
+// for, and none left when the frame is there.
 func TestFrameReader_Deadlines(t *testing.T) {
 	const size = 2*pieceMax + 5
 	wire := append(appendHeader(nil, size, 1), make([]byte, size)...)

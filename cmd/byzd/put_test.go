@@ -16,8 +16,8 @@ import (
 	"byzd/daemon/kv"
 )
 
-// byzdProcess is the variable that makes the test binary byzd, for tests of several processes. It is
-// not one of byzd's own, which run would refuse.
+// byzdProcess is the variable that makes the test binary byzd, for tests of several processes. It
+// is not one of byzd's own, which run would refuse.
 const byzdProcess = "RUN_AS_BYZD"
 
 // byzdIn runs the command line in this process.
@@ -248,8 +248,8 @@ func TestClientFindsRestartedNodes(t *testing.T) {
 	}
 }
 
-// Processes that share a key file at the same time do not get into each other's way: each write runs
-// once, and each is acknowledged.
+// Processes that share a key file at the same time do not get into each other's way: each write
+// runs once, and each is acknowledged.
 func TestProcessesShareAKey(t *testing.T) {
 	cluster := apitest.Start(t, "processes", 4)
 	home := clientHome(t, cluster, 1)

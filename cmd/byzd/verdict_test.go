@@ -111,7 +111,8 @@ func (s *stopped) recorded(i int, last *testnet.Last) {
 	s.write("testnet.json", text)
 }
 
-// decide writes a batch of one operation into nodes' journals, as decided by some members in view 0.
+// decide writes a batch of one operation into nodes' journals, as decided by some members in view
+// 0.
 func (s *stopped) decide(parent message.Ref, value string, nodes []int, signers ...int) message.Ref {
 	s.t.Helper()
 	op, err := kv.Encode(kv.Put{Key: []byte("k"), Value: []byte(value)})

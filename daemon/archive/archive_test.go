@@ -64,8 +64,8 @@ func contents(t *testing.T, d disk.Disk) (seqs map[uint64]bool, views map[uint64
 	return seqs, views
 }
 
-// R7.8: the last 64 certificates at multiples of K·2^j stay for each j, and every NEW-VIEW, whatever
-// the ring throws out, over restarts; the ring stays within its size.
+// R7.8: the last 64 certificates at multiples of K·2^j stay for each j, and every NEW-VIEW,
+// whatever the ring throws out, over restarts; the ring stays within its size.
 func TestKeepsTheLastOfEachLevel(t *testing.T) {
 	const k, top, bytes = 8, 6000, 256 << 10
 	d := disk.NewMemory()

@@ -1,8 +1,8 @@
-// Package archive keeps, for much longer than the journal does, the few things that tell years later
-// who broke agreement (rule R7.8): every NEW-VIEW that this node accepted, and the checkpoint
+// Package archive keeps, for much longer than the journal does, the few things that tell years
+// later who broke agreement (rule R7.8): every NEW-VIEW that this node accepted, and the checkpoint
 // certificates at sequence numbers divisible by K·2^j, the last 64 of each j (K is the distance of
-// checkpoints). A NEW-VIEW shows who hid what; two certificates of one number, on two nodes, convict
-// everybody in both (E11), without any archaeology of views.
+// checkpoints). A NEW-VIEW shows who hid what; two certificates of one number, on two nodes,
+// convict everybody in both (E11), without any archaeology of views.
 //
 // The journal holds the same records, but is cut below snapshots. So the archive has files of its
 // own, in its own directory, that no truncation of the journal touches: a second journal, with the

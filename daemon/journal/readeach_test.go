@@ -74,8 +74,8 @@ func TestJournal_ReadEach(t *testing.T) {
 	}
 }
 
-// Records in a row cost one pass over their part of the journal. Read one by one, each cost a window
-// of 256 KiB, and a replica that answered for hundreds of batches stood still for seconds.
+// Records in a row cost one pass over their part of the journal. Read one by one, each cost a
+// window of 256 KiB, and a replica that answered for hundreds of batches stood still for seconds.
 func TestJournal_ReadEachReadsOnce(t *testing.T) {
 	d := &counted{Disk: disk.NewMemory()}
 	o := options()

@@ -6,9 +6,9 @@ import (
 	"byzd/pbft/message"
 )
 
-// A node that was cut off for more batches than the guard remembers parents, and is still in its view
-// when it has caught up, votes again, also if it was restarted in between: its guard follows what is
-// executed.
+// A node that was cut off for more batches than the guard remembers parents, and is still in its
+// view when it has caught up, votes again, also if it was restarted in between: its guard follows
+// what is executed.
 func TestVotesAfterLongAbsence(t *testing.T) {
 	const batches = 4096 + 600
 	for _, restart := range []bool{false, true} {

@@ -7,9 +7,9 @@ import (
 	"byzd/pbft/message"
 )
 
-// A cluster of one has nobody to ask after a start, so no fence is lifted. What it had PREPAREd when
-// its process ended it must say again all the same, or it never votes again: its tip is taken, and
-// nothing makes the batch prepared. (Found by the simulator's liveness phase, O13.)
+// A cluster of one has nobody to ask after a start, so no fence is lifted. What it had PREPAREd
+// when its process ended it must say again all the same, or it never votes again: its tip is taken,
+// and nothing makes the batch prepared. (Found by the simulator's liveness phase, O13.)
 func TestAloneGoesOnAfterEveryCrash(t *testing.T) {
 	c := newCluster(t, 1)
 	c.cfg.Params.InFlight = 1 // else the next batch carries the stuck one with it

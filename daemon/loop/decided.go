@@ -145,7 +145,8 @@ func (a *archive) trim(upTo uint64) (lowest uint64) {
 }
 
 // looseBelow returns the bodies that are not decided, lie above a sequence number and stand below
-// an LSN: to be written anew before that part of the journal goes (rule R2). The others are forgotten.
+// an LSN: to be written anew before that part of the journal goes (rule R2). The others are
+// forgotten.
 func (a *archive) looseBelow(lsn, above uint64) ([]*message.Record, error) {
 	var places []place
 	for d, p := range a.bodies {

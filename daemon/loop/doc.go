@@ -26,12 +26,12 @@
 // what must be remembered for ever is written anew.
 //
 // Who is too far behind, or whose state is not the certified one, fetches a state in pieces from
-// all others at once (transfer.go): two questions to each, a second source after half a second,
-// another one after four. A piece is checked against what was certified before anything is done
-// with it; one that does not fit ends its source's part in this transfer. What the local state has
-// in common with the wanted one is not fetched. Pieces are staged on disk and are checked again
-// when they are read back. The state is put in place when it is whole and durable as a snapshot,
-// between two inputs.
+// all others at once (transfer.go, sources.go): two questions to each; one that is not answered
+// within half a second is put to the next source as well, and so on. A piece is checked against
+// what was certified before anything is done with it; one that does not fit ends its source's part
+// in this transfer. What the local state has in common with the wanted one is not fetched. Pieces
+// are staged on disk and are checked again when they are read back. The state is put in place when
+// it is whole and durable as a snapshot, between two inputs.
 //
 // # The caller's duties
 //

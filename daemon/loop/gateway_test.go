@@ -48,8 +48,9 @@ func (c *cluster) bundles(from int) *[]*message.Bundle {
 	return &seen
 }
 
-// Rules R7.3 and R14: a gateway signs no bundle while its node is fenced. With a disk from yesterday
-// its numbers were used already, and a second bundle of one number is a proof against it (E9).
+// Rules R7.3 and R14: a gateway signs no bundle while its node is fenced. With a disk from
+// yesterday its numbers were used already, and a second bundle of one number is a proof against it
+// (E9).
 func TestGatewayWaitsForTheFence(t *testing.T) {
 	c := newCluster(t, 4)
 	c.runFor(1000, nil)

@@ -206,9 +206,9 @@ func (r *restarted) live() {
 	}
 }
 
-// A node whose disk is a beginning of its journal meets the others again. What they hold signed by it
-// tells it what it forgot (rule R14): then it recovers (rule R15). It always comes back and votes. In
-// no case do two statements of one correct node contradict each other.
+// A node whose disk is a beginning of its journal meets the others again. What they hold signed by
+// it tells it what it forgot (rule R14): then it recovers (rule R15). It always comes back and
+// votes. In no case do two statements of one correct node contradict each other.
 func TestRestoredDiskMeetsTheOthers(t *testing.T) {
 	c := eventful(t)
 	records := life(t, c, 2)

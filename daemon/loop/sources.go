@@ -14,50 +14,47 @@ type source struct {
 	open int   // questions that it has not answered
 	gone int64 // it said that it does not have this state: it is asked again after a while
 	liar bool  // a piece of its did not fit what was certified
-	slow int   // questions that it let expire
 }
 
 // ask is a question under way.
 type ask struct {
-	to, second int // second is whom it was put to when the first was slow, or -1
-	at         int64
+	asked []int // whom it was put to: to one after another, while no answer comes
+	at    int64 // when it was last put to somebody
 }
 
 // Limits of a transfer, times in milliseconds.
 const (
 	asksPerSource = 2
-	hedgeAfter    = 500
-	askExpires    = 4_000
+	hedgeAfter    = 500   // between two sources for one question, at first
+	hedgeMax      = 8_000 // where nothing comes, as over a slow link
 	goneFor       = 2_000
 )
 
 // forget ends a question.
 func (l *Loop) forget(ref message.StateRef) {
 	t := l.fetch
-	a := t.asks[ref]
-	if a == nil {
-		return
-	}
-	delete(t.asks, ref)
-	t.sources[a.to].open--
-	if a.second >= 0 {
-		t.sources[a.second].open--
+	if a := t.asks[ref]; a != nil {
+		delete(t.asks, ref)
+		for _, i := range a.asked {
+			t.sources[i].open--
+		}
 	}
 }
 
 // withdraw takes a question back from a source; the path is asked for again if nobody else was
 // asked.
-func (l *Loop) withdraw(ref message.StateRef, a *ask, from int) {
+func (l *Loop) withdraw(ref message.StateRef, from int) {
 	t := l.fetch
-	switch {
-	case a.second < 0:
+	a := t.asks[ref]
+	if a == nil || !slices.Contains(a.asked, from) {
+		return
+	}
+	if len(a.asked) == 1 {
 		l.forget(ref)
 		t.retry(ref)
 		return
-	case from == a.to:
-		a.to = a.second
 	}
-	a.second = -1
+	a.asked = slices.DeleteFunc(a.asked, func(i int) bool { return i == from })
 	t.sources[from].open--
 }
 
@@ -71,26 +68,54 @@ func (t *transfer) retry(ref message.StateRef) {
 
 // ask puts a question to the next source that has room, if there is one.
 func (l *Loop) ask(ref message.StateRef) {
-	if to := l.nextSource(-1); to >= 0 {
-		l.fetch.asks[ref] = &ask{to: to, second: -1, at: l.now}
-		l.askOf(to, ref)
+	if to := l.nextSource(nil); to >= 0 {
+		a := &ask{}
+		l.fetch.asks[ref] = a
+		l.askOf(to, ref, a)
 	}
 }
 
-func (l *Loop) askOf(to int, ref message.StateRef) {
+func (l *Loop) askOf(to int, ref message.StateRef, a *ask) {
+	a.asked, a.at = append(a.asked, to), l.now
 	l.fetch.turn = to
 	l.fetch.sources[to].open++
 	l.say(pbft.Send{To: to, Msg: &message.FetchState{Want: ref}})
 }
 
-// nextSource goes round the replicas that have room and are no liars, and that are not the one
-// that was asked already; it returns -1 if there is none.
-func (l *Loop) nextSource(but int) int {
+// askOthers puts questions that are not answered to others. When there are no others left they
+// begin anew, after a longer time: an answer that comes late is taken all the same.
+func (l *Loop) askOthers() {
+	t := l.fetch
+	var late []message.StateRef
+	for ref, a := range t.asks {
+		if l.now-a.at >= t.patience {
+			late = append(late, ref)
+		}
+	}
+	sortRefs(late) // the order must not depend on a map
+	for _, ref := range late {
+		a := t.asks[ref]
+		if to := l.nextSource(a.asked); to >= 0 {
+			l.askOf(to, ref, a)
+			continue
+		}
+		l.forget(ref)
+		t.retry(ref)
+	}
+	if len(late) > 0 {
+		t.patience = min(2*t.patience, hedgeMax)
+	}
+}
+
+// nextSource goes round the replicas that have room and are no liars, and that were not asked
+// already; it returns -1 if there is none.
+func (l *Loop) nextSource(asked []int) int {
 	t := l.fetch
 	for k := 1; k <= len(t.sources); k++ {
 		i := (t.turn + k) % len(t.sources)
 		s := &t.sources[i]
-		if i == l.cfg.Self || i == but || s.liar || s.gone > l.now || s.open >= asksPerSource {
+		if i == l.cfg.Self || s.liar || s.gone > l.now || s.open >= asksPerSource ||
+			slices.Contains(asked, i) {
 			continue
 		}
 		return i
@@ -98,26 +123,13 @@ func (l *Loop) nextSource(but int) int {
 	return -1
 }
 
-// overdue lists the questions that are slow, in a fixed order: it must not depend on a map.
-func (l *Loop) overdue() []message.StateRef {
-	var late []message.StateRef
-	for ref, a := range l.fetch.asks {
-		if l.now-a.at >= hedgeAfter {
-			late = append(late, ref)
-		}
-	}
-	sortRefs(late)
-	return late
-}
-
-// exhausted reports whether every source lies or does not have the state.
+// exhausted reports whether this state is not to be had any more: some source said that it does not
+// have it, and nobody has given a piece for a while. A source that is down never says anything, so
+// there is no waiting for all of them.
 func (l *Loop) exhausted() bool {
-	for i := range l.fetch.sources {
-		if s := &l.fetch.sources[i]; i != l.cfg.Self && !s.liar && s.gone <= l.now {
-			return false
-		}
-	}
-	return true
+	t := l.fetch
+	gone := slices.ContainsFunc(t.sources, func(s source) bool { return s.gone > l.now })
+	return gone && l.now-t.pieceAt >= hedgeAfter
 }
 
 func sortRefs(refs []message.StateRef) {

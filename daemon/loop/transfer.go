@@ -15,18 +15,20 @@ import (
 // each node of a tree its subtrees, so every piece is checked when it arrives. What the local state
 // has already is not fetched. Verified pieces are staged on disk, so that a crash costs nothing.
 type transfer struct {
-	target  *message.CheckpointCertificate
-	repair  bool
-	next    *message.CheckpointCertificate // a newer one, if nobody has the target any more
-	stage   *snapshot.Stage
-	parts   builders
-	partial trees // of a target that was given up
-	mani    *message.Manifest
-	sources []source
-	asks    map[message.StateRef]*ask
-	turn    int
-	done    *snapshot.Snapshot // complete, and being saved
-	bytes   int64
+	target   *message.CheckpointCertificate
+	repair   bool
+	next     *message.CheckpointCertificate // a newer one, if nobody has the target any more
+	stage    *snapshot.Stage
+	parts    builders
+	partial  trees // of a target that was given up
+	mani     *message.Manifest
+	sources  []source
+	asks     map[message.StateRef]*ask
+	turn     int
+	pieceAt  int64              // when a piece was last taken in, or asking began
+	patience int64              // between two sources for one question
+	done     *snapshot.Snapshot // complete, and being saved
+	bytes    int64
 }
 
 // builders and trees are by [message.StateTree].
@@ -55,6 +57,7 @@ func (l *Loop) startTransfer(
 		target: target, repair: repair, partial: partial,
 		sources: make([]source, len(l.cfg.Cluster.Members)),
 		asks:    map[message.StateRef]*ask{},
+		pieceAt: l.now, patience: hedgeAfter,
 	}
 	l.fetch = t
 	stage, err := snapshot.OpenStage(l.cfg.Disk, target.Root, func(
@@ -110,28 +113,29 @@ func (l *Loop) accept(ref message.StateRef, data []byte) error {
 	return err
 }
 
-// takeState takes in an answer. Only what was asked for is looked at.
+// takeState takes in an answer, also one that comes late. What is not wanted costs a look-up, and
+// who gives a piece that was not certified is heard no more.
 func (l *Loop) takeState(from int, m *message.StatePart) {
 	t := l.fetch
 	if t == nil || t.done != nil || m.Want.Root != t.target.Root {
 		l.drop(from, dropUnwanted)
 		return
 	}
-	a := t.asks[m.Want]
-	if a == nil || from != a.to && from != a.second {
-		l.drop(from, dropUnwanted)
+	s := &t.sources[from]
+	if s.liar {
+		l.drop(from, dropLie)
 		return
 	}
-	s := &t.sources[from]
 	if len(m.Data) == 0 {
 		s.gone = l.now + goneFor
-		l.withdraw(m.Want, a, from)
+		l.withdraw(m.Want, from)
 		l.pump()
 		return
 	}
 	switch err := l.accept(m.Want, m.Data); {
 	case err == nil:
 		t.bytes += int64(len(m.Data))
+		t.pieceAt, t.patience = l.now, hedgeAfter
 		if t.stage != nil && t.stage.Add(m.Want, m.Data) != nil {
 			_ = t.stage.Close() // nothing rests on it
 			t.stage = nil
@@ -142,7 +146,7 @@ func (l *Loop) takeState(from int, m *message.StatePart) {
 	default:
 		s.liar = true
 		l.drop(from, dropLie)
-		l.withdraw(m.Want, a, from)
+		l.withdraw(m.Want, from)
 	}
 	l.pump()
 }
@@ -162,7 +166,7 @@ func (l *Loop) pump() {
 	}
 	wanted := false
 	for _, tree := range []message.StateTree{message.StateStore, message.StateLedger} {
-		for l.nextSource(-1) >= 0 {
+		for l.nextSource(nil) >= 0 {
 			paths := t.parts[tree].Want(1)
 			if len(paths) == 0 {
 				break
@@ -192,20 +196,7 @@ func (l *Loop) tickTransfer() {
 		l.saveFetched()
 		return
 	}
-	for _, ref := range l.overdue() {
-		a := t.asks[ref]
-		switch waited := l.now - a.at; {
-		case waited >= askExpires:
-			t.sources[a.to].slow++
-			l.forget(ref)
-			t.retry(ref)
-		case a.second < 0:
-			if to := l.nextSource(a.to); to >= 0 {
-				a.second = to
-				l.askOf(to, ref)
-			}
-		}
-	}
+	l.askOthers()
 	if t.next != nil && l.exhausted() {
 		l.retarget()
 		return

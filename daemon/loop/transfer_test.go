@@ -180,7 +180,8 @@ func TestStrayedStateIsRepaired(t *testing.T) {
 	}
 }
 
-// TestTransferGoesOnAfterACrash: who is killed in the middle of a transfer has what it had verified.
+// TestTransferGoesOnAfterACrash: who is killed in the middle of a transfer has what it had
+// verified.
 func TestTransferGoesOnAfterACrash(t *testing.T) {
 	c := newCluster(t, 4)
 	shortMemory(c)
@@ -219,7 +220,8 @@ func TestTransferGoesOnAfterACrash(t *testing.T) {
 	c.sameRoot()
 }
 
-// TestDamagedSnapshotsAreRepairedFromPeers: damaged snapshots are not used; what they held comes from others.
+// TestDamagedSnapshotsAreRepairedFromPeers: damaged snapshots are not used; what they held comes
+// from others.
 func TestDamagedSnapshotsAreRepairedFromPeers(t *testing.T) {
 	c := newCluster(t, 4)
 	shortMemory(c)

@@ -11,7 +11,8 @@ import (
 	"byzd/daemon/operator"
 )
 
-// What people need to change the members: who they are, the proofs, and a place to hand a change in.
+// What people need to change the members: who they are, the proofs, and a place to hand a change
+// in.
 func TestEpochRoutes(t *testing.T) {
 	log := logrus.New()
 	log.SetOutput(io.Discard)

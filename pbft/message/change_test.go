@@ -514,8 +514,8 @@ func (w *world) badEpochs() []refusal {
 	}
 }
 
-// B53, PROTOCOL §4.16 case 33: a member that was removed may go on signing, in the old epoch's name or
-// the new one's: no vote of its counts in the next epoch, whatever number it claims.
+// B53, PROTOCOL §4.16 case 33: a member that was removed may go on signing, in the old epoch's name
+// or the new one's: no vote of its counts in the next epoch, whatever number it claims.
 func TestRemovedMembersVotesAreRefused(t *testing.T) {
 	w := newWorld(t, 4, crypto.SchemeEd25519)
 	change := message.ChangeOf(w.cfg)

@@ -63,8 +63,8 @@ func TestInvalidBatchesConvict(t *testing.T) {
 	}
 }
 
-// E8: a root that is not the certified one of the same batch; it is reported and convicts nobody. Of
-// another batch it is no evidence: on its side of a fork a correct replica says that.
+// E8: a root that is not the certified one of the same batch; it is reported and convicts nobody.
+// Of another batch it is no evidence: on its side of a fork a correct replica says that.
 func TestWrongRootIsReported(t *testing.T) {
 	w := newWorld(t, 4, crypto.SchemeEd25519)
 	ref, root := message.Ref{Seq: 8, Digest: crypto.Hash("d")}, crypto.Hash("root")
@@ -117,8 +117,8 @@ func TestTwoBundlesConvict(t *testing.T) {
 	}
 }
 
-// Rule R19: where aggregates cannot be taken apart, a certificate proves what each signer said; where
-// they can, a signature must be shown.
+// Rule R19: where aggregates cannot be taken apart, a certificate proves what each signer said;
+// where they can, a signature must be shown.
 func TestCertificatesProveWhatTheirSignersSaid(t *testing.T) {
 	for _, scheme := range crypto.SchemeNames() {
 		w := newWorld(t, 4, scheme)

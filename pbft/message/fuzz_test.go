@@ -100,8 +100,8 @@ func closeAny(data []byte) []byte {
 	return closed(data)
 }
 
-// within fails unless a decoder allocates in proportion to what there is, whatever that claims. What
-// other goroutines of the fuzzer allocate meanwhile counts too, so the least of a few counts.
+// within fails unless a decoder allocates in proportion to what there is, whatever that claims.
+// What other goroutines of the fuzzer allocate meanwhile counts too, so the least of a few counts.
 func within(t *testing.T, data []byte, decode func()) {
 	t.Helper()
 	least := allocated(decode)
@@ -113,8 +113,8 @@ func within(t *testing.T, data []byte, decode func()) {
 	}
 }
 
-// FuzzDecodeParts is [FuzzDecode] for what travels inside of others or lies in files: client requests,
-// batches, evidence, the lists of a state's parts, changes of the members.
+// FuzzDecodeParts is [FuzzDecode] for what travels inside of others or lies in files: client
+// requests, batches, evidence, the lists of a state's parts, changes of the members.
 func FuzzDecodeParts(f *testing.F) {
 	w := newWorld(f, 4, crypto.SchemeEd25519)
 	batch := w.batch(0, w.cfg.Base, w.bundle(1, 9, plain("p", "q")...))

@@ -7,8 +7,8 @@ import (
 	"byzd/pbft/message"
 )
 
-// A refused NEW-VIEW is its primary's own proof exactly if what it signed breaks a rule, also when it
-// comes inside a PROOF; anything else incriminates nobody.
+// A refused NEW-VIEW is its primary's own proof exactly if what it signed breaks a rule, also when
+// it comes inside a PROOF; anything else incriminates nobody.
 func TestIncriminate(t *testing.T) {
 	w := newWorld(t, 4, crypto.SchemeEd25519)
 	high := w.prepared(1, message.Ref{Seq: 5, Digest: crypto.Hash("d")})

@@ -7,8 +7,8 @@ import (
 	"byzd/pbft/message"
 )
 
-// M16: the root of a batch fixes the order of its bundles, not only which they are: the order decides
-// what is executed first.
+// M16: the root of a batch fixes the order of its bundles, not only which they are: the order
+// decides what is executed first.
 func TestBatchRootMindsTheOrder(t *testing.T) {
 	a, b := crypto.Hash("a"), crypto.Hash("b")
 	if message.BatchRoot([]crypto.Digest{a, b}) == message.BatchRoot([]crypto.Digest{b, a}) {

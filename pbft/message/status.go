@@ -118,8 +118,8 @@ func (m *FenceAsk) encode(w *writer) { w.u64(m.Nonce) }
 
 // FenceAnswer answers with the asker's own highest PREPARE and COMMIT and its highest VIEW-CHANGE
 // statements, where known, and with the certificates that count a vote or a CHECKPOINT of the
-// asker's: these outlive a restart of who answers, and in an aggregate the signer's bit is the proof
-// (rule R19).
+// asker's: these outlive a restart of who answers, and in an aggregate the signer's bit is the
+// proof (rule R19).
 type FenceAnswer struct {
 	Nonce  uint64
 	Votes  []*Vote

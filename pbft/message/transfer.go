@@ -84,7 +84,8 @@ type StatePart struct {
 // StatePartBytes is what a piece holds at most, unless one entry alone is larger.
 const StatePartBytes = 256 << 10
 
-// MaxStatePart is the decoder's cap: a full piece and the largest entry, which came in one operation.
+// MaxStatePart is the decoder's cap: a full piece and the largest entry, which came in one
+// operation.
 const MaxStatePart = StatePartBytes + MaxOpBytes + 64<<10
 
 func (m *StatePart) encode(w *writer) {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestModel_Quick runs the quick variants of the model: the clean ones must be searched to the end and
-// hold, and every rule that is switched off must break what it is there for.
+// TestModel_Quick runs the quick variants of the model: the clean ones must be searched to the end
+// and hold, and every rule that is switched off must break what it is there for.
 func TestModel_Quick(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the model takes a minute")

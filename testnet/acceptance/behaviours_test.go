@@ -48,8 +48,8 @@ func rotating() []string {
 }
 
 // Each behaviour alone, on the first primary and on a backup: it lies, everything that is written
-// through a correct node is acknowledged, the four properties hold, the defence's counter rises, and
-// whoever can be convicted is, and nobody else.
+// through a correct node is acknowledged, the four properties hold, the defence's counter rises,
+// and whoever can be convicted is, and nobody else.
 func TestEachBehaviour(t *testing.T) {
 	all := catalogue(t)
 	for _, name := range wanted() {

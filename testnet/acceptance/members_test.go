@@ -26,10 +26,10 @@ func (e epoch) names() []string {
 	return names
 }
 
-// TestMembersChangeUnderLoad takes a network from 4 to 7 members and back to 4 others, under load and
-// one traitor, while a node is killed and started again at each hand-over (PROTOCOL §4.10, B52). What
-// was acknowledged stays; a client that has the genesis and nothing else verifies who the members
-// are.
+// TestMembersChangeUnderLoad takes a network from 4 to 7 members and back to 4 others, under load
+// and one traitor, while a node is killed and started again at each hand-over (PROTOCOL §4.10,
+// B52). What was acknowledged stays; a client that has the genesis and nothing else verifies who
+// the members are.
 func TestMembersChangeUnderLoad(t *testing.T) {
 	n := up(t, "--nodes", "4", "--traitor", "3=equivocate-votes")
 	l := n.write("k", 0, 1, 2)
@@ -71,7 +71,8 @@ func TestMembersChangeUnderLoad(t *testing.T) {
 	}
 }
 
-// meanwhile changes the members, and kills a node that stays and starts it again while that goes on.
+// meanwhile changes the members, and kills a node that stays and starts it again while that goes
+// on.
 func (n *network) meanwhile(victim int, args ...string) {
 	n.t.Helper()
 	made := make(chan output, 1)

@@ -13,9 +13,9 @@ import (
 	"byzd/pbft/message"
 )
 
-// The primary equivocates from the start; four clients with keys of their own write 200 keys through
-// the three correct nodes. All is acknowledged, the verdict holds and convicts node 0 alone, and the
-// proof convinces whoever has the genesis, but not after any change.
+// The primary equivocates from the start; four clients with keys of their own write 200 keys
+// through the three correct nodes. All is acknowledged, the verdict holds and convicts node 0
+// alone, and the proof convinces whoever has the genesis, but not after any change.
 func TestEquivocatingPrimary(t *testing.T) {
 	n := up(t, "--nodes", "4", "--traitor", "0=equivocate-preprepare")
 	endpoints := strings.Join([]string{

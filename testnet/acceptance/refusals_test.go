@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Whoever cannot run is told what is wrong and what to do, with the right exit code, and the network
-// that he cannot join goes on.
+// Whoever cannot run is told what is wrong and what to do, with the right exit code, and the
+// network that he cannot join goes on.
 func TestRefusals(t *testing.T) {
 	n := up(t, "--nodes", "4")
 	n.puts("before", 1, 0)

@@ -61,8 +61,8 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// executed reads from a node's journal which batch it executed at each sequence number: the chain of
-// the highest commit certificate whose bodies it has.
+// executed reads from a node's journal which batch it executed at each sequence number: the chain
+// of the highest commit certificate whose bodies it has.
 func executed(t *testing.T, home string) map[uint64]crypto.Digest {
 	t.Helper()
 	d, err := disk.OS(filepath.Join(home, "data"))

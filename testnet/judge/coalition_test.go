@@ -31,8 +31,8 @@ func (c *cluster) arm(specs map[int]string, coalition []int) {
 }
 
 // With f+1 colluding traitors real loops break agreement, inside one view and across views. What
-// the correct nodes' journals hold, and nothing else, names f+1 at least, with a proof for each, and
-// no correct node (R7.6, R7.7, P8); so it is for each scheme (R19).
+// the correct nodes' journals hold, and nothing else, names f+1 at least, with a proof for each,
+// and no correct node (R7.6, R7.7, P8); so it is for each scheme (R19).
 func TestForensicsNamesTheCoalition(t *testing.T) {
 	for _, one := range []struct {
 		n         int

@@ -28,8 +28,8 @@ func (c *cluster) listen(h *History) {
 }
 
 // A correct node is never named: in random runs of honest nodes, with links that fail, crashes that
-// lose what was not synced, restarts, and view changes, nothing that anybody signed makes a proof of
-// any kind (E1 to E11, E2′), whoever puts it together. So it is for each scheme of signatures.
+// lose what was not synced, restarts, and view changes, nothing that anybody signed makes a proof
+// of any kind (E1 to E11, E2′), whoever puts it together. So it is for each scheme of signatures.
 func TestHonestWordsIncriminateNobody(t *testing.T) {
 	seeds := 6
 	if testing.Short() {

@@ -46,8 +46,8 @@ func TestPlanFollowsFromTheSeed(t *testing.T) {
 	}
 }
 
-// No plan leaves more nodes out than f, none of them is hit as one that counts, and what is left out
-// is said; whether or not the product brings damaged nodes back by itself.
+// No plan leaves more nodes out than f, none of them is hit as one that counts, and what is left
+// out is said; whether or not the product brings damaged nodes back by itself.
 func TestPlanKeepsWithinF(t *testing.T) {
 	for _, nodes := range []int{4, 7} {
 		for seed := range uint64(50) {

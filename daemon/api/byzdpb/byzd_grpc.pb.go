@@ -30,7 +30,8 @@ const (
 
 // ByzdClient is the client API for Byzd service.
 //
-// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to
+// https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type ByzdClient interface {
 	// Genesis returns the file that says who the members are. Whoever has it from somewhere else
 	// compares; whoever has not trusts the node that answers, once.
@@ -85,7 +86,8 @@ func (c *byzdClient) Session(ctx context.Context, opts ...grpc.CallOption) (grpc
 	return x, nil
 }
 
-// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+// This type alias is provided for backwards compatibility with existing code that references the
+// prior non-generic stream type by name.
 type Byzd_SessionClient = grpc.BidiStreamingClient[SessionRequest, SessionResponse]
 
 func (c *byzdClient) Order(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[OrderRequest, OrderResponse], error) {
@@ -98,7 +100,8 @@ func (c *byzdClient) Order(ctx context.Context, opts ...grpc.CallOption) (grpc.B
 	return x, nil
 }
 
-// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+// This type alias is provided for backwards compatibility with existing code that references the
+// prior non-generic stream type by name.
 type Byzd_OrderClient = grpc.BidiStreamingClient[OrderRequest, OrderResponse]
 
 // ByzdServer is the server API for Byzd service.
@@ -201,14 +204,16 @@ func _Byzd_Session_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(ByzdServer).Session(&grpc.GenericServerStream[SessionRequest, SessionResponse]{ServerStream: stream})
 }
 
-// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+// This type alias is provided for backwards compatibility with existing code that references the
+// prior non-generic stream type by name.
 type Byzd_SessionServer = grpc.BidiStreamingServer[SessionRequest, SessionResponse]
 
 func _Byzd_Order_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(ByzdServer).Order(&grpc.GenericServerStream[OrderRequest, OrderResponse]{ServerStream: stream})
 }
 
-// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+// This type alias is provided for backwards compatibility with existing code that references the
+// prior non-generic stream type by name.
 type Byzd_OrderServer = grpc.BidiStreamingServer[OrderRequest, OrderResponse]
 
 // Byzd_ServiceDesc is the grpc.ServiceDesc for Byzd service.

@@ -117,7 +117,8 @@ func depth(n *node) int {
 	return deepest
 }
 
-// The figure of DESIGN.md: w hashes give a chain of about 2*sqrt(w), and such a tree can be fetched.
+// The figure of DESIGN.md: w hashes give a chain of about 2*sqrt(w), and such a tree can be
+// fetched.
 func TestDepth_OfGroundKeys(t *testing.T) {
 	const tries = 200_000 // 2*sqrt = 894
 	e := Tree{}.Edit()
@@ -154,8 +155,8 @@ func TestDepth_OfGroundKeys(t *testing.T) {
 	}
 }
 
-// Two keys of one priority, which 2^32 hashes find, are ordered by themselves, so that their tree has
-// one shape all the same.
+// Two keys of one priority, which 2^32 hashes find, are ordered by themselves, so that their tree
+// has one shape all the same.
 func TestOutranks_DecidesTies(t *testing.T) {
 	a, b := &node{rank: 7, key: []byte("a")}, &node{rank: 7, key: []byte("b")}
 	if !a.outranks(b) || b.outranks(a) || a.outranks(a) {

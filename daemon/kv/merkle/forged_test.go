@@ -9,8 +9,8 @@ import (
 	"byzd/daemon/kv/merkle"
 )
 
-// forged is a tree of any shape, and its digest computed from DESIGN.md: what a source could send if
-// it had chosen the root itself.
+// forged is a tree of any shape, and its digest computed from DESIGN.md: what a source could send
+// if it had chosen the root itself.
 type forged struct {
 	key         string
 	left, right *forged
@@ -45,8 +45,9 @@ func rank(key string) uint64 {
 	return binary.BigEndian.Uint64(sum[:])
 }
 
-// A chunk whose digest is right is refused all the same if the tree is none: keys out of order or out
-// of the bounds of the place, and keys above others that outrank them, in one chunk and across two.
+// A chunk whose digest is right is refused all the same if the tree is none: keys out of order or
+// out of the bounds of the place, and keys above others that outrank them, in one chunk and across
+// two.
 func TestBuilder_RefusesWhatIsNoTree(t *testing.T) {
 	low, high := "b", "a" // high stands above low
 	if rank(low) > rank(high) {

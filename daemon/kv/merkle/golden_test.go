@@ -12,8 +12,8 @@ const (
 	goldenThree = "9e8572c9b243032f349687615380b6b1b9af9b159273aab2d42af7ec64dbd430"
 )
 
-// The proofs and the chunk of {a: 1, b: 2, c: 3, d: 4}; a verifier in another language, written from
-// DESIGN.md, accepts them.
+// The proofs and the chunk of {a: 1, b: 2, c: 3, d: 4}; a verifier in another language, written
+// from DESIGN.md, accepts them.
 const (
 	goldenPresent = "03000161b2aa796173a992afcf63afbdef1a194a5db08d06540ac631d8e04581cf6542cc000200010000" +
 		"0001633301dd0b3461b451f8ae899abe4a23f4abed251984d257407713b5dbbfc15d904277019054b965" +

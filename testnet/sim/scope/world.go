@@ -257,8 +257,8 @@ func (w *world) delivers(m message.Message, to int) bool {
 }
 
 // bare takes the VIEW-CHANGEs off a NEW-VIEW that was verified with them. What those who enter the
-// view do follows from its base and its stable checkpoint; the rest serves accusations. So in scopes
-// without accusations NEW-VIEWs that differ only in whose VIEW-CHANGEs they cite are one.
+// view do follows from its base and its stable checkpoint; the rest serves accusations. So in
+// scopes without accusations NEW-VIEWs that differ only in whose VIEW-CHANGEs they cite are one.
 func (w *world) bare(from int, m *message.NewView) message.Verified {
 	return w.sealers[from].Seal(&message.NewView{
 		View: m.View, Base: m.Base, Stable: m.Stable, HoldsChain: m.HoldsChain,

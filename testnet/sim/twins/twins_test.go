@@ -117,8 +117,9 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// Scenarios that failed once, for ever after. In this one a commit certificate of view 1 stopped the
-// timer of view 2, which a quorum wanted and whose primary is the twin: nobody ever left it (R12).
+// Scenarios that failed once, for ever after. In this one a commit certificate of view 1 stopped
+// the timer of view 2, which a quorum wanted and whose primary is the twin: nobody ever left it
+// (R12).
 func TestKeptScenarios(t *testing.T) {
 	for _, text := range []string{
 		`{"n":4,"twins":[2],"phases":4,"cuts":["abbaa","abaab","aabcc","aabcc","aaabc","abcaa",` +
