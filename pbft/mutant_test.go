@@ -1,6 +1,7 @@
 package pbft_test
 
 import (
+	"slices"
 	"testing"
 
 	"byzd/crypto"
@@ -259,4 +260,33 @@ func TestCheckpointDecidesItsBatch(t *testing.T) {
 		b.Run()
 	}
 	b.want(len(b.Nodes[3].Log), 8, "batches executed that a checkpoint decides")
+}
+
+// M71 (O17): what is repeated comes in the order of the sequence numbers, however often: the order of
+// a map must not show.
+func TestCheckpointsAreRepeatedInOrder(t *testing.T) {
+	b := newBench(t)
+	b.Pass = func(e pbfttest.Envelope) bool {
+		_, is := e.Msg.(*message.Checkpoint)
+		return !is
+	}
+	for range params().Window {
+		b.Submit(0, "a")
+		b.Run()
+	}
+	b.hold()
+	for range 30 {
+		b.RunFor(60) // else the STATUS is one too many
+		b.sent[1] = nil
+		b.hand(2, 1, &message.Status{Executed: params().Window})
+		var seqs []uint64
+		for _, m := range b.sent[1] {
+			if c, is := m.(*message.Checkpoint); is {
+				seqs = append(seqs, c.Seq)
+			}
+		}
+		if len(seqs) < 3 || !slices.IsSorted(seqs) {
+			t.Fatalf("CHECKPOINTs of %v were repeated", seqs)
+		}
+	}
 }
