@@ -62,6 +62,7 @@ func TestBLSVector(t *testing.T) {
 
 // TestBLSRogueKey forges a certificate of an honest member with a key that cancels the honest one,
 // and shows that the proof of possession keeps that key out.
+// PROTOCOL §3: B47.
 func TestBLSRogueKey(t *testing.T) {
 	s := blsScheme{}
 	honest := mustSigners(t, s, 1)[0]

@@ -80,6 +80,7 @@ func bitSample(b []byte, count int) []int {
 
 // TestSchemes holds every scheme to the same rules. A rule that needs an exception does not belong
 // here.
+// PROTOCOL §3: B46.
 func TestSchemes(t *testing.T) {
 	rules := []struct {
 		name string

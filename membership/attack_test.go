@@ -339,6 +339,7 @@ func attacks() []attack {
 // TestAttack_HarmsNobody lets the holder of one member's key do its worst, one thing at a time, and
 // wants every correct node to hold every correct member for alive and at home until long after any
 // suspicion would have run out.
+// PROTOCOL §3: B45.
 func TestAttack_HarmsNobody(t *testing.T) {
 	for _, k := range attacks() {
 		t.Run(k.name, func(t *testing.T) {

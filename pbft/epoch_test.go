@@ -37,6 +37,7 @@ func begun(t *testing.T) *bench {
 
 // §4.10: the batch that changes the members is the last of its epoch: a CHECKPOINT follows it
 // whatever its number, everybody ends the epoch with it, and what is submitted then waits.
+// PROTOCOL §3: B54.
 func TestReconfigurationEndsTheEpoch(t *testing.T) {
 	b := begun(t)
 	b.Reconfigure(1, upTo(7), upTo(7))

@@ -21,6 +21,7 @@ var (
 // with all that the other walks do. What a replica signed in an earlier life binds it in all later
 // ones: the ledger outlives the disks. With at most f faults at once every replica is back and
 // votes in the end; with more, nothing is promised but that nobody contradicts itself.
+// PROTOCOL §3: B30.
 func TestForgetfulWalks(t *testing.T) {
 	if *forgetSeed != 0 {
 		newForgetful(*forgetSeed).run(t)

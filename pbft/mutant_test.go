@@ -15,6 +15,7 @@ import (
 
 // M11: a primary votes for a place with a batch whose header says another number. Nobody votes for
 // it, in whichever place, and nobody stops.
+// PROTOCOL §3: B37.
 func TestPaperPrePrepareOfItsPlace(t *testing.T) {
 	for _, earlier := range []bool{false, true} {
 		b := newBench(t)

@@ -139,6 +139,7 @@ func TestPaperPrePrepareFromPrimary(t *testing.T) {
 }
 
 // OSDI'99 §4.2: it is in view v.
+// PROTOCOL §3: B23.
 func TestPaperPrePrepareOfItsView(t *testing.T) {
 	b := newBench(t)
 	b.hold()
@@ -430,6 +431,7 @@ func TestPaperNewViewNeedsQuorum(t *testing.T) {
 
 // OSDI'99 §4.4: what is prepared anywhere in a quorum of VIEW-CHANGEs is proposed again, the
 // highest view first, and a replica remembers what it has prepared through any number of views.
+// PROTOCOL §3: B2.
 func TestPaperNewViewKeepsPrepared(t *testing.T) {
 	b := newBench(t)
 	b.Pass = func(e pbfttest.Envelope) bool { // everything is prepared, nothing committed
@@ -567,6 +569,7 @@ func TestPaperExactlyOnce(t *testing.T) {
 }
 
 // OSDI'99 §4.1: replicas do not execute again what a view change orders again.
+// PROTOCOL §3: B11.
 func TestPaperNoReexecution(t *testing.T) {
 	b := newBench(t)
 	b.Submit(1, "a")

@@ -210,6 +210,7 @@ func TestRecordedNewViewIsSaidAgain(t *testing.T) {
 
 // All crash with the window full and no CHECKPOINT delivered: they say their CHECKPOINTs again, or
 // they would stand at the high watermark for ever.
+// PROTOCOL §3: B28.
 func TestCheckpointsAreSaidAgain(t *testing.T) {
 	b := newBench(t)
 	b.Pass = func(e pbfttest.Envelope) bool {
@@ -373,6 +374,7 @@ func (b *bench) checkpoint(seq uint64) *message.CheckpointCertificate {
 
 // R8: a replica that holds certificates above what it has executed first catches up, but for one
 // more timeout only; then it complains of what waits.
+// PROTOCOL §3: B51.
 func TestLagSuppressesNoComplaint(t *testing.T) {
 	b := newBench(t)
 	b.Pass = func(e pbfttest.Envelope) bool {
@@ -453,6 +455,7 @@ func TestLostPrimaryIsNotWaitedFor(t *testing.T) {
 }
 
 // R18: what is kept of views to come, and of CHECKPOINTs, is bounded for each voter.
+// PROTOCOL §3: B42.
 func TestBoundsPerVoter(t *testing.T) {
 	p := params()
 	p.CheckpointEvery, p.Window = 512, 1024
@@ -613,6 +616,7 @@ func TestLeapingClock(t *testing.T) {
 
 // P5 of the design: after an outage of any kind heals, work resumes within a few seconds, whatever
 // the timers have grown to, and nobody restarts anything.
+// PROTOCOL §3: B48.
 func TestWorkResumesAfterHeal(t *testing.T) {
 	half := func(e pbfttest.Envelope) bool { return e.From/2 == e.To/2 }
 	for name, pass := range map[string]func(now int64) func(pbfttest.Envelope) bool{

@@ -20,6 +20,7 @@ var (
 // TestRandomWalks takes seeded walks through everything that a network, disks and one traitor of
 // four may do (two of seven), holds honest replicas to account for every signature and every batch,
 // and at last heals everything and waits until all that was submitted is executed.
+// PROTOCOL §3: B15.
 func TestRandomWalks(t *testing.T) {
 	if *walkSeed != 0 {
 		newWalk(*walkSeed).run(t)

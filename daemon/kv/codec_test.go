@@ -210,6 +210,7 @@ func TestCodec_Limits(t *testing.T) {
 }
 
 // What a lying gateway gets ordered is answered by a code that says what is wrong with it.
+// PROTOCOL §3: B34.
 func TestApply_Poison(t *testing.T) {
 	u32 := func(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }

@@ -141,6 +141,7 @@ func (d *desk) enter(view uint64, base *message.Certificate) {
 
 // The guard refuses whatever contradicts what was said, also after a restart in between, and lets
 // the same be said again.
+// PROTOCOL §3: B24.
 func TestGuardRefusesContradictions(t *testing.T) {
 	type script struct {
 		name  string

@@ -15,6 +15,7 @@ import (
 
 // R1, M56: while its journal is not synced a node's own PREPARE makes no certificate, although the
 // others' lack nothing but this one, and does not leave.
+// PROTOCOL §3: B26.
 func TestOwnVoteCountsWhenDurable(t *testing.T) {
 	c := newCluster(t, 4)
 	c.runFor(1000, nil) // fences

@@ -76,6 +76,7 @@ func prefix(t *testing.T, cluster crypto.Digest, records []journal.Record, n int
 // A crash may come at any record. Whatever the journal ends with, the node that starts from it has
 // executed a beginning of what was agreed, knows everything that it recorded, and says nothing
 // that contradicts a record.
+// PROTOCOL §3: B25.
 func TestReplayOfEveryPrefix(t *testing.T) {
 	c := eventful(t)
 	for who := range c.nodes {

@@ -72,6 +72,7 @@ func TestStrictFrames(t *testing.T) {
 
 // Every byte of a message is either refused when it changes, or known to be advice. Whatever
 // decodes has one encoding.
+// PROTOCOL §3: B33, B40.
 func TestEveryByteIsProtected(t *testing.T) {
 	w := newWorld(t, 4, crypto.SchemeEd25519)
 	for _, s := range w.samples() {

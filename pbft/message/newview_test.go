@@ -131,6 +131,7 @@ func (w *world) badNewViews() []refusal {
 
 // The base is the certificate of the highest rank, view before sequence number; the checkpoint is
 // the highest of all, whoever claims it.
+// PROTOCOL §3: B7, B16.
 func TestNewViewRule(t *testing.T) {
 	w := newWorld(t, 4, crypto.SchemeEd25519)
 	base, none := w.cfg.BaseCertificate(), w.cfg.BaseCheckpoint()

@@ -22,6 +22,7 @@ type refusal struct {
 }
 
 // Each broken rule is refused by the name of that rule, and each name is reached.
+// PROTOCOL §3: B4, B6, B13, B18.
 func TestRefusals(t *testing.T) {
 	w := newWorld(t, 4, crypto.SchemeEd25519)
 	reached := map[message.Refusal]bool{}

@@ -6,6 +6,7 @@ import (
 )
 
 // DESIGN §5 point 1: the formulas hold for every n that the configuration allows.
+// PROTOCOL §3: B12.
 func TestSizesForEveryN(t *testing.T) {
 	for n := 1; n <= MaxReplicas; n++ {
 		s, err := Of(n)

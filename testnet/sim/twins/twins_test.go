@@ -17,6 +17,7 @@ func set(t *testing.T, name string) Set {
 
 // A few thousand scenarios of all sets are safe and live (VERIFY §6), and reach what they are for:
 // view changes, equivocation that is caught, and decisions.
+// PROTOCOL §3: B1, B22.
 func TestScenariosAreSafeAndLive(t *testing.T) {
 	count := uint64(3000)
 	if testing.Short() {
