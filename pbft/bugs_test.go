@@ -30,11 +30,12 @@ func TestCatalogueOfBugsIsChecked(t *testing.T) {
 	row := func(id int, here, remark string) string {
 		return fmt.Sprintf("| B%d | system | what | %s | %s |\n", id, here, remark)
 	}
-	rest := func(first int) (rows string) {
+	rest := func(first int) string {
+		var rows strings.Builder
 		for id := first; id <= bugs; id++ {
-			rows += row(id, "", "cannot be, by some rule")
+			rows.WriteString(row(id, "", "cannot be, by some rule"))
 		}
-		return rows
+		return rows.String()
 	}
 	found := map[string]string{"pbft.TestOne": "// B1: something", "pbft.TestTwo": "// B12"}
 	if wrong := wrongRows(row(1, "`pbft.TestOne`", "")+rest(2), found); len(wrong) > 0 {
@@ -65,7 +66,7 @@ var inTicks = regexp.MustCompile("`([a-z0-9_/]+(?:\\.(?:Test|Fuzz)\\w+|\\.txt))`
 // whether it names a bug.
 func wrongRows(catalogue string, tests map[string]string) (wrong []string) {
 	next := 1
-	for _, line := range strings.Split(catalogue, "\n") {
+	for line := range strings.SplitSeq(catalogue, "\n") {
 		if !strings.HasPrefix(line, "| B") {
 			continue
 		}

@@ -111,7 +111,8 @@ func TestSilentPrimariesInARow(t *testing.T) {
 	}
 }
 
-// B50: a request that arrives after its batch was executed, however often, starts no timer.
+// B50: a request that arrives after its batch was executed, however often, starts no timer, and is
+// not ordered again.
 func TestLateRequestStartsNoTimer(t *testing.T) {
 	b := newBench(t)
 	b.Pass = func(e pbfttest.Envelope) bool { // its gateway does not tell replica 3
@@ -133,6 +134,7 @@ func TestLateRequestStartsNoTimer(t *testing.T) {
 			}
 		}
 		b.want(int(b.target(i)), 0, "view")
+		b.want(len(b.Nodes[i].Log), 1, "batches")
 	}
 	sameOrder(t, b.Network, 1)
 }
