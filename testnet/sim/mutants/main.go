@@ -200,7 +200,8 @@ func (c *command) kill(ctx context.Context, r *Runner, list []*Mutant) (int, err
 	}
 	_, err := fmt.Fprintf(c.out,
 		"%d killed, %d survived, %d do not build, %d impossible, %d of later parts\n",
-		count["killed"], count["survived"], count["unbuildable"], count["impossible"], count["later"])
+		count["killed"], count["survived"], count["unbuildable"],
+		count["impossible"], count["later"])
 	return code, err
 }
 
