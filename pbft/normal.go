@@ -157,7 +157,8 @@ func (r *Replica) acceptable(e *entry) bool {
 		return false
 	}
 	// The primary's vote names a place and a digest; the number in the header is its own affair.
-	if e.header.Parent != r.tip.Digest || e.header.Seq != r.tip.Seq+1 || e.header.PropView != r.view {
+	if e.header.Parent != r.tip.Digest || e.header.Seq != r.tip.Seq+1 ||
+		e.header.PropView != r.view {
 		r.refuse(e, DropPrePrepareParent)
 		return false
 	}
