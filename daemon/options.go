@@ -36,7 +36,7 @@ type Options struct {
 	// Peers are addresses at which members of any epoch listen, for a node that does not hear of
 	// them by gossip yet.
 	Peers map[crypto.NodeID][]string
-	// SavePeers, if not nil, keeps where the members are heard to listen, for the next start's Peers.
+	// SavePeers, if not nil, keeps where the members are heard to listen, for the next start.
 	SavePeers func(known []KnownPeer) error
 
 	DiskQuota int64 // bytes that the node's data may take; 0 for no limit

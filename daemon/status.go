@@ -92,7 +92,8 @@ func (n *node) Members() []operator.Member {
 	for i, c := range n.cluster().Members {
 		v := views[c.Node]
 		m := operator.Member{
-			Node: i, Name: c.Name, ID: c.Node.String(), Swim: v.State.String(), Self: c.Node == self,
+			Node: i, Name: c.Name, ID: c.Node.String(), Swim: v.State.String(),
+			Self:   c.Node == self,
 			Gossip: v.Record.SwimAddr, Transport: v.Record.TransportAddr,
 			Client: v.Record.ClientAddr,
 		}

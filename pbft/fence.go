@@ -2,6 +2,7 @@ package pbft
 
 import (
 	"fmt"
+	"slices"
 
 	"byzd/crypto"
 	"byzd/pbft/message"
@@ -103,7 +104,7 @@ func (r *Replica) unknown(m *message.FenceAnswer) string {
 	votes := m.Votes
 	for _, c := range m.Certs {
 		if c.Signers.Has(r.self) { // the aggregate proves the vote (rule R19)
-			votes = append(votes[:len(votes):len(votes)], &message.Vote{
+			votes = append(slices.Clip(votes), &message.Vote{
 				Kind: c.Kind, View: c.View, Seq: c.Seq, Digest: c.Digest, Voter: r.self,
 			})
 		}

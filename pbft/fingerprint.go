@@ -33,7 +33,8 @@ func (r *Replica) Fingerprint() crypto.Digest {
 		r.decidedTurn, r.certifiedTurn, r.votedTurn, r.bundleTurn)
 	p.put("monitor %+v\npeers %+v\nfence %+v convicted %v proofs %v ahead %v\n", r.monitor, r.peers,
 		r.fence, r.convicted, slices.Sorted(maps.Keys(r.proofs)), r.ahead)
-	p.put("recovery %t %q %d %d %v %d %s said %s %s salt %d\n", r.recovery.active, r.recovery.why, r.recovery.nonce,
+	p.put("recovery %t %q %d %d %v %d %s said %s %s salt %d\n",
+		r.recovery.active, r.recovery.why, r.recovery.nonce,
 		r.recovery.askAt, r.recovery.bounds, r.recovery.floor, certificateName(r.recovery.proof),
 		voteName(r.said[0]), voteName(r.said[1]), r.salt+r.pointed)
 	r.printBatches(&p)

@@ -389,7 +389,9 @@ func (r *Replica) learnPrepared(c *message.Certificate) {
 	}
 	h, window := r.stable.Seq, r.cfg.Params.Window
 	reopens := c.Seq == r.base.Seq && !r.settled()
-	if c.View != r.view || len(c.Aggregate) == 0 || c.Kind != crypto.KindPrepare || (c.Seq <= h || c.Seq > h+window) && !reopens {
+	outside := c.Seq <= h || c.Seq > h+window
+	if c.View != r.view || len(c.Aggregate) == 0 || c.Kind != crypto.KindPrepare ||
+		outside && !reopens {
 		return
 	}
 	if s := r.slot(crypto.KindPrepare, c.View, c.Seq); s.cert == nil {

@@ -88,8 +88,8 @@ func (r *Replica) beginRecovery(why string) {
 	r.monitor.complaint = 0
 	r.recovery = recovery{active: true, why: why, bounds: make([]bound, len(r.cfg.Members))}
 	if q := r.cfg.Sizes.Quorum; len(r.cfg.Members)-1 < q {
-		r.halt(fmt.Sprintf("AMNESIA: %s; of %d members no %d others are left to tell in which views "+
-			"it may vote", why, len(r.cfg.Members), q))
+		r.halt(fmt.Sprintf("AMNESIA: %s; of %d members no %d others are left to tell in which "+
+			"views it may vote", why, len(r.cfg.Members), q))
 	}
 }
 
@@ -240,20 +240,20 @@ func (r *Replica) forgetting() int {
 func (r *Replica) recoveryReason() string {
 	m, q := &r.recovery, r.cfg.Sizes.Quorum
 	if lost := r.forgetting(); m.floor == 0 && lost > r.cfg.Sizes.F && lost > 1 {
-		return fmt.Sprintf("it has forgotten what it said (%s), and so have %d others: this cluster "+
-			"withstands %d, and agrees on nothing until enough of them have their newest data "+
+		return fmt.Sprintf("it has forgotten what it said (%s), and so have %d others: this "+
+			"cluster withstands %d, and agrees on nothing until enough of them have their newest data "+
 			"directory back", m.why, lost-1, r.cfg.Sizes.F)
 	}
 	switch {
 	case m.floor == 0:
-		return fmt.Sprintf("it has forgotten what it said (%s), and asks the others in which views "+
-			"that was: %d of %d have answered", m.why, m.answered(), q)
+		return fmt.Sprintf("it has forgotten what it said (%s), and asks the others in which "+
+			"views that was: %d of %d have answered", m.why, m.answered(), q)
 	case m.proof == nil:
 		return fmt.Sprintf("it has forgotten what it said (%s), and votes again from view %d on, "+
 			"when it has seen a batch committed in view %d or later", m.why, m.floor, m.floor-1)
 	case r.executed.Seq < m.proof.Seq:
-		return fmt.Sprintf("it has forgotten what it said (%s), and votes again from view %d on, when "+
-			"it has executed batch %d; it is at %d", m.why, m.floor, m.proof.Seq, r.executed.Seq)
+		return fmt.Sprintf("it has forgotten what it said (%s), and votes again from view %d on, "+
+			"when it has executed batch %d; it is at %d", m.why, m.floor, m.proof.Seq, r.executed.Seq)
 	}
 	return fmt.Sprintf("it has forgotten what it said (%s), and votes again from view %d on",
 		m.why, m.floor)

@@ -30,7 +30,7 @@ type Replica struct {
 	executed     message.Ref
 	executedTime int64
 	executedKind message.BatchKind
-	closedAt     int64                // since when the epoch's last batch is decided; -1 if it is not
+	closedAt     int64                // when the epoch's last batch was decided; -1 if it is not
 	ended        bool                 // the end of the epoch was reported
 	decided      message.Ref          // the highest batch under a certificate
 	committed    *message.Certificate // the commit certificate of the highest rank; nil at first
@@ -113,8 +113,8 @@ type Restored struct {
 	Proofs   []*message.Evidence
 	Alarm    *message.Alarm
 	Pointed  uint64 // the sequence number of the highest CHECKPOINT of its own
-	// Forgot says that this replica said more than the journal knows: it recovers (rule R15). Why is
-	// for people.
+	// Forgot says that this replica said more than the journal knows: it recovers (rule R15). Why
+	// is for people.
 	Forgot bool
 	Why    string
 	// Salt is a number that no other start of this replica had: answers to its questions are to be
@@ -243,7 +243,15 @@ func (r *Replica) onReceived(v message.Verified) {
 		r.drop(from, DropObserver)
 		return
 	}
-	switch m := v.Message().(type) {
+	if !r.onAgreement(from, v.Message()) {
+		r.onRepair(from, v.Message())
+	}
+	r.advance()
+}
+
+// onAgreement takes in what agreement is made of, and reports whether it was that.
+func (r *Replica) onAgreement(from int, m message.Message) bool {
+	switch m := m.(type) {
 	case *message.PrePrepare:
 		r.onPrePrepare(from, m)
 	case *message.Vote:
@@ -256,10 +264,23 @@ func (r *Replica) onReceived(v message.Verified) {
 		r.onNewView(from, m)
 	case *message.Complain:
 		r.onComplain(from, m)
-	case *message.Status:
-		r.onStatus(from, m)
 	case *message.Submission:
 		r.onSubmission(from, m.Bundle)
+	case *message.Evidence:
+		r.accuse(from, m)
+	case *message.Spoilt:
+		r.onSpoilt(m)
+	default:
+		return false
+	}
+	return true
+}
+
+// onRepair takes in what replicas tell and ask each other so that nobody lacks anything.
+func (r *Replica) onRepair(from int, m message.Message) {
+	switch m := m.(type) {
+	case *message.Status:
+		r.onStatus(from, m)
 	case *message.Have:
 		r.onHave(from, m)
 	case *message.FetchBundles:
@@ -276,10 +297,6 @@ func (r *Replica) onReceived(v message.Verified) {
 		r.onDecided(from, m)
 	case *message.Proof:
 		r.onProof(from, m)
-	case *message.Evidence:
-		r.accuse(from, m)
-	case *message.Spoilt:
-		r.onSpoilt(m)
 	case *message.EpochProof:
 		r.learnStable(m.Certificate)
 	case *message.Offer:
@@ -295,7 +312,6 @@ func (r *Replica) onReceived(v message.Verified) {
 	default:
 		panic(fmt.Sprintf("pbft: unknown message %T", m))
 	}
-	r.advance()
 }
 
 // advance does whatever has become possible, in the order of the protocol.

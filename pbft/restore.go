@@ -42,6 +42,20 @@ func (r *Replica) restore(st Restored) {
 	}
 	r.open = r.view == 0 || r.settled()
 	r.restoreVotes(st.Votes)
+	r.restoreCheckpoints(st)
+	r.restoreWaiting(st.Waiting)
+	for _, e := range st.Proofs {
+		r.keep(e)
+	}
+	if st.Alarm != nil {
+		r.halted = "two conflicting certificates are on this disk"
+	}
+	r.collect()
+}
+
+// restoreCheckpoints compares the roots that were computed again with what is certified and with
+// what was said.
+func (r *Replica) restoreCheckpoints(st Restored) {
 	for _, c := range st.Checkpoints {
 		if c.Seq == r.stable.Seq && c.Root != r.stable.Root {
 			r.strayed = r.stable // the first tick sees to it
@@ -55,14 +69,6 @@ func (r *Replica) restore(st Restored) {
 			r.mute = max(r.mute, said.Seq) // the state was damaged: the certified one will tell
 		}
 	}
-	r.restoreWaiting(st.Waiting)
-	for _, e := range st.Proofs {
-		r.keep(e)
-	}
-	if st.Alarm != nil {
-		r.halted = "two conflicting certificates are on this disk"
-	}
-	r.collect()
 }
 
 // restoreBatches makes entries of the bodies, and history of those that are executed. In which

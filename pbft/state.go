@@ -97,8 +97,8 @@ func (r *Replica) reason() string {
 		return fmt.Sprintf("it has just started and asks the others what it has said: "+
 			"%d of %d have answered", r.fence.answers.Count(), r.cfg.Sizes.Quorum-1)
 	case r.strayed != nil:
-		return fmt.Sprintf("DIVERGED: its state differs from the one that a quorum certified after "+
-			"batch %d; it fetches what differs", r.strayed.Seq)
+		return fmt.Sprintf("DIVERGED: its state differs from the one that a quorum certified "+
+			"after batch %d; it fetches what differs", r.strayed.Seq)
 	case r.forgetting() > r.cfg.Sizes.F:
 		return fmt.Sprintf("%d members have forgotten what they said, and this cluster withstands "+
 			"%d: it agrees on nothing until enough of them have their newest data directory back",

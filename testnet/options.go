@@ -38,8 +38,8 @@ type Options struct {
 	Scheme string
 	// Params are parameters of the protocol other than the defaults, named as in the genesis.
 	Params map[string]string
-	// Settings are settings of every node, named as in byzd.toml, other than those of a testnet. Who
-	// starts a stopped testnet again changes them in the nodes' files.
+	// Settings are settings of every node, named as in byzd.toml, other than those of a testnet.
+	// Who starts a stopped testnet again changes them in the nodes' files.
 	Settings map[string]string
 	// Traitors are the lies that nodes tell from the start.
 	Traitors []Lie

@@ -60,7 +60,8 @@ func openChange(c *cli.Context) (*message.Config, *message.Reconfiguration, erro
 	}
 	if len(cfg.Admins.Keys) == 0 {
 		return nil, nil, failf(exitFailed,
-			"a new cluster gets some with byzd genesis new --admin KEY", "the genesis names no administrators, so nobody can change the members")
+			"a new cluster gets some with byzd genesis new --admin KEY",
+			"the genesis names no administrators, so nobody can change the members")
 	}
 	path := c.String("change")
 	data, err := os.ReadFile(path) //nolint:gosec // the user names it

@@ -17,11 +17,11 @@ func recoverCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "recover",
 		Usage: "let a node recover whose disk does not hold all that it has voted",
-		Description: "A node that lost its disk, or whose data directory was put back to an older " +
-			"state, notices\nand recovers by itself when it is started: it is for nodes that " +
+		Description: "A node that lost its disk, or whose data directory was put back to an " +
+			"older state, notices\nand recovers by itself when it is started: it is for nodes that " +
 			"cannot notice, for instance after\nall nodes were restored at once, and for nodes " +
-			"that an older byzd stopped with AMNESIA.\n\nThe node's next start votes for nothing. " +
-			"It asks the other members in which views it may have voted,\nfetches what was " +
+			"that an older byzd stopped with AMNESIA.\n\nThe node's next start votes for " +
+			"nothing. It asks the other members in which views it may have voted,\nfetches what was " +
 			"decided, and votes again two views later, which they see to. Until then it counts " +
 			"as\none of the members that may be faulty: recover one node at a time. Nothing is " +
 			"deleted; a damaged\njournal is set aside in the data directory.",
@@ -55,8 +55,8 @@ func recoverNode(c *cli.Context) error {
 	if err := errors.Join(err, unlock()); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.App.ErrWriter, "The next start of the node in %s recovers: it votes for "+
-		"nothing before the other\nmembers have told it in which views it may.\n"+
+	_, err = fmt.Fprintf(c.App.ErrWriter, "The next start of the node in %s recovers: it votes "+
+		"for nothing before the other\nmembers have told it in which views it may.\n"+
 		"  byzd run --home %s\n", home, home)
 	return err
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"slices"
@@ -32,8 +34,8 @@ func rejuvenateCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "rejuvenate",
 		Usage: "let a node begin anew in a new process, one node at a time",
-		Description: "Proactive recovery: the node ends and starts again, checks all of its state " +
-			"against what quorums signed,\nand makes its connections with new keys. Whose turn " +
+		Description: "Proactive recovery: the node ends and starts again, checks all of its " +
+			"state against what quorums signed,\nand makes its connections with new keys. Whose turn " +
 			"it is is agreed in the log (the key " + turnKey + "):\noperators of different " +
 			"machines may call it at the same time, from a timer for instance. A node without " +
 			"which\nthe others could not go on refuses.\n\n--home names the home of a running " +
@@ -93,8 +95,10 @@ func rejuvenated(c *cli.Context) ([]config.Home, error) {
 	switch {
 	case err != nil && c.Bool("rolling"):
 		return nil, usagef("without --rolling it is one node", "%s is not a testnet's home", home)
-	case err != nil:
+	case errors.Is(err, fs.ErrNotExist):
 		return []config.Home{config.Home(home)}, nil
+	case err != nil:
+		return nil, testnetError(err)
 	case !c.Bool("rolling"):
 		return nil, usagef("all nodes, one after another: --rolling",
 			"%s is the home of a testnet", home)

@@ -46,8 +46,9 @@ func testnetUpCommand() *cli.Command {
 					"+1 (gossip), +2 (clients), +3 (operator)",
 			},
 			&cli.StringSliceFlag{
-				Name:  "set",
-				Usage: "`KEY=VALUE` of every node's byzd.toml, as snapshot-every=5s; may be repeated",
+				Name: "set",
+				Usage: "`KEY=VALUE` of every node's byzd.toml, as snapshot-every=5s; " +
+					"may be repeated",
 			},
 			&cli.StringSliceFlag{
 				Name:  "param",

@@ -110,7 +110,8 @@ func (c *Client) exchange(
 		key: placeKey{req.Session, req.Seq}, raw: message.EncodeClientRequest(req),
 		need: c.epoch.Load().Sizes.Weak, tally: map[crypto.Digest]map[int]bool{},
 		variants: map[int]int{},
-		done:     make(chan *message.Reply, 1), hurry: make(chan struct{}, 1), tried: map[*link]bool{},
+		done:     make(chan *message.Reply, 1), hurry: make(chan struct{}, 1),
+		tried: map[*link]bool{},
 	}
 	c.mu.Lock()
 	c.calls[k.key] = k

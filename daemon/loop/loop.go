@@ -48,7 +48,7 @@ type Config struct {
 	// Applied receives what executed, when it is durable. It must not block.
 	Applied func(*Applied)
 	// Forgot says, in words, why this node must have said more than the journal knows, for instance
-	// since its disk was lost: then it recovers (rule R15). It is empty if nothing is known of that.
+	// since its disk was lost: then it recovers (rule R15). Empty if nothing is known of that.
 	Forgot string
 	// Salt is a number that no other start of this node had, such as a random one.
 	Salt uint64

@@ -88,7 +88,8 @@ func Read(d disk.Disk, at Configs, seq uint64) (*Snapshot, error) {
 		return nil, fmt.Errorf("snapshot %d: %w", seq, err)
 	}
 	defer file.Close() //nolint:errcheck // it was only read
-	r := &reader{r: bufio.NewReaderSize(io.NewSectionReader(file, 0, size), writeBuffer), left: size}
+	section := io.NewSectionReader(file, 0, size)
+	r := &reader{r: bufio.NewReaderSize(section, writeBuffer), left: size}
 	s := r.snapshot(at)
 	if r.err == nil && r.left > 0 {
 		r.fail("%d bytes too much", r.left)

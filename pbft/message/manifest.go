@@ -78,10 +78,11 @@ func (c *Config) encode() []byte {
 	return w.buf
 }
 
-func (p *Params) encode(w *writer) {
+func (p Params) encode(w *writer) {
 	for _, v := range []int64{
 		int64(p.MaxBatchRequests), int64(p.MaxBatchBytes), int64(p.MaxBundleBytes),
-		int64(p.InFlight), int64(p.CheckpointEvery), int64(p.Window), int64(p.RotateEvery), //nolint:gosec // validated
+		int64(p.InFlight), int64(p.CheckpointEvery), int64(p.Window), //nolint:gosec // validated
+		int64(p.RotateEvery), //nolint:gosec // validated
 		p.ViewTimeout, p.MaxViewTimeout, int64(p.MaxClientRows),
 	} {
 		w.u64(uint64(v)) //nolint:gosec // validated: not negative

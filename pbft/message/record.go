@@ -24,7 +24,7 @@ const (
 	RecordEvidence                         // a proof, so that it outlives this process
 	RecordAlarm                            // two certificates that cannot both be
 	RecordEpoch                            // the proof that an epoch ended, before the next begins
-	RecordAmnesia                          // this replica has forgotten what it said, or may vote again
+	RecordAmnesia                          // this replica forgot what it said, or may vote again
 	recordEnd
 )
 

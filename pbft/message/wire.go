@@ -123,6 +123,14 @@ func decodeBody(t Type, r *reader) Message {
 		return decodeProof(r)
 	case TypeEvidence:
 		return decodeEvidence(r)
+	default:
+		return decodeHelp(t, r)
+	}
+}
+
+// decodeHelp reads what is said to one who has just started, is behind, or joins.
+func decodeHelp(t Type, r *reader) Message {
+	switch t {
 	case TypeFenceAsk:
 		return &FenceAsk{Nonce: r.u64()}
 	case TypeFenceAnswer:

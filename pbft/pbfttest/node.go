@@ -145,7 +145,7 @@ func (net *Network) Rebuild(i int) pbft.Restored {
 }
 
 // longest returns the longest chain from a base to a certified batch whose bodies are all there.
-func (net *Network) longest(
+func (*Network) longest(
 	base message.Ref, bodies map[crypto.Digest]*message.Batch, tops []message.Ref,
 ) (best []*message.Batch) {
 	for _, top := range tops {

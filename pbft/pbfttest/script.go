@@ -76,7 +76,8 @@ func (s *Script) Run(cmd string, args []Arg) (out string) {
 		"drop": s.drop, "block": s.block, "hold": s.hold, "unblock": s.unblock,
 		"release": s.release, "partition": s.partition, "heal": s.heal, "crash": s.crash,
 		"restart": s.restart, "stuck": s.stuck, "sync": s.sync, "turn": s.turn, "tick": s.tick,
-		"clock": s.clock, "forge": s.forge, "show": s.show, "wipe": s.wipe, "roll-back": s.rollBack, "lose": s.lose,
+		"clock": s.clock, "forge": s.forge, "show": s.show, "wipe": s.wipe, "roll-back": s.rollBack,
+		"lose": s.lose,
 	}[cmd]
 	if !known {
 		return "error: unknown command " + cmd
@@ -156,7 +157,7 @@ func (s *Script) watch(i int, e pbft.Effect) {
 
 func (s *Script) observed(i int, e pbft.Observed) {
 	at := fmt.Sprintf("%s in view %d", s.name(e.Batch), e.View)
-	switch e.Event {
+	switch e.Event { //nolint:exhaustive // stories tell of agreement, not of states and members
 	case pbft.EventProposed:
 		s.proposed = e.Batch // said when it leaves, and has a name
 	case pbft.EventAccepted:

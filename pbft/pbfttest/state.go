@@ -31,7 +31,8 @@ func (node *Node) save(ref message.Ref, time int64, changed []pbft.Row) {
 		}
 	}
 	node.states[node.root()] = &savedState{
-		ref: ref, time: time, kind: node.Log[len(node.Log)-1].Header.Kind, rows: maps.Clone(node.rows), log: slices.Clone(node.Log),
+		ref: ref, time: time, kind: node.Log[len(node.Log)-1].Header.Kind,
+		rows: maps.Clone(node.rows), log: slices.Clone(node.Log),
 		applied: slices.Clone(node.Applied), done: maps.Clone(node.done),
 	}
 }
