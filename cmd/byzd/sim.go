@@ -45,6 +45,7 @@ func simSubcommands() []*cli.Command {
 	return []*cli.Command{
 		simScopeCommand(),
 		simTwinsCommand(),
+		simSweepCommand(),
 	}
 }
 

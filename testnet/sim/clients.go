@@ -124,9 +124,11 @@ func (o *operation) ask() {
 	}
 	name := fmt.Sprintf("c%d", o.client.index)
 	w.tracef("%s asks %s for operation %d", name, n.name(), o.tag)
-	if !n.loop.Submit(item, name, uint64(o.tag)) { //nolint:gosec // an index
-		w.mark(markBusy)
-	}
+	w.guard(func() { // the node may lose its power over it, the client goes on
+		if !n.loop.Submit(item, name, uint64(o.tag)) { //nolint:gosec // an index
+			w.mark(markBusy)
+		}
+	})
 	n.wake()
 }
 

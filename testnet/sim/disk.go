@@ -14,6 +14,7 @@ var errPowerCut = errors.New("sim: the power is cut")
 type faultyDisk struct {
 	*disk.Memory
 
+	node     *node
 	cut      bool  // the next sync does not happen: what was written may be torn
 	lying    bool  // syncs are acknowledged and not done
 	misplace int64 // the next write goes this many bytes elsewhere; 0 for none
@@ -24,6 +25,7 @@ var _ disk.Disk = (*faultyDisk)(nil)
 
 // Create implements [disk.Disk].
 func (d *faultyDisk) Create(name string) (disk.File, error) {
+	defer d.point(pointName)()
 	f, err := d.Memory.Create(name)
 	if err != nil {
 		return nil, err
@@ -48,6 +50,7 @@ type faultyFile struct {
 
 // Sync implements [disk.File].
 func (f *faultyFile) Sync() error {
+	defer f.disk.point(pointSync)()
 	switch {
 	case f.disk.cut:
 		return fmt.Errorf("sync: %w", errPowerCut)
@@ -60,6 +63,7 @@ func (f *faultyFile) Sync() error {
 
 // WriteAt implements [disk.File].
 func (f *faultyFile) WriteAt(b []byte, off int64) (int, error) {
+	defer f.disk.point(pointWrite)()
 	if d := f.disk; d.misplace != 0 && off+d.misplace >= 0 {
 		off += d.misplace
 		d.misplace = 0

@@ -55,9 +55,13 @@ func (w *World) send(from *node, to int, p *packet) {
 	}
 	w.oracles.sent(from, to, p)
 	w.traceSend(from, to, p)
+	reached := 0
 	for _, n := range w.nodes {
 		if n.replica == p.from || to != pbft.All && n.replica != to {
 			continue
+		}
+		if reached++; reached > 1 {
+			from.point(pointSome)()
 		}
 		if w.opts.Codec {
 			w.route(from, n, p.copy())

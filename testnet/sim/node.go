@@ -191,6 +191,7 @@ func (n *node) flush() {
 	n.flushing, n.flushLSN, n.flushCut = true, n.loop.Staged(), n.loop.Cut()
 	n.early = w.rnd[streamSchedule].IntN(2) == 0
 	if n.early {
+		defer n.point(pointFlush)()
 		n.flushErr = n.journal.Flush()
 	}
 	w.plan(event{at: w.now + 1 + exponential(w.rnd[streamDelay], w.opts.Sync), kind: evFlushed}, n)
@@ -206,7 +207,9 @@ func (n *node) flushed() {
 	err := n.flushErr
 	n.flushErr = nil
 	if !n.early {
+		done := n.point(pointFlush)
 		err = n.journal.Flush()
+		done()
 	}
 	if !n.effect() { // durable, and nobody was told
 		w.mark(markCrashAfterSync)
@@ -250,6 +253,7 @@ func (n *node) applied(a *loop.Applied) {
 	if !n.effect() {
 		return
 	}
+	defer n.point(pointResult)()
 	n.w.oracles.applied(n, a)
 	n.w.answer(n, a)
 }
@@ -268,6 +272,7 @@ type frames struct{ n *node }
 // Send implements [loop.Links].
 func (k frames) Send(to int, t message.Type, frame []byte) {
 	if k.n.effect() {
+		defer k.n.point(pointSend)()
 		k.n.w.send(k.n, to, &packet{from: k.n.replica, typ: t, frame: frame})
 	}
 }
@@ -278,6 +283,7 @@ type decoded struct{ frames }
 // SendMessage implements [loop.MessageLinks].
 func (k decoded) SendMessage(to int, m message.Message) {
 	if k.n.effect() {
+		defer k.n.point(pointSend)()
 		k.n.w.send(k.n, to, &packet{from: k.n.replica, typ: m.Type(), msg: m})
 	}
 }

@@ -16,7 +16,7 @@ import (
 func (n *node) start() {
 	w := n.w
 	n.boot++
-	n.disk = &faultyDisk{Memory: n.mem, lying: n.disk != nil && n.disk.lying}
+	n.disk = &faultyDisk{Memory: n.mem, lying: n.disk != nil && n.disk.lying, node: n}
 	forgot, err := n.openJournal()
 	if err != nil {
 		n.startFailed(err)

@@ -78,6 +78,7 @@ type World struct {
 	trace     io.Writer // nil if nobody looks
 	from      uint64    // the event that the trace begins with
 	until     uint64    // the event that the run ends before; 0: none
+	probe     *probe    // of the crash-point sweep; nil if there is none
 }
 
 // Failure is what an oracle found.
@@ -116,6 +117,8 @@ type Setup struct {
 	Trace   io.Writer         // who wants to read what happens; may be nil
 	From    uint64            // the event that the trace begins with
 	Until   uint64            // the event that the run ends before; 0: its own end
+
+	probe *probe // counts effects, and crashes a node at one of them
 }
 
 // Run runs a seed, twice if that is asked for: the same seed must give the same trace (O17).
@@ -137,7 +140,7 @@ func New(seed uint64, s Setup) *World {
 	w := &World{
 		seed: seed, rnd: newStreams(seed), bundles: cache{}, ops: map[string]*operation{},
 		asked: map[string]bool{},
-		trace: s.Trace, from: s.From, until: s.Until, hash: seed,
+		trace: s.Trace, from: s.From, until: s.Until, hash: seed, probe: s.probe,
 	}
 	if s.Options != nil {
 		w.opts = *s.Options
@@ -262,6 +265,10 @@ func (w *World) Run() *Result {
 func (w *World) guard(step func()) {
 	defer func() {
 		if p := recover(); p != nil {
+			if loss, ok := p.(powerLoss); ok {
+				w.lose(loss)
+				return
+			}
 			w.fail("panic", "%v", p)
 			if w.failure.Stack == "" {
 				w.failure.Stack = trimStack(string(debug.Stack()))

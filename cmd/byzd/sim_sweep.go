@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"byzd/testnet/sim"
+)
+
+func simSweepCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "sweep",
+		Usage: "crash each node before and after every effect of recorded runs",
+		Description: "A first pass counts what each node sends, hands out and does to its disk. Then\n" +
+			"the run is repeated once for every such point, side and state of the disk: clean,\n" +
+			"unsynced lost, torn, scattered. The node starts again, the run must finish its work.\n" +
+			"Exit code 4: an oracle found something; the command that repeats it is printed.",
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "runs", Value: 5, Usage: "`NUMBER` of recorded runs"},
+			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "the first `SEED`"},
+			&cli.IntFlag{Name: "every", Value: 1, Usage: "take each `N`th effect only"},
+			&cli.StringFlag{Name: "replay", Usage: "repeat this one `CRASH`, and print its events"},
+		},
+		Action: simSweep,
+	}
+}
+
+func simSweep(c *cli.Context) error {
+	if _, err := arguments(c, 0, 0, ""); err != nil {
+		return err
+	}
+	if text := c.String("replay"); text != "" {
+		return replaySweep(c, text)
+	}
+	s, err := sim.SweepSeeds(c.Context, c.Uint64("seed"), c.Int("runs"), c.Int("every"))
+	if err != nil {
+		return err
+	}
+	if err := s.Write(c.App.Writer); err != nil {
+		return err
+	}
+	for _, f := range s.Failures {
+		say(c, "byzd: %v\n  replay: byzd sim sweep --replay %v", f.Failure, f.Crash)
+	}
+	if len(s.Failures) > 0 {
+		return silent(exitBroken)
+	}
+	return nil
+}
+
+func replaySweep(c *cli.Context, text string) error {
+	crash, err := sim.ParseSweepCrash(text)
+	if err != nil {
+		return usageError(err)
+	}
+	out := bufio.NewWriter(c.App.Writer)
+	r, err := crash.Run(sim.Setup{Trace: out})
+	if err != nil {
+		return usageError(err)
+	}
+	if _, err := fmt.Fprintf(out, "hash %016x, %d events\n", r.Hash, r.Events); err != nil {
+		return err
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	if r.Failure != nil {
+		say(c, "byzd: %v\n%s", r.Failure, r.Failure.Stack)
+		return silent(exitBroken)
+	}
+	return nil
+}

@@ -1,0 +1,221 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"byzd/pbft/message"
+)
+
+// ErrSweep says that a text names no crash of a sweep.
+var ErrSweep = errors.New("sim: bad crash point")
+
+// sweepOff are the oracles that a crash in the liveness phase makes meaningless: how few messages
+// and views a run needs in which nothing goes wrong.
+func sweepOff() map[string]bool { return map[string]bool{"O15": true, "O18": true} }
+
+// sweepScenarios are the names of what is swept, one after the other.
+func sweepScenarios() []string {
+	return []string{"plain", "short-memory", "rotation", "silent-primary", "wiped"}
+}
+
+// sweepOptions are those of a scenario's recorded run. All clients are signed: they repeat what
+// they asked for elsewhere, so a run must finish its work wherever a node crashes.
+func sweepOptions(scenario string) (Options, error) {
+	p := message.DefaultParams()
+	p.MaxBatchRequests, p.InFlight, p.CheckpointEvery, p.Window = 2, 4, 2, 8
+	p.ViewTimeout, p.MaxViewTimeout, p.Testnet = 150, 600, true
+	o := Options{
+		N: 4, Params: p, TickEvery: 20, Delay: 500, Sync: 300, Turn: 10, SegmentBytes: 8 << 10,
+		Clients: 2, Signed: 2, Ops: 12, Keys: 3, Safety: 600, Charged: -1,
+	}
+	switch scenario {
+	case "plain":
+	case "short-memory":
+		o.SnapshotEvery, o.KeepBatches = 50, 1
+	case "rotation":
+		o.Params.RotateEvery = 4
+	case "silent-primary":
+		o.Traitors = []Traitor{{Node: 0, Specs: []string{"mute"}}}
+	case "wiped":
+		o.Charged, o.Rates[classWipe] = 3, 3
+		o.SnapshotEvery, o.KeepBatches = 50, 1
+	default:
+		return o, fmt.Errorf("%w: there is no scenario %q", ErrSweep, scenario)
+	}
+	return o, nil
+}
+
+// SweepCrash is one run of a sweep: a recorded run, and where a node crashes in it.
+type SweepCrash struct {
+	Scenario string
+	Seed     uint64
+	Node     int
+	Index    int
+	After    bool
+	Damage   damage
+	kind     pointKind
+}
+
+// String is what [ParseSweepCrash] reads.
+func (c SweepCrash) String() string {
+	side := "before"
+	if c.After {
+		side = "after"
+	}
+	return fmt.Sprintf("%s,%d,%d,%d,%s,%v", c.Scenario, c.Seed, c.Node, c.Index, side, c.Damage)
+}
+
+// Run runs it. A crash that the run does not come to is a failure: then the run is not the one that
+// was recorded.
+func (c SweepCrash) Run(s Setup) (*Result, error) {
+	opts, err := sweepOptions(c.Scenario)
+	if err != nil {
+		return nil, err
+	}
+	p := &probe{node: c.Node, index: c.Index, after: c.After, damage: c.Damage}
+	s.Options, s.Off, s.probe = &opts, sweepOff(), p
+	r := New(c.Seed, s).Run()
+	if r.Failure == nil && !p.fired {
+		r.Failure = &Failure{Oracle: "sweep", Text: "the run never came to its crash point"}
+	}
+	return r, nil
+}
+
+// SweepFailure is a crash after which an oracle found something.
+type SweepFailure struct {
+	Crash   SweepCrash
+	Failure *Failure
+}
+
+// Sweep is what came of sweeps.
+type Sweep struct {
+	Runs     int             // recorded
+	Points   [pointKinds]int // effects that they have
+	Crashed  [pointKinds]int // of them, those at which a node crashed before and after
+	Crashes  int
+	Marks    [markCount]uint64
+	Failures []SweepFailure
+	Elapsed  time.Duration
+}
+
+// SweepSeeds records runs, one for each scenario and then with the next seed, and repeats each with
+// a crash before and after every effect of every node, with every damage that can make a difference
+// there. every > 1 takes a part: each such effect, with one damage in turn.
+func SweepSeeds(ctx context.Context, seed uint64, runs, every int) (*Sweep, error) {
+	sweep, began := &Sweep{}, time.Now()
+	names := sweepScenarios()
+	for i := range runs {
+		at := seed + uint64(i/len(names)) //nolint:gosec // not negative
+		if err := sweep.one(ctx, names[i%len(names)], at, max(every, 1), i); err != nil {
+			return sweep, err
+		}
+	}
+	sweep.Elapsed = time.Since(began)
+	return sweep, ctx.Err()
+}
+
+func (s *Sweep) one(ctx context.Context, scenario string, seed uint64, every, shift int) error {
+	opts, err := sweepOptions(scenario)
+	if err != nil {
+		return err
+	}
+	p := &probe{record: true, node: -1}
+	r := New(seed, Setup{Options: &opts, Off: sweepOff(), probe: p}).Run()
+	s.Runs++
+	if r.Failure != nil {
+		none := SweepCrash{Scenario: scenario, Seed: seed, Node: -1}
+		s.Failures = append(s.Failures, SweepFailure{none, r.Failure})
+		return nil
+	}
+	for i, count := range r.Marks {
+		s.Marks[i] += count
+	}
+	var todo []SweepCrash
+	for i, at := range p.points {
+		s.Points[at.kind]++
+		if (i+shift)%every != 0 {
+			continue
+		}
+		s.Crashed[at.kind]++
+		todo = append(todo, crashesAt(scenario, seed, &at, i, every > 1)...)
+	}
+	s.crash(ctx, todo)
+	return ctx.Err()
+}
+
+// crashesAt are the crashes at one effect. Where nothing is unsynced, all that a power cut can do
+// is to lose names.
+func crashesAt(scenario string, seed uint64, p *effectPoint, turn int, one bool) []SweepCrash {
+	var list []SweepCrash
+	for side := range 2 {
+		count := damageLost + 1
+		if p.dirty[side] {
+			count = damages
+		}
+		for d := range count {
+			if one && int(d) != (turn/2)%int(count) {
+				continue
+			}
+			list = append(list, SweepCrash{
+				Scenario: scenario, Seed: seed, Node: p.Node, Index: p.Index, After: side == 1,
+				Damage: d, kind: p.kind,
+			})
+		}
+	}
+	return list
+}
+
+// crash runs crashes on all processors.
+func (s *Sweep) crash(ctx context.Context, todo []SweepCrash) {
+	results := make([]*Result, len(todo))
+	next := make(chan int)
+	var group sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() {
+			for i := range next {
+				results[i], _ = todo[i].Run(Setup{}) // its scenario is known
+			}
+		})
+	}
+	for i := range todo {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	group.Wait()
+	for i, r := range results {
+		if r == nil {
+			continue
+		}
+		s.Crashes++
+		if r.Failure != nil {
+			s.Failures = append(s.Failures, SweepFailure{todo[i], r.Failure})
+		}
+	}
+}
+
+// ParseSweepCrash reads what [SweepCrash.String] wrote. The error wraps [ErrSweep].
+func ParseSweepCrash(text string) (c SweepCrash, err error) {
+	f := strings.Split(text, ",")
+	if len(f) != 6 {
+		return c, fmt.Errorf("%w: %q", ErrSweep, text)
+	}
+	c.Scenario, c.After = f[0], f[4] == "after"
+	if _, err := fmt.Sscan(f[1]+" "+f[2]+" "+f[3], &c.Seed, &c.Node, &c.Index); err != nil {
+		return c, fmt.Errorf("%w: %q: %w", ErrSweep, text, err)
+	}
+	for c.Damage = 0; c.Damage < damages; c.Damage++ {
+		if c.Damage.String() == f[5] {
+			return c, nil
+		}
+	}
+	return c, fmt.Errorf("%w: %q", ErrSweep, text)
+}
