@@ -46,6 +46,8 @@ func simSubcommands() []*cli.Command {
 		simScopeCommand(),
 		simTwinsCommand(),
 		simSweepCommand(),
+		simOutageCommand(),
+		simRestartsCommand(),
 	}
 }
 

@@ -1,0 +1,60 @@
+package sim
+
+import "testing"
+
+// TestOutage is B48 and B49: without a quorum no timer grows, and who comes back need not wait for
+// what they had grown to.
+func TestOutage(t *testing.T) {
+	lasting := int64(3_600_000_000)
+	if testing.Short() {
+		lasting /= 30
+	}
+	for _, n := range []int{4, 7} {
+		d := DrillOutage(1, n, lasting)
+		t.Logf("%+v", *d)
+		if d.Failure != nil {
+			t.Fatal(d.Failure)
+		}
+		if d.Tau > d.Before {
+			t.Errorf("%s: tau grew from %d to %d ms", d.Name, d.Before, d.Tau)
+		}
+		if d.Back >= 5_000_000 {
+			t.Errorf("%s: back after %d ms", d.Name, d.Back/1000)
+		}
+	}
+}
+
+// TestSilentPrimaries stops f primaries in a row.
+func TestSilentPrimaries(t *testing.T) {
+	for _, n := range []int{4, 7, 10} {
+		d := DrillSilent(1, n)
+		t.Logf("%+v", *d)
+		if d.Failure != nil || d.Done < 30 || d.View < uint64((n-1)/3) {
+			t.Errorf("%s: %v, %d done, view %d", d.Name, d.Failure, d.Done, d.View)
+		}
+	}
+}
+
+// TestLoneNode shows that one member behind bad links disturbs nobody.
+func TestLoneNode(t *testing.T) {
+	calm, bad := DrillLone(1, false), DrillLone(1, true)
+	t.Logf("%+v %+v", *calm, *bad)
+	if calm.Failure != nil || bad.Failure != nil {
+		t.Fatal(calm.Failure, bad.Failure)
+	}
+	if bad.View != calm.View {
+		t.Errorf("view %d, not %d", bad.View, calm.View)
+	}
+	if bad.Latency > calm.Latency*3/2 || bad.Done < 100 {
+		t.Errorf("%d µs, not %d; %d done", bad.Latency, calm.Latency, bad.Done)
+	}
+}
+
+// TestRestarts restarts one member many times.
+func TestRestarts(t *testing.T) {
+	d := DrillRestarts(1, 300)
+	t.Logf("%+v", *d)
+	if d.Failure != nil || d.Done < 9 || d.Disk == 0 || d.Disk > 2<<20 {
+		t.Errorf("%+v: %v", *d, d.Failure)
+	}
+}
