@@ -112,7 +112,7 @@ func simulateOne(c *cli.Context, s sim.Setup) error {
 	seed, want := c.Uint64("seed"), ""
 	one := sim.Case{Seed: seed, Options: sim.Draw(seed)}
 	if file := c.String("script"); file != "" {
-		text, err := os.ReadFile(file)
+		text, err := os.ReadFile(file) //nolint:gosec // the user names it
 		if err != nil {
 			return err
 		}

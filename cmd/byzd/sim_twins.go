@@ -37,7 +37,9 @@ func simTwinsCommand() *cli.Command {
 				Name: flagSet, DefaultText: "mixed", Usage: "`SET`: T-A to T-E, mixed or control",
 			},
 			&cli.Uint64Flag{Name: flagFrom, Usage: "`NUMBER` of the first scenario"},
-			&cli.Uint64Flag{Name: flagSeed, Value: 1, Usage: "`NUMBER` that what is drawn follows from"},
+			&cli.Uint64Flag{
+				Name: flagSeed, Value: 1, Usage: "`NUMBER` that what is drawn follows from",
+			},
 			&cli.IntFlag{
 				Name: flagWorkers, Value: runtime.NumCPU(), DefaultText: "one for each core",
 				Usage: "`NUMBER` of scenarios at the same time",
@@ -97,8 +99,8 @@ func writeTwins(c *cli.Context, set *twins.Set, r *twins.Report) {
 		r.Elapsed.Round(10*time.Millisecond), r.PerSec, r.Wire, r.Real, r.Executed, r.Changed,
 		r.Caught, r.Batches, r.Messages, r.MaxView, r.MaxHealed, r.Unsafe, r.Stuck)
 	for _, f := range r.Failures {
-		_, _ = fmt.Fprintf(c.App.Writer, "  number %d: %s\n    byzd sim twins --replay '%s'\n", f.Number,
-			describeTwins(&f.Outcome), f.Scenario)
+		_, _ = fmt.Fprintf(c.App.Writer, "  number %d: %s\n    byzd sim twins --replay '%s'\n",
+			f.Number, describeTwins(&f.Outcome), f.Scenario)
 	}
 	if set.Name == "control" && len(r.Failures) == 0 {
 		_, _ = fmt.Fprintln(c.App.Writer, "  the control was not found unsafe: the search is blind")
@@ -112,7 +114,8 @@ func describeTwins(o *twins.Outcome) string {
 	case o.Stuck != "":
 		return "STUCK: " + o.Stuck
 	}
-	return fmt.Sprintf("safe; everything executed %d ms after the cuts, in view %d", o.Healed, o.Views)
+	return fmt.Sprintf("safe; everything executed %d ms after the cuts, in view %d",
+		o.Healed, o.Views)
 }
 
 func replayTwins(c *cli.Context, text string) error {

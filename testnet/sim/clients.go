@@ -218,27 +218,13 @@ func (w *World) answer(n *node, a *loop.Applied) {
 // reply gives a signed client one member's reply.
 func (w *World) reply(n *node, p *message.Reply) {
 	for _, c := range w.clients {
+		if !c.awaits(p) || p.Member != n.replica || p.Verify(w.cfg) != nil {
+			continue
+		}
+		if c.countReply(p) < w.cfg.Sizes.Weak {
+			continue
+		}
 		o := c.doing
-		if !c.signed || c.id != p.Client || o == nil || o.completed != 0 {
-			continue
-		}
-		if p.Seq != o.request.Seq || !o.register && p.Session != o.request.Session {
-			continue
-		}
-		if p.Member != n.replica || p.Verify(w.cfg) != nil {
-			continue
-		}
-		if c.replies == nil {
-			c.replies = map[crypto.Digest]map[int]bool{}
-		}
-		leaf := p.Leaf()
-		if c.replies[leaf] == nil {
-			c.replies[leaf] = map[int]bool{}
-		}
-		c.replies[leaf][p.Member] = true
-		if len(c.replies[leaf]) < w.cfg.Sizes.Weak {
-			continue
-		}
 		if len(c.replies) > 1 {
 			w.mark(markReplyRefused)
 		}
@@ -251,6 +237,28 @@ func (w *World) reply(n *node, p *message.Reply) {
 		}
 		o.done(p.Result, n, pbft.Outcome(p.Outcome) == pbft.Run)
 	}
+}
+
+// awaits reports whether a reply is to what a signed client is doing.
+func (c *client) awaits(p *message.Reply) bool {
+	o := c.doing
+	if !c.signed || c.id != p.Client || o == nil || o.completed != 0 {
+		return false
+	}
+	return p.Seq == o.request.Seq && (o.register || p.Session == o.request.Session)
+}
+
+// countReply notes a member's reply, and returns how many members have given the same.
+func (c *client) countReply(p *message.Reply) int {
+	if c.replies == nil {
+		c.replies = map[crypto.Digest]map[int]bool{}
+	}
+	leaf := p.Leaf()
+	if c.replies[leaf] == nil {
+		c.replies[leaf] = map[int]bool{}
+	}
+	c.replies[leaf][p.Member] = true
+	return len(c.replies[leaf])
 }
 
 // drawOp draws an operation. No two have the same bytes: a write carries its number in the value,

@@ -29,15 +29,15 @@ func (w *World) lieAsClient() {
 		w.mark(markTwoBodies)
 	case 1:
 		req.Seq = 1 << 61
-		req.Ack = uint64(r.IntN(2)) << 61
+		req.Ack = r.Uint64N(2) << 61
 		w.mark(markNumberJump)
 	case 2:
 		req.Op = make([]byte, min(w.cfg.MaxOp(), r.IntN(1<<15)))
 		w.mark(markHugeOp)
 	case 3:
-		req.Ack = req.Seq + 1 + uint64(r.IntN(100))
+		req.Ack = req.Seq + 1 + r.Uint64N(100)
 	case 4:
-		req.Session = uint64(r.IntN(1<<22) + 1<<16)
+		req.Session = r.Uint64N(1<<22) + 1<<16
 	default:
 		w.seal(c, req)
 		req.Sig[r.IntN(len(req.Sig))] ^= 1
@@ -85,8 +85,9 @@ func (w *World) poison() {
 		}
 	}
 	b := &message.Bundle{
-		Session: uint64(n.replica), Seq: uint64(r.IntN(1 << 12)),
-		Items: []message.Item{{Signed: req}},
+		Session: uint64(n.replica), //nolint:gosec // a member's number
+		Seq:     r.Uint64N(1 << 12),
+		Items:   []message.Item{{Signed: req}},
 	}
 	w.sealer(n.replica).SealBundle(b)
 	frame := message.Encode(w.cfg.Epoch, &message.Submission{Bundle: b})

@@ -120,7 +120,7 @@ type row struct {
 	rare bool // it may stay at zero: the table shows it, and nothing fails
 }
 
-func markers() [markCount]row {
+func markers() [markCount]row { //nolint:funlen // a table, one row for each marker
 	return [markCount]row{
 		markViewChange:         {"view change that was not planned", false},
 		markPlannedChange:      {"view change as planned (rotation)", false},

@@ -43,7 +43,8 @@ func (c *certificates) init() {
 
 // statement is what a member signs, in the bytes of PROTOCOL §4.3.
 func (o *oracles) statement(b ballot) []byte {
-	out := append(o.buffer[:0], "byzd/1\x00"...)
+	out := o.buffer[:0]
+	out = append(out, "byzd/1\x00"...)
 	out = append(out, byte(b.kind))
 	out = append(out, o.w.cfg.Cluster[:]...)
 	out = binary.BigEndian.AppendUint64(out, o.w.cfg.Epoch)

@@ -72,17 +72,16 @@ func (o *oracles) ran(n *node, a *loop.Applied) {
 		return
 	}
 	o.sums[seq] = sum
-	for i, v := range a.Verdicts {
-		o.runs(a.Batch, i, v)
+	for _, v := range a.Verdicts {
+		o.runs(a.Batch, v)
 	}
 }
 
 // runs looks at one operation that runs for the first time anywhere.
-func (o *oracles) runs(b *message.Batch, index int, v pbft.Verdict) {
+func (o *oracles) runs(b *message.Batch, v pbft.Verdict) {
 	w, bundle := o.w, b.Bundles[v.Bundle]
 	item := &bundle.Items[v.Item]
 	at := place{bundle.Session, bundle.Seq, v.Item}
-	op := item.Op
 	if s := item.Signed; s != nil {
 		if !w.asked[string(s.Sig)] {
 			w.fail("O3", "batch %d holds a request that its client never made", b.Header.Seq)
@@ -90,8 +89,8 @@ func (o *oracles) runs(b *message.Batch, index int, v pbft.Verdict) {
 		if v.Outcome != pbft.Run {
 			return
 		}
-		at, op = place{s.Session, s.Seq, -1}, s.Op
-	} else if w.nodes[bundle.Gateway].liar == nil && w.ops[string(op)] == nil {
+		at = place{s.Session, s.Seq, -1}
+	} else if w.nodes[bundle.Gateway].liar == nil && w.ops[string(item.Op)] == nil {
 		w.fail("O3", "batch %d holds an operation that nobody asked replica %d for",
 			b.Header.Seq, bundle.Gateway)
 	}
@@ -100,5 +99,4 @@ func (o *oracles) runs(b *message.Batch, index int, v pbft.Verdict) {
 			at.seq, at.session, before, b.Header.Seq)
 	}
 	o.once[at] = b.Header.Seq
-	_ = index
 }

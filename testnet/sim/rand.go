@@ -41,7 +41,7 @@ type streams [streamCount]*rand.Rand
 
 func newStreams(seed uint64) (s streams) {
 	for i := range s {
-		id := 0x9e3779b97f4a7c15 * uint64(i+1) //nolint:gosec // an index
+		id := 0x9e3779b97f4a7c15 * uint64(i+1)
 		s[i] = rand.New(rand.NewPCG(seed, id)) //nolint:gosec // repeatable
 	}
 	return s

@@ -58,7 +58,7 @@ func (s *Summary) add(r *Result) {
 			s.FaultRuns[i]++
 		}
 	}
-	for i, count := range r.Marks {
+	for i, count := range &r.Marks {
 		s.Marks[i] += count
 		if count > 0 {
 			s.MarkRuns[i]++

@@ -27,11 +27,11 @@ func (c *Case) Setup() Setup {
 
 // shrinker looks for a smaller case that fails by the same oracle.
 type shrinker struct {
-	ctx  context.Context
-	best Case
-	made []Decision // of the best case, as it ran
-	runs int        // that may still be made
-	tell func(string)
+	ended func() error // not nil once it shall stop
+	best  Case
+	made  []Decision // of the best case, as it ran
+	runs  int        // that may still be made
+	tell  func(string)
 }
 
 // ShrinkRuns is how many runs a shrinking may take.
@@ -44,7 +44,7 @@ func Shrink(ctx context.Context, c Case, tell func(string)) (Case, bool) {
 	if tell == nil {
 		tell = func(string) {}
 	}
-	s := &shrinker{ctx: ctx, best: c, runs: ShrinkRuns, tell: tell}
+	s := &shrinker{ended: ctx.Err, best: c, runs: ShrinkRuns, tell: tell}
 	r := New(c.Seed, c.Setup()).Run()
 	if r.Failure == nil {
 		return c, false
@@ -59,7 +59,7 @@ func Shrink(ctx context.Context, c Case, tell func(string)) (Case, bool) {
 
 // try keeps a case if it fails as the best one does.
 func (s *shrinker) try(c Case, what string) bool {
-	if s.runs == 0 || s.ctx.Err() != nil {
+	if s.runs == 0 || s.ended() != nil {
 		return false
 	}
 	s.runs--

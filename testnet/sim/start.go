@@ -93,7 +93,7 @@ func (n *node) openJournal() (forgot string, err error) {
 	for _, name := range names {
 		err = errors.Join(err, n.disk.Remove(name))
 	}
-	if err = errors.Join(err, n.disk.SyncDir()); err != nil {
+	if err := errors.Join(err, n.disk.SyncDir()); err != nil {
 		return "", err
 	}
 	n.journal, err = journal.Open(n.disk, opts)

@@ -1,6 +1,7 @@
 package scope
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"byzd/crypto"
@@ -31,9 +32,9 @@ func (d *disk) clone() disk {
 // key adds what tells one disk from another.
 func (d *disk) key(parts []byte) []byte {
 	parts = append(parts, d.print[:]...)
-	parts = append(parts, byte(d.crashes), byte(len(d.staged)))
+	parts = append(parts, byte(d.crashes), byte(len(d.staged))) //nolint:gosec // small
 	for _, m := range d.waiting {
-		parts = append(parts, byte(m), byte(m>>8))
+		parts = binary.LittleEndian.AppendUint16(parts, m)
 	}
 	return parts
 }

@@ -105,11 +105,11 @@ const checkEvery = 4096
 
 func (x *explorer) run(ctx context.Context) {
 	x.over = func() bool { return x.ended(ctx) }
-	for k := 0; k < len(x.visits); k++ {
+	for k := uint32(0); int(k) < len(x.visits); k++ { // expanding one adds to them
 		if k%checkEvery == 0 && x.ended(ctx) {
 			return
 		}
-		x.expand(uint32(k)) //nolint:gosec // memory ends first
+		x.expand(k)
 		if x.report.Bound != "" {
 			return
 		}
@@ -281,7 +281,7 @@ func (x *explorer) tell(from, to uint32, all set) []string {
 // line is one event of one replica in words.
 func (x *explorer) line(from, to uint32, event int) string {
 	l := x.locals[from]
-	what := ""
+	var what string
 	switch event {
 	case eventReturn:
 		what = "counts its own " + x.w.said[l.back[0]].key
@@ -298,8 +298,7 @@ func (x *explorer) line(from, to uint32, event int) string {
 	case eventCrashKept:
 		what = "crashes after a sync, and starts again"
 	default:
-		s := x.w.said[event]
-		what = fmt.Sprintf("receives %s", s.key)
+		what = "receives " + x.w.said[event].key
 	}
 	before, after := x.facts[l.facts], x.facts[x.locals[to].facts]
 	var said []string

@@ -16,7 +16,7 @@ import (
 type local struct {
 	node    int
 	replica *pbft.Replica
-	back    []uint16                       // own statements that are durable and have not come back yet, in order
+	back    []uint16                       // own durable statements still to come back, in order
 	timers  int                            // how many timer events it has had
 	done    int                            // how many batches it has executed in this life
 	wants   *message.CheckpointCertificate // the state that it has asked for
@@ -85,9 +85,9 @@ func (x *space) enter(l, before *local, f *facts) uint32 {
 	l.facts = id
 	fp := l.replica.Fingerprint()
 	parts := binary.LittleEndian.AppendUint32(fp[:], id)
-	parts = append(parts, byte(l.timers), byte(l.done))
+	parts = append(parts, byte(l.timers), byte(l.done)) //nolint:gosec // small
 	if l.wants != nil {
-		parts = append(parts, byte(l.wants.Seq))
+		parts = append(parts, byte(l.wants.Seq)) //nolint:gosec // small
 	}
 	parts = l.disk.key(parts)
 	for _, m := range l.back {
@@ -202,7 +202,8 @@ func (x *space) compute(at uint32, event int) uint32 {
 	x.blur(l.replica)
 	l.state = l.replica.State()
 	s.offer(&before.state)
-	if event != eventCrash && event != eventCrashKept { // what was not durable was never told to anybody
+	// What was not durable when it crashed was never told to anybody.
+	if event != eventCrash && event != eventCrashKept {
 		s.judge(&before.state)
 	}
 	return x.enter(l, before, f)

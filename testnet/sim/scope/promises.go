@@ -68,7 +68,8 @@ func (w *world) contradiction(a, b *said) *message.Evidence {
 func (s *step) vote(v *message.Vote) {
 	for _, other := range s.f.votes {
 		e := message.ContradictingVotes(other, v)
-		if e == nil && other.Kind == v.Kind && v.Kind == crypto.KindPrepare && other.View == v.View {
+		if e == nil && other.Kind == v.Kind && v.Kind == crypto.KindPrepare &&
+			other.View == v.View {
 			low, high := other, v
 			if high.Seq < low.Seq {
 				low, high = high, low
@@ -85,8 +86,8 @@ func (s *step) vote(v *message.Vote) {
 		switch {
 		case !is:
 		case v.View < c.Stmt.NewView:
-			s.blame("replica %d sends a %v of view %d after its VIEW-CHANGE to %d", s.l.node, v.Kind,
-				v.View, c.Stmt.NewView)
+			s.blame("replica %d sends a %v of view %d after its VIEW-CHANGE to %d", s.l.node,
+				v.Kind, v.View, c.Stmt.NewView)
 		case v.Kind == crypto.KindCommit && message.Hiding(v, &c.Stmt) != nil:
 			s.blame("replica %d commits (%d,%d) above the certificate that it showed", s.l.node,
 				v.View, v.Seq)
@@ -187,20 +188,15 @@ func agreement(all []*facts) string {
 // names), and that all commit certificates lie on one chain.
 func (w *world) lemmas(all []*facts) string {
 	prepared := w.formable(all, crypto.KindPrepare)
-	for k, a := range prepared {
-		for _, b := range prepared[:k] {
-			if a.view == b.view && !w.oneChain(a.ref(), b.ref()) {
-				return fmt.Sprintf("Lemma 1: two prepared certificates of view %d, for (%d) %s and "+
-					"(%d) %s", a.view, a.seq, a.digest.Short(), b.seq, b.digest.Short())
-			}
-		}
+	if bad := w.forked(prepared); bad != "" {
+		return bad
 	}
 	committed := w.formable(all, crypto.KindCommit)
 	for k, c := range committed {
 		for _, b := range committed[:k] {
 			if !w.oneChain(c.ref(), b.ref()) {
-				return fmt.Sprintf("two commit certificates on two chains: (%d,%d) %s and (%d,%d) %s",
-					c.view, c.seq, c.digest.Short(), b.view, b.seq, b.digest.Short())
+				return fmt.Sprintf("two commit certificates on two chains: (%d,%d) %s and "+
+					"(%d,%d) %s", c.view, c.seq, c.digest.Short(), b.view, b.seq, b.digest.Short())
 			}
 		}
 		for _, p := range prepared {
@@ -216,13 +212,26 @@ func (w *world) lemmas(all []*facts) string {
 	return ""
 }
 
+// forked checks Lemma 1.
+func (w *world) forked(prepared []place) string {
+	for k, a := range prepared {
+		for _, b := range prepared[:k] {
+			if a.view == b.view && !w.oneChain(a.ref(), b.ref()) {
+				return fmt.Sprintf("Lemma 1: two prepared certificates of view %d, for (%d) %s "+
+					"and (%d) %s", a.view, a.seq, a.digest.Short(), b.seq, b.digest.Short())
+			}
+		}
+	}
+	return ""
+}
+
 // bases checks Lemma 2 for the bases of the later views that correct replicas entered.
 func (w *world) bases(all []*facts, c place) string {
 	for _, f := range all {
 		for _, n := range f.entered {
 			if n.view > c.view && (n.base.Less(c.rank()) || !w.extends(n.ref, c.ref())) {
-				return fmt.Sprintf("Lemma 2: (%d,%d) %s is committed, and view %d was entered with "+
-					"base (%d,%d) %s", c.view, c.seq, c.digest.Short(), n.view, n.base.View,
+				return fmt.Sprintf("Lemma 2: (%d,%d) %s is committed, and view %d was entered "+
+					"with base (%d,%d) %s", c.view, c.seq, c.digest.Short(), n.view, n.base.View,
 					n.base.Seq, n.ref.Digest.Short())
 			}
 		}

@@ -9,6 +9,15 @@ func (x *explorer) hidden(a, b uint32) bool { return x.locals[a].facts == x.loca
 // lookEvery is how many steps of the core are taken between two looks at the limits.
 const lookEvery = 2000
 
+// stopped looks at the limits, when it is time to, and reports whether one of them is reached.
+func (x *explorer) stopped() bool {
+	if x.steps < x.look {
+		return false
+	}
+	x.look = x.steps + lookEvery
+	return x.over()
+}
+
 // leave returns the states that a replica can be in right after its next visible event, whatever
 // hidden ones it takes before. DESIGN.md proves why nothing is lost:
 //
@@ -27,11 +36,8 @@ func (x *explorer) leave(at uint32, has set) []uint32 {
 	var list []uint32
 	for queue := []uint32{at}; len(queue) > 0; queue = queue[1:] {
 		u := queue[0]
-		if x.steps >= x.look {
-			x.look = x.steps + lookEvery
-			if x.over() {
-				return nil
-			}
+		if x.stopped() {
+			return nil
 		}
 		for event := range x.events(u, has) {
 			t := x.after(u, event)

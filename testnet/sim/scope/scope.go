@@ -74,8 +74,8 @@ func Scopes() []Scope {
 		wide.Views, wide.Timers, wide.AtOnce, wide.Certified = 2, 1, true, true
 		x2 := wide
 		x2.Name, x2.Bases = "X2-"+liar.name, true
-		x2.Text = "1 sequence number of 2 digests, 2 views, until the base of view 1 is certified " +
-			"again; " + liar.text + "; certificates are delivered instead of single votes"
+		x2.Text = "1 sequence number of 2 digests, 2 views, until the base of view 1 is " +
+			"certified again; " + liar.text + "; certificates are delivered instead of single votes"
 		scopes = append(scopes, x2, wide)
 	}
 	for _, liar := range []struct {
@@ -86,8 +86,8 @@ func Scopes() []Scope {
 		{"next", "the primary of view 1 lies", 1},
 		{"backup", "a backup lies", 3},
 	} {
-		x3 := small("X3-"+liar.name, "2 sequence numbers, 2 views; "+liar.text+"; replica 2 crashes "+
-			"once, at any point between a record and what waits for it, and starts again; "+
+		x3 := small("X3-"+liar.name, "2 sequence numbers, 2 views; "+liar.text+"; replica 2 "+
+			"crashes once, at any point between a record and what waits for it, and starts again; "+
 			"certificates are delivered instead of single votes. Use --limit: it is large",
 			liar.number)
 		x3.Seqs, x3.Views, x3.Timers, x3.AtOnce, x3.Certified = 2, 2, 1, true, true
@@ -123,9 +123,9 @@ func watermarks() []Scope {
 		name, text string
 		number     int
 	}{{"primary", "the primary lies", 0}, {"backup", "a backup lies", 3}} {
-		moving := small("X4-"+liar.name, "3 sequence numbers, a checkpoint after each, a window of "+
-			"2 (the smallest), 1 view; "+liar.text+"; certificates are delivered instead of single "+
-			"votes and checkpoints", liar.number)
+		moving := small("X4-"+liar.name, "3 sequence numbers, a checkpoint after each, a window "+
+			"of 2 (the smallest), 1 view; "+liar.text+"; certificates are delivered instead of "+
+			"single votes and checkpoints", liar.number)
 		moving.Seqs, moving.CheckpointEvery, moving.Window = 3, 1, 2
 		moving.Checkpoints, moving.AtOnce, moving.Certified = true, true, true
 		counting := moving

@@ -73,17 +73,17 @@ func TestReductionLosesNothing(t *testing.T) {
 		t.Logf("plain=%t: %d states, %d visible", plain, len(x.visits), len(x.judged))
 		names := map[string]bool{}
 		for seen := range x.judged {
-			name := ""
+			var name strings.Builder
 			for k := range x.nodes {
 				for id := range x.facts[seen[k]].sent.all() {
-					name += x.w.said[id].key + ";"
+					name.WriteString(x.w.said[id].key + ";")
 				}
 				for _, ref := range x.facts[seen[k]].executed {
-					name += "executed " + ref.Digest.Short()
+					name.WriteString("executed " + ref.Digest.Short())
 				}
-				name += "|"
+				name.WriteString("|")
 			}
-			names[name] = true
+			names[name.String()] = true
 		}
 		return slices.Sorted(maps.Keys(names))
 	}

@@ -12,7 +12,7 @@ const words = 8
 const maxMessages = 64 * words
 
 // set is a set of messages, by number. It is a value, and can be a map's key.
-type set [words]uint64
+type set [words]uint64 //nolint:recvcheck // a value: only add changes one in place
 
 func (s set) has(i int) bool { return s[i/64]&(1<<(i%64)) != 0 }
 

@@ -98,7 +98,7 @@ func (w *world) lieProposals(all *set, t int) {
 			continue
 		}
 		for k := range w.scope.Seqs {
-			seq := uint64(k) + 1 //nolint:gosec // small
+			seq := uint64(k) + 1
 			for variant := range w.scope.Digests {
 				w.propose(all, t, w.proposal(view, seq, variant))
 			}
@@ -204,18 +204,7 @@ func (w *world) certificates(all set, kind crypto.Kind) []*message.Certificate {
 	}
 	var list []*message.Certificate
 	for _, at := range order {
-		c := &message.Certificate{
-			Kind: at.kind, View: at.view, Seq: at.seq, Digest: at.digest, Signers: quorum.Set{},
-		}
-		var sigs [][]byte
-		for i, v := range votes[at] {
-			if v != nil && len(sigs) < w.cfg.Sizes.Quorum {
-				c.Signers = c.Signers.Add(i)
-				sigs = append(sigs, v.Sig)
-			}
-		}
-		if len(sigs) == w.cfg.Sizes.Quorum {
-			c.Aggregate = w.aggregate(sigs)
+		if c := w.certify(at, votes[at]); c != nil {
 			list = append(list, c)
 		}
 	}
@@ -229,6 +218,25 @@ func (w *world) certificates(all set, kind crypto.Kind) []*message.Certificate {
 		return 0
 	})
 	return list
+}
+
+// certify makes a certificate of the first votes for a place, listed by voter, or nil of too few.
+func (w *world) certify(at place, votes []*message.Vote) *message.Certificate {
+	c := &message.Certificate{
+		Kind: at.kind, View: at.view, Seq: at.seq, Digest: at.digest, Signers: quorum.Set{},
+	}
+	var sigs [][]byte
+	for i, v := range votes {
+		if v != nil && len(sigs) < w.cfg.Sizes.Quorum {
+			c.Signers = c.Signers.Add(i)
+			sigs = append(sigs, v.Sig)
+		}
+	}
+	if len(sigs) != w.cfg.Sizes.Quorum {
+		return nil
+	}
+	c.Aggregate = w.aggregate(sigs)
+	return c
 }
 
 func (w *world) aggregate(sigs [][]byte) []byte {
@@ -340,10 +348,10 @@ func (w *world) choose(
 }
 
 func (w *world) newView(
-	view uint64, quorum []*message.ViewChange, prepares bool,
+	view uint64, changes []*message.ViewChange, prepares bool,
 ) *message.NewView {
 	m := &message.NewView{View: view, Stable: w.cfg.BaseCheckpoint(), HoldsChain: prepares}
-	for _, c := range quorum {
+	for _, c := range changes {
 		m.Stmts = append(m.Stmts, c.Stmt)
 		if m.Base == nil || m.Base.Rank().Less(c.High.Rank()) {
 			m.Base = c.High

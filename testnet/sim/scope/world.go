@@ -2,6 +2,7 @@ package scope
 
 import (
 	"fmt"
+	"strings"
 
 	"byzd/crypto"
 	"byzd/pbft"
@@ -77,7 +78,7 @@ func newWorld(sc *Scope) *world {
 	}
 	for k := range sc.Seqs {
 		b := &message.Bundle{
-			Session: 3, Seq: uint64(k), //nolint:gosec // small
+			Session: 3, Seq: uint64(k),
 			Items: []message.Item{{Op: fmt.Appendf(nil, "op%d", k)}},
 		}
 		w.sealers[3].SealBundle(b)
@@ -90,23 +91,9 @@ func newWorld(sc *Scope) *world {
 // each holds every bundle.
 func (w *world) replicas() []*pbft.Replica {
 	list := make([]*pbft.Replica, len(w.cfg.Members))
-	type letter struct {
-		from, to int
-		msg      message.Message
-	}
 	var post []letter
 	step := func(i int, in pbft.Input) {
-		for _, e := range list[i].Step(in) {
-			s, is := e.(pbft.Send)
-			if !is {
-				continue
-			}
-			for to := range list {
-				if to != i && (s.To == pbft.All || s.To == to) {
-					post = append(post, letter{i, to, s.Msg})
-				}
-			}
-		}
+		post = append(post, w.letters(i, list[i].Step(in))...)
 	}
 	for i := range list {
 		list[i] = pbft.New(w.cfg, i, pbft.Restored{})
@@ -133,6 +120,29 @@ func (w *world) replicas() []*pbft.Replica {
 			}
 			w.sealers[w.liars[0]].Seal(c)
 			step(i, pbft.Received{Msg: w.verify(w.liars[0], c)})
+		}
+	}
+	return list
+}
+
+// letter is a message on its way to one member.
+type letter struct {
+	from, to int
+	msg      message.Message
+}
+
+// letters lists what a member sends, one letter for each receiver.
+func (w *world) letters(from int, effects []pbft.Effect) []letter {
+	var list []letter
+	for _, e := range effects {
+		s, is := e.(pbft.Send)
+		if !is {
+			continue
+		}
+		for to := range w.cfg.Members {
+			if to != from && (s.To == pbft.All || s.To == to) {
+				list = append(list, letter{from, to, s.Msg})
+			}
 		}
 	}
 	return list
@@ -165,7 +175,7 @@ func (w *world) travel(from int, m message.Message) (message.Verified, error) {
 //   - Votes of others that are passed on, and NEW-VIEWs that are relayed: the author's own message
 //     is in the set, for everybody.
 //   - Proofs of lies: they end views, which timers do as well. Who holds one is checked.
-func (w *world) kept(from int, m message.Message) bool {
+func (*world) kept(from int, m message.Message) bool {
 	switch m := m.(type) {
 	case *message.PrePrepare, *message.Checkpoint, *message.ViewChange, *message.NewView,
 		*message.Complain:
@@ -313,8 +323,8 @@ func (w *world) describe(m message.Message) string {
 			t.High.Seq, t.High.Digest.Short(), t.Stable.Seq, t.Root.Short())
 	case *message.NewView:
 		if w.scope.Certified {
-			return fmt.Sprintf("NEW-VIEW %d base=(%d,%d) %s stable=%d prepares=%t", m.View, m.Base.View,
-				m.Base.Seq, m.Base.Digest.Short(), m.Stable.Seq, m.HoldsChain)
+			return fmt.Sprintf("NEW-VIEW %d base=(%d,%d) %s stable=%d prepares=%t", m.View,
+				m.Base.View, m.Base.Seq, m.Base.Digest.Short(), m.Stable.Seq, m.HoldsChain)
 		}
 		return fmt.Sprintf("NEW-VIEW %d base=(%d,%d) %s by %v prepares=%t %s", m.View, m.Base.View,
 			m.Base.Seq, m.Base.Digest.Short(), voters(m), m.HoldsChain,
@@ -348,17 +358,17 @@ func voters(m *message.NewView) []int {
 }
 
 func describeProof(m *message.Proof) string {
-	text := ""
+	var text strings.Builder
 	for _, c := range []*message.Certificate{m.Prepared, m.Commit} {
 		if c != nil {
-			text += fmt.Sprintf(" %v certificate view=%d seq=%d %s", c.Kind, c.View, c.Seq,
+			_, _ = fmt.Fprintf(&text, " %v certificate view=%d seq=%d %s", c.Kind, c.View, c.Seq,
 				c.Digest.Short())
 		}
 	}
 	if c := m.Checkpoint; c != nil {
-		text += fmt.Sprintf(" CHECKPOINT certificate seq=%d %s", c.Seq, c.Digest.Short())
+		_, _ = fmt.Fprintf(&text, " CHECKPOINT certificate seq=%d %s", c.Seq, c.Digest.Short())
 	}
-	return text
+	return text.String()
 }
 
 // rootOf is the root of the state after a batch: it follows from the batch, which names its chain.

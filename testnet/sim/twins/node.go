@@ -198,7 +198,7 @@ func (n *node) execute(e pbft.Execute) {
 func (n *node) serve(e pbft.Serve) {
 	top, best := e.After, message.Proof{}
 	for _, p := range n.proofs {
-		seq := uint64(0)
+		var seq uint64
 		if p.Commit != nil {
 			seq = p.Commit.Seq
 		} else {
@@ -222,8 +222,8 @@ func (n *node) serve(e pbft.Serve) {
 // submit lets the node's gateway order one more operation.
 func (n *node) submit() {
 	b := &message.Bundle{
-		Session: uint64(n.self),         //nolint:gosec // a member's number
-		Seq:     uint64(len(n.bundles)), //nolint:gosec // small
+		Session: uint64(n.self), //nolint:gosec // a member's number
+		Seq:     uint64(len(n.bundles)),
 		Items:   []message.Item{{Op: fmt.Appendf(nil, "%d-%d", n.self, len(n.bundles))}},
 	}
 	n.sealer.SealBundle(b)

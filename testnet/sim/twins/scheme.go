@@ -22,8 +22,8 @@ type tagSigner struct {
 	owner  int
 }
 
-func newTagScheme(real crypto.Scheme, signers []crypto.Signer) (*tagScheme, []crypto.Signer) {
-	s := &tagScheme{Scheme: real, owners: map[string]int{}}
+func newTagScheme(keys crypto.Scheme, signers []crypto.Signer) (*tagScheme, []crypto.Signer) {
+	s := &tagScheme{Scheme: keys, owners: map[string]int{}}
 	tags := make([]crypto.Signer, len(signers))
 	for i, signer := range signers {
 		s.owners[string(signer.Public().Bytes())] = i

@@ -72,7 +72,7 @@ func complete(name, text string, views int, cuts func(twin int) []string) Set {
 		each *= base
 	}
 	return Set{Name: name, Text: text, Size: 4 * each, at: func(_, k uint64) *Scenario {
-		twin := int(k / each % 4) //nolint:gosec // below 4
+		twin := int(k / each % 4)
 		s := &Scenario{Members: 4, Twins: []int{twin}, Phases: 1, Cuts: make([]string, views)}
 		list := cuts(twin)
 		for v := views - 1; v >= 0; v-- {
@@ -108,7 +108,8 @@ func Sets() []Set {
 			func(int) []string { return two }),
 		complete("T-B", "n=4, one twin, at most 3 parts, 4 views, complete", 4,
 			func(int) []string { return three }),
-		complete("T-C", "n=4, one twin, at most 2 parts, correct replicas taken to be alike, 7 views",
+		complete("T-C",
+			"n=4, one twin, at most 2 parts, correct replicas taken to be alike, 7 views",
 			7, reduced),
 		drawn("T-D", "n=4, one twin, at most 3 parts, another cut in each phase, 3 views, random",
 			4, 1, 3, phases, 3),

@@ -64,7 +64,7 @@ func TestSetsAreComplete(t *testing.T) {
 		for k := uint64(0); k < s.Size; k += stride {
 			seen[s.At(0, k).String()] = true
 		}
-		if want := int((s.Size + stride - 1) / stride); len(seen) != want { //nolint:gosec // small
+		if want := int((s.Size + stride - 1) / stride); len(seen) != want {
 			t.Errorf("%s: %d different scenarios among %d", name, len(seen), want)
 		}
 		for _, k := range []uint64{0, 1, s.Size / 3, s.Size - 1} {
