@@ -13,9 +13,10 @@ func simSweepCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "sweep",
 		Usage: "crash each node before and after every effect of recorded runs",
-		Description: "A first pass counts what each node sends, hands out and does to its disk. Then\n" +
-			"the run is repeated once for every such point, side and state of the disk: clean,\n" +
-			"unsynced lost, torn, scattered. The node starts again, the run must finish its work.\n" +
+		Description: "A first pass counts what each node sends, hands out and does to its disk.\n" +
+			"Then the run is repeated once for every such point, side and state of the disk:\n" +
+			"clean, unsynced lost, torn, scattered. The node starts again, the run must finish\n" +
+			"its work.\n" +
 			"Exit code 4: an oracle found something; the command that repeats it is printed.",
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "runs", Value: 5, Usage: "`NUMBER` of recorded runs"},

@@ -25,9 +25,9 @@ func simTwinsCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "twins",
 		Usage: "run one member twice with one key, cut the network in many ways, and heal it",
-		Description: "T-A, T-B and T-C are complete sets in a fixed order: --from and --scenarios\n" +
-			"take a part of one. T-D, T-E, mixed and control are drawn from --seed. control has\n" +
-			"two twins of four members, and must be found unsafe.\n" +
+		Description: "T-A, T-B and T-C are complete sets in a fixed order: --from and\n" +
+			"--scenarios take a part of one. T-D, T-E, mixed and control are drawn from\n" +
+			"--seed. control has two twins of four members, and must be found unsafe.\n" +
 			"Each scenario must be safe, and once the cuts are healed everything that was\n" +
 			"ordered must be executed everywhere. Exit code 4: a scenario failed; the command\n" +
 			"that repeats it is printed.",
@@ -94,8 +94,8 @@ func writeTwins(c *cli.Context, set *twins.Set, r *twins.Report) {
 	}
 	_, _ = fmt.Fprintf(c.App.Writer, "%s: %s\n  %d scenarios (%s) in %v, %.0f/s; %d with every "+
 		"message encoded, %d with Ed25519\n  %d decided something before the end, %d changed the "+
-		"view, %d convicted a twin; %d batches, %d messages\n  highest view %d; slowest heal %d ms\n"+
-		"  unsafe %d, stuck %d\n", set.Name, set.Text, r.Played, extent,
+		"view, %d convicted a twin; %d batches, %d messages\n  highest view %d; slowest heal "+
+		"%d ms\n  unsafe %d, stuck %d\n", set.Name, set.Text, r.Played, extent,
 		r.Elapsed.Round(10*time.Millisecond), r.PerSec, r.Wire, r.Real, r.Executed, r.Changed,
 		r.Caught, r.Batches, r.Messages, r.MaxView, r.MaxHealed, r.Unsafe, r.Stuck)
 	for _, f := range r.Failures {

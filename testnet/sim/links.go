@@ -60,7 +60,8 @@ func (w *World) send(from *node, to int, p *packet) {
 		if n.replica == p.from || to != pbft.All && n.replica != to {
 			continue
 		}
-		if reached++; reached > 1 {
+		reached++
+		if reached > 1 {
 			from.point(pointSome)()
 		}
 		if w.opts.Codec {

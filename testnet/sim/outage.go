@@ -107,11 +107,13 @@ func (w *World) measured(d *Drill) *Drill {
 	return d
 }
 
-// settling is how long after the loss of a quorum the view that was failing may still be left, in µs.
+// settling is how long after the loss of a quorum the view that was failing may still be
+// left, in µs.
 const settling = 60_000_000
 
 // DrillOutage stops the first f primaries, one after the other has failed, which lets the view
-// timeout grow; then one more member, so that no quorum is left, for so many µs, more than a minute; then all come back.
+// timeout grow; then one more member, so that no quorum is left, for so many µs, more than a
+// minute; then all come back.
 func DrillOutage(seed uint64, n int, lasting int64) *Drill {
 	w := startDrill(seed, drillOptions(n, 3000))
 	d := &Drill{Name: fmt.Sprintf("%d members, f+1 down for %d s", n, lasting/1_000_000)}

@@ -19,7 +19,7 @@ func TestCrashPoints(t *testing.T) {
 	}
 	for k, count := range s.Points {
 		if count == 0 {
-			t.Errorf("no run has an effect of the kind %v", pointKind(k)) //nolint:gosec // few
+			t.Errorf("no run has an effect of the kind %v", pointKind(k))
 		}
 	}
 	for _, m := range []marker{markSnapshot, markJournalCut, markViewChange, markWiped} {

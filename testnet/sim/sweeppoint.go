@@ -28,8 +28,8 @@ const (
 // String is the kind's name in the table.
 func (k pointKind) String() string {
 	return [...]string{
-		"send", "send to some", "result", "flush", "write", "sync", "create", "replace", "truncate or remove",
-		"sync names",
+		"send", "send to some", "result", "flush", "write", "sync", "create", "replace",
+		"truncate or remove", "sync names",
 	}[k]
 }
 
