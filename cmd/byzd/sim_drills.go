@@ -35,7 +35,9 @@ func simRestartsCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "restarts",
 		Usage: "restart one member many times under light load",
-		Flags: []cli.Flag{&cli.IntFlag{Name: "count", Value: 10_000, Usage: "`NUMBER` of restarts"}},
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "count", Value: 10_000, Usage: "`NUMBER` of restarts"},
+		},
 		Action: func(c *cli.Context) error {
 			return drill(c, func() *sim.Drill { return sim.DrillRestarts(1, c.Int("count")) })
 		},
@@ -46,7 +48,8 @@ func simRestartsCommand() *cli.Command {
 func drill(c *cli.Context, run func() *sim.Drill) error {
 	began := time.Now()
 	d := run()
-	_, err := fmt.Fprintf(c.App.Writer, "%s: back after %d ms, view timeout %d then %d ms, view %d, "+
+	_, err := fmt.Fprintf(c.App.Writer, "%s: back after %d ms, view timeout %d then %d ms, "+
+		"view %d, "+
 		"%d operations of %d µs, disk at most %d bytes, %.1f s\n", d.Name, d.Back/1000, d.Before,
 		d.Tau, d.View, d.Done, d.Latency, d.Disk, time.Since(began).Seconds())
 	if err != nil {

@@ -122,7 +122,10 @@ func DrillOutage(seed uint64, n int, lasting int64) *Drill {
 	for i := range f {
 		w.stop(w.nodes[i])
 	}
-	w.await(60_000_000, func() bool { _, view := w.tau(); return view >= uint64(f) }) //nolint:gosec // small
+	w.await(60_000_000, func() bool {
+		_, view := w.tau()
+		return view >= uint64(f) //nolint:gosec // small
+	})
 	w.stop(w.nodes[f])
 	w.advance(settling) // f+1 complaints still leave the view that is failing: one step
 	d.Before, _ = w.tau()
@@ -166,8 +169,8 @@ func DrillSilent(seed uint64, n int) *Drill {
 	return w.measured(d)
 }
 
-// DrillLone lets the links of the last member come and go every 10 ms for 20 s, if flapping; clients
-// ask the others.
+// DrillLone lets the links of the last member come and go every 10 ms for 20 s, if flapping;
+// clients ask the others.
 func DrillLone(seed uint64, flapping bool) *Drill {
 	w := startDrill(seed, drillOptions(4, 0))
 	d := &Drill{Name: fmt.Sprintf("4 members, bad links of one: %t", flapping)}
