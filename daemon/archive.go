@@ -23,7 +23,8 @@ func (n *node) openArchive() error {
 	if err != nil {
 		n.archive = nil
 		n.opts.Log.WithError(err).Warn("the archive cannot be used, and stays as it is: should " +
-			"more than f members lie, this node testifies as far as its journal reaches, no further")
+			"more than f members lie, this node testifies as far as its journal reaches, no " +
+			"further")
 		return nil
 	}
 	n.onClose(n.archive.Close)

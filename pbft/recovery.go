@@ -241,8 +241,8 @@ func (r *Replica) recoveryReason() string {
 	m, q := &r.recovery, r.cfg.Sizes.Quorum
 	if lost := r.forgetting(); m.floor == 0 && lost > r.cfg.Sizes.F && lost > 1 {
 		return fmt.Sprintf("it has forgotten what it said (%s), and so have %d others: this "+
-			"cluster withstands %d, and agrees on nothing until enough of them have their newest data "+
-			"directory back", m.why, lost-1, r.cfg.Sizes.F)
+			"cluster withstands %d, and agrees on nothing until enough of them have their newest "+
+			"data directory back", m.why, lost-1, r.cfg.Sizes.F)
 	}
 	switch {
 	case m.floor == 0:
@@ -253,7 +253,8 @@ func (r *Replica) recoveryReason() string {
 			"when it has seen a batch committed in view %d or later", m.why, m.floor, m.floor-1)
 	case r.executed.Seq < m.proof.Seq:
 		return fmt.Sprintf("it has forgotten what it said (%s), and votes again from view %d on, "+
-			"when it has executed batch %d; it is at %d", m.why, m.floor, m.proof.Seq, r.executed.Seq)
+			"when it has executed batch %d; it is at %d",
+			m.why, m.floor, m.proof.Seq, r.executed.Seq)
 	}
 	return fmt.Sprintf("it has forgotten what it said (%s), and votes again from view %d on",
 		m.why, m.floor)

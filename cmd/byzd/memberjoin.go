@@ -160,6 +160,7 @@ func memberRekey(c *cli.Context) error {
 		return err
 	}
 	_, err = fmt.Fprintf(c.App.Writer, "%s: hand it in with byzd member add, and restart the "+
-		"node: it signs with the new key as soon as the members have agreed on it\n", home.NextMember())
+		"node: it signs with the new key as soon as the members have agreed on "+
+		"it\n", home.NextMember())
 	return err
 }

@@ -18,13 +18,13 @@ func recoverCommand() *cli.Command {
 		Name:  "recover",
 		Usage: "let a node recover whose disk does not hold all that it has voted",
 		Description: "A node that lost its disk, or whose data directory was put back to an " +
-			"older state, notices\nand recovers by itself when it is started: it is for nodes that " +
-			"cannot notice, for instance after\nall nodes were restored at once, and for nodes " +
-			"that an older byzd stopped with AMNESIA.\n\nThe node's next start votes for " +
-			"nothing. It asks the other members in which views it may have voted,\nfetches what was " +
-			"decided, and votes again two views later, which they see to. Until then it counts " +
-			"as\none of the members that may be faulty: recover one node at a time. Nothing is " +
-			"deleted; a damaged\njournal is set aside in the data directory.",
+			"older state, notices\nand recovers by itself when it is started: it is for nodes " +
+			"that cannot notice, for instance after\nall nodes were restored at once, and for " +
+			"nodes that an older byzd stopped with AMNESIA.\n\nThe node's next start votes for " +
+			"nothing. It asks the other members in which views it may have voted,\nfetches what " +
+			"was decided, and votes again two views later, which they see to. Until then it " +
+			"counts as\none of the members that may be faulty: recover one node at a time. " +
+			"Nothing is deleted; a damaged\njournal is set aside in the data directory.",
 		Action: recoverNode,
 	}
 }

@@ -35,8 +35,8 @@ func rejuvenateCommand() *cli.Command {
 		Name:  "rejuvenate",
 		Usage: "let a node begin anew in a new process, one node at a time",
 		Description: "Proactive recovery: the node ends and starts again, checks all of its " +
-			"state against what quorums signed,\nand makes its connections with new keys. Whose turn " +
-			"it is is agreed in the log (the key " + turnKey + "):\noperators of different " +
+			"state against what quorums signed,\nand makes its connections with new keys. Whose " +
+			"turn it is is agreed in the log (the key " + turnKey + "):\noperators of different " +
 			"machines may call it at the same time, from a timer for instance. A node without " +
 			"which\nthe others could not go on refuses.\n\n--home names the home of a running " +
 			"node; or, with --rolling, that of a testnet: then each of its nodes has its\nturn. " +

@@ -43,7 +43,7 @@ func view(v uint64, size int) *message.Record {
 }
 
 // contents reads what is on the disk, as the judge does.
-func contents(t *testing.T, d disk.Disk) (seqs map[uint64]bool, views map[uint64]bool) {
+func contents(t *testing.T, d disk.Disk) (seqs, views map[uint64]bool) {
 	t.Helper()
 	seqs, views = map[uint64]bool{}, map[uint64]bool{}
 	err := journal.Scan(d, func(_ uint64, raw journal.Record) error {

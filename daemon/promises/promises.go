@@ -29,7 +29,8 @@ const (
 )
 
 const freshText = `This node has never run. Its first start removes this file: without it, and
-without a journal, the node knows that its journal was lost, and must not vote as if it had never voted.
+without a journal, the node knows that its journal was lost, and must not vote as if it had
+never voted.
 `
 
 // MarkNew says that the node of a data directory has never run. It is for who makes the node's
