@@ -352,9 +352,9 @@ func viewChanges() []Behaviour {
 			Summary: "lets a few commit what the next view then forgets",
 			Detail: "As primary it tells only its victims (by default half of the others) what " +
 				"it proposes, and sends them its COMMIT at once; the others hear nothing and " +
-				"change the view, and its VIEW-CHANGE does not report what it committed. With more " +
-				"than f traitors, and a network that keeps the victims and the others apart, both " +
-				"sides execute: agreement is broken across two views.",
+				"change the view, and its VIEW-CHANGE does not report what it committed. With " +
+				"more than f traitors, and a network that keeps the victims and the others " +
+				"apart, both sides execute: agreement is broken across two views.",
 			Defence:      "up to f: no quorum commits; a COMMIT that is not reported is a proof",
 			Rises:        []string{"proof", "complained", "view-change"},
 			Evidence:     []string{"E5-lock-hiding"},
