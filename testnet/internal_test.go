@@ -123,7 +123,11 @@ func TestSupervisor_Contact(t *testing.T) {
 	s.runtime[2].listening = false
 	check("a paused one at last", 4, "d")
 	nodes[3].Process = Exited
-	check("nobody runs", 4, "")
+	check("nobody runs: where one was", 4, "d")
+	for i := range nodes {
+		nodes[i].Gossip = ""
+	}
+	check("nobody ever ran", 4, "")
 }
 
 func TestLastWords(t *testing.T) {

@@ -371,9 +371,6 @@ func (s *play) proven(kinds map[int][]string) {
 // provable is proved.
 func TestEveryLie(t *testing.T) {
 	for _, b := range lies() {
-		if b.NeedsTransfer {
-			continue // nobody fetches a state here; see TestWipedUnderLoad of testnet/acceptance
-		}
 		for _, node := range []int{0, 3} {
 			t.Run(fmt.Sprintf("%s on %d", b.Name, node), func(t *testing.T) {
 				rotate := uint64(0)
@@ -530,7 +527,8 @@ func TestWaitForSilentPrimaryDoesNotGrow(t *testing.T) {
 // lies lists the catalogue's behaviours that speak to other nodes.
 func lies() []traitor.Behaviour {
 	return slices.DeleteFunc(traitor.Catalogue(), func(b traitor.Behaviour) bool {
-		return b.Group == traitor.Clients || b.Group == traitor.Gossip
+		return b.Group == traitor.Clients || b.Group == traitor.Gossip ||
+			b.NeedsTransfer // nobody fetches a state here; see TestWipedUnderLoad of testnet/acceptance
 	})
 }
 
