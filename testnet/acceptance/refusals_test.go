@@ -60,17 +60,6 @@ func TestRefusals(t *testing.T) {
 		{"an occupied port", "client", 1, func(t *testing.T) output {
 			return run(copyHome(t, home), "--client", n.state.Nodes[0].Client)
 		}},
-		{"a damaged journal", "damaged", 1, func(t *testing.T) output {
-			other := copyHome(t, home)
-			files, err := filepath.Glob(filepath.Join(other, "data", "journal-*"))
-			if err != nil || len(files) == 0 {
-				t.Fatalf("no journal: %v", err)
-			}
-			data := []byte(read(t, files[0]))
-			data[200] ^= 1
-			write(t, files[0], string(data))
-			return run(other)
-		}},
 		{"an unknown configuration key", "did you mean", 1, func(t *testing.T) output {
 			other := copyHome(t, home)
 			write(t, filepath.Join(other, "byzd.toml"), "lissten = \"127.0.0.1:0\"\n")
