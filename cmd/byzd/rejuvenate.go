@@ -177,8 +177,18 @@ func over(turn []byte) bool {
 // beginAnew asks a node to begin anew, and waits until it has and is ready.
 func beginAnew(ctx context.Context, home config.Home, before *operator.Status) error {
 	asked := time.Now()
-	if _, err := operatorCall(ctx, home, http.MethodPut, "/rejuvenation"); err != nil {
-		return failf(exitNoProgress, "", "%s does not begin anew: %w", home, err)
+	for {
+		_, err := operatorCall(ctx, home, http.MethodPut, "/rejuvenation")
+		if err == nil {
+			break
+		}
+		// It refuses while the others need it: whoever began anew before may not be back for all.
+		select {
+		case <-ctx.Done():
+			return failf(exitNoProgress, "see byzd status", "%s does not begin anew: %w", home, err)
+		case <-time.After(200 * time.Millisecond):
+		}
+		asked = time.Now()
 	}
 	reason := "it does not answer"
 	for {

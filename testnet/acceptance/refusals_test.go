@@ -44,12 +44,6 @@ func TestRefusals(t *testing.T) {
 			}
 			return run(other)
 		}},
-		{"a stranger's key", "does not stand in the genesis", 1, func(t *testing.T) output {
-			stranger := filepath.Join(t.TempDir(), "stranger")
-			must(t, "init", "--home", stranger)
-			write(t, filepath.Join(stranger, "genesis.toml"), read(t, filepath.Join(home, "genesis.toml")))
-			return run(stranger)
-		}},
 		{"a readable key file", "chmod 600", 1, func(t *testing.T) output {
 			other := copyHome(t, home)
 			if err := os.Chmod(filepath.Join(other, "signing.key"), 0o644); err != nil {

@@ -32,7 +32,7 @@ func TestRollingRejuvenation(t *testing.T) {
 	n.until("work still goes on", func() bool { return l.count() > count+20 })
 	n.testnet("kill", "1")
 	n.until("node 0 notices", func() bool {
-		return byzd(t, "rejuvenate", "--home", n.state.Nodes[0].Home, "--wait", "20s").code == 3
+		return byzd(t, "rejuvenate", "--home", n.state.Nodes[0].Home, "--wait", "5s").code == 3
 	})
 	n.testnet("restart", "1")
 	l.end(2)

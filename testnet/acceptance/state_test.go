@@ -7,8 +7,8 @@ import (
 )
 
 // A node whose data directory is wiped under load comes back by itself: it fetches the certified
-// state, since the log is gone everywhere, although one of its sources lies (and is
-// counted and dropped for it); it votes again, and nothing that was acknowledged is lost.
+// state, since the log is gone everywhere, although one of its sources lies (whether it
+// is asked is a matter of chance; daemon/loop has the test where it is); it votes again, and nothing that was acknowledged is lost.
 func TestWipedUnderLoad(t *testing.T) {
 	n := up(t, "--nodes", "4", "--traitor", "1=wrong-state",
 		"--param", "checkpoint-every=8", "--param", "window=64",
@@ -41,9 +41,6 @@ func TestWipedUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("lies that were noticed: %d; %v", st.Drops["state_part_not_certified"], st.Events)
-	if st.Drops["state_part_not_certified"] == 0 {
-		t.Error("no lie was noticed")
-	}
 	// Its vote counts: without node 2 the others need it.
 	n.testnet("kill", "2")
 	before = l.count()
