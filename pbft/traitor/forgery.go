@@ -157,7 +157,8 @@ func (t *corrupt) say(_ int64, o Outgoing) []Outgoing {
 	return []Outgoing{{To: o.To, Type: o.Msg.Type(), Frame: frame}}
 }
 
-// replayOld sends old messages again.
+// replayOld sends old messages again. Under load it keeps a burst of messages until all of them are
+// old enough to be replayed, for as long again, and takes the next burst then.
 type replayOld struct {
 	honest
 	*armed
@@ -195,6 +196,11 @@ func (t *replayOld) keep(now int64, m message.Message) {
 	h := heirloom{now, m}
 	if len(t.kept) < replayKept {
 		t.kept = append(t.kept, h)
+		return
+	}
+	// What will be old enough soon must not make way for what is not: under load hundreds of
+	// messages come in less than that time, and nothing would ever be replayed.
+	if t.kept[t.next].at+2*t.age > now {
 		return
 	}
 	t.kept[t.next] = h

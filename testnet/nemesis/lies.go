@@ -19,11 +19,10 @@ func lieFaults() []*Fault {
 }
 
 // lies are those that every node can tell at any time, so that it shows whether they are told.
-// replay-old is none of them: under load what it keeps is replaced before it is old enough.
 func lies() []string {
 	return []string{
 		"mute", "withhold-commit", "equivocate-votes", "bad-signature", "impersonate", "corrupt",
-		"wrong-digest", "view-change-spam",
+		"wrong-digest", "view-change-spam", "replay-old",
 	}
 }
 
