@@ -36,6 +36,7 @@ type order struct {
 	BeyondF bool     `json:"beyond_f,omitempty"`
 	Quota   int64    `json:"quota,omitempty"`
 	Count   int      `json:"count,omitempty"`
+	Now     bool     `json:"now,omitempty"`
 }
 
 const maxOrderBytes = 1 << 20
@@ -72,7 +73,12 @@ func (s *supervisor) routes() http.Handler {
 			answer(w, s.obey(w, r, do))
 		})
 	}
-	handle(pathKill, func(ctx context.Context, o order) error { return s.kill(ctx, o.Nodes) })
+	handle(pathKill, func(ctx context.Context, o order) error {
+		if o.Now {
+			return s.killNow(o.Nodes)
+		}
+		return s.kill(ctx, o.Nodes)
+	})
 	handle(pathPause, func(ctx context.Context, o order) error { return s.pause(ctx, o.Nodes) })
 	handle(pathResume, func(ctx context.Context, o order) error { return s.resume(ctx, o.Nodes) })
 	handle(pathRestart, func(ctx context.Context, o order) error { return s.restart(ctx, o.Nodes) })

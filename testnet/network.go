@@ -118,6 +118,12 @@ func (n *Network) Kill(ctx context.Context, nodes ...int) error {
 	return n.order(ctx, pathKill, order{Nodes: nodes}, orderTime)
 }
 
+// KillNow is Kill that waits for nothing that is being done to the nodes: it ends those that are just
+// being started, whose Restart fails then. If one does not run, none is killed.
+func (n *Network) KillNow(ctx context.Context, nodes ...int) error {
+	return n.order(ctx, pathKill, order{Nodes: nodes, Now: true}, orderTime)
+}
+
 // Stop ends nodes with SIGTERM, one after the other, and returns when their processes have ended;
 // one that does not listen to it within ten seconds is killed.
 func (n *Network) Stop(ctx context.Context, nodes ...int) error {

@@ -115,6 +115,34 @@ func (s *supervisor) kill(ctx context.Context, nodes []int) error {
 	return err
 }
 
+// killNow sends SIGKILL without the nodes' turns, which whoever starts one of them has.
+func (s *supervisor) killNow(nodes []int) error {
+	var alive []*child
+	for _, i := range nodes {
+		if i < 0 || i >= s.size() {
+			return usagef("", "there is no node %d: this testnet has the nodes 0 to %d",
+				i, s.size()-1)
+		}
+		n, c := s.node(i)
+		if err := wantAlive(&n); err != nil {
+			return err
+		}
+		if c != nil {
+			alive = append(alive, c)
+		}
+	}
+	for _, c := range alive {
+		s.log.printf("kill process %d at once", c.cmd.Process.Pid)
+		if err := c.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return fmt.Errorf("kill process %d: %w", c.cmd.Process.Pid, err)
+		}
+	}
+	for _, c := range alive {
+		<-c.gone // SIGKILL cannot be declined
+	}
+	return nil
+}
+
 // pause sends SIGSTOP and returns when the processes stand still.
 func (s *supervisor) pause(ctx context.Context, nodes []int) error {
 	return s.each(ctx, nodes, wantRunning, func(ctx context.Context, i int, c *child) error {

@@ -5,7 +5,9 @@
 // seeded schedule of faults one after the other, heals each and waits until the network has
 // recovered, and judges in the end. The report is written into the home, with the clients' history
 // beside it, and nothing is left running, whatever happens. [Matrix] does that for each fault on a
-// testnet of its own.
+// testnet of its own. A run with [Options].Kills has one fault instead: one node at a time is killed so
+// many times, at any moment of its life, and started again at once; the report says how long it took to be
+// ready and what it took of the machine.
 //
 // # What a run comes to
 //

@@ -30,6 +30,9 @@ func (r *run) judge(ctx context.Context) error {
 	if err := r.verdict(ctx, &all); err != nil {
 		return err
 	}
+	if k := r.report.Kills; k != nil && k.Leak != "" {
+		r.report.worse(Broken, "%s", k.Leak)
+	}
 	r.countFaults()
 	r.measure()
 	return nil

@@ -24,6 +24,10 @@ type Options struct {
 	Hold time.Duration
 	// Faults are the names of those to draw from; none means all.
 	Faults []string
+	// Kills, if not 0, is the number of kills of a run whose only fault they are: one node at a time,
+	// at any moment of its life. Whom they hit is [KillOne] unless said otherwise.
+	Kills int
+	Whom  string
 	// Workloads are the names of those that run at the same time; none means all.
 	Workloads []string
 	// Clients is their number for each workload. Every second one is an etcd client that trusts
@@ -73,6 +77,9 @@ func (o *Options) Complete() error {
 	setDefault(&o.MinHappened, DefaultMinHappened)
 	setDefault(&o.Patience, DefaultPatience)
 	setDefault(&o.CheckLimit, DefaultCheckLimit)
+	if o.Kills > 0 {
+		setDefault(&o.Whom, KillOne)
+	}
 	if len(o.Workloads) == 0 {
 		o.Workloads = load.WorkloadNames()
 	}
@@ -102,6 +109,9 @@ func (o *Options) check() error {
 		return fmt.Errorf("%d clients for each workload; 1 to %d can be", o.Clients, clientsMost)
 	case o.MinRate < 0 || o.MinHappened < 0 || o.MinHappened > 1:
 		return errors.New("a rate cannot be negative, nor a part above 1")
+	}
+	if err := o.checkKills(); err != nil {
+		return err
 	}
 	if o.Traitors && len(o.Lies) > 0 {
 		return errors.New("either some lies are named, or they are drawn")

@@ -14,6 +14,7 @@ type plan struct {
 	sizes   quorum.Sizes
 	charged []int // the nodes that may be charged to f
 	strikes []*strike
+	kills   *KillsReport  // of a run with a series of kills
 	lies    []testnet.Lie // those that are told from the beginning
 }
 
@@ -29,6 +30,10 @@ func makePlan(o *Options) (*plan, error) {
 	}
 	random := rand.New(rand.NewPCG(o.Seed, 0)) //nolint:gosec // a schedule is no secret
 	p := &plan{sizes: sizes, lies: o.Lies}
+	if o.Kills > 0 {
+		killsPlan(o, p)
+		return p, nil
+	}
 	for _, l := range o.Lies {
 		if !slices.Contains(p.charged, l.Node) {
 			p.charged = append(p.charged, l.Node)

@@ -125,11 +125,15 @@ func TestPlanReachesAll(t *testing.T) {
 // What makes no sense is refused before anything is started.
 func TestOptionsRefused(t *testing.T) {
 	for name, o := range map[string]Options{
-		"no such fault":    {Faults: []string{"earthquake"}},
-		"no such workload": {Workloads: []string{"queue"}},
-		"three nodes":      {Nodes: 3},
-		"no clients":       {Clients: -1},
-		"a negative time":  {Hold: -1},
+		"no such fault":       {Faults: []string{"earthquake"}},
+		"no such workload":    {Workloads: []string{"queue"}},
+		"three nodes":         {Nodes: 3},
+		"no clients":          {Clients: -1},
+		"a negative time":     {Hold: -1},
+		"whom, not how often": {Whom: KillAny},
+		"kills of nobody":     {Kills: 1, Whom: "everybody"},
+		"kills and faults":    {Kills: 1, Faults: []string{"kill-one"}},
+		"kills and a liar":    {Kills: 1, Traitors: true},
 	} {
 		o.Home = "somewhere"
 		if err := o.Complete(); err == nil {

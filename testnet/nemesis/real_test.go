@@ -191,3 +191,26 @@ func TestInterrupted(t *testing.T) {
 	}
 	nothingRuns(t, home)
 }
+
+// One node is killed again and again, also while it starts; then whoever leads is. Everything that was
+// acknowledged stays, and the figures say what happened.
+func TestKilledAgainAndAgain(t *testing.T) {
+	for whom, kills := range map[string]int{nemesis.KillOne: 12, nemesis.KillPrimary: 6} {
+		t.Run(whom, func(t *testing.T) {
+			r := cell(t, nemesis.Options{Seed: 3, Kills: kills, Whom: whom})
+			passed(t, r, 1)
+			k := r.Kills
+			sum := 0
+			for i := range k.Nodes {
+				sum += k.Nodes[i].Kills
+			}
+			if k.Done != kills || sum != kills || k.Starting+k.CatchingUp > kills ||
+				len(k.Generations) == 0 || k.ReadyMinMS <= 0 || k.ReadyMinMS > k.ReadyMostMS {
+				t.Errorf("%+v", k)
+			}
+			if many := len(r.Events[0].Nodes) > 1; many != (whom == nemesis.KillPrimary) {
+				t.Errorf("nodes %v were killed", r.Events[0].Nodes)
+			}
+		})
+	}
+}

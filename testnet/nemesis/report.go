@@ -100,6 +100,7 @@ type Report struct {
 	Seconds      float64        `json:"seconds"`
 	FaultRate    float64        `json:"fault_rate"`
 	FaultSeconds float64        `json:"fault_seconds"`
+	Kills        *KillsReport   `json:"kills,omitempty"` // of a series of kills
 	Verdict      *judge.Result  `json:"verdict,omitempty"`
 	Findings     []string       `json:"findings"` // of the verdict
 	Failures     map[string]int `json:"failures"` // what clients were told instead of answers
@@ -139,6 +140,9 @@ func (r *Report) Write(out io.Writer) error {
 		"FAULT", "NODES", "STATE", "ANSWERED", "RECOVERED", "QUIET", "HOW IT IS KNOWN")
 	for _, e := range r.Events {
 		r.row(&b, e)
+	}
+	if r.Kills != nil {
+		r.Kills.write(&b)
 	}
 	fmt.Fprintf(&b, "\n%-16s %-13s %10s %6s %8s %8s\n",
 		"WORKLOAD", "HISTORY", "ANSWERED", "OPEN", "OBJECTS", "CHECKED")

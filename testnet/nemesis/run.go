@@ -47,7 +47,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	r := &run{o: &o, plan: p, report: &Report{
 		Outcome: Passed, Reasons: []string{}, Seed: o.Seed, Nodes: o.Nodes, F: p.sizes.F,
 		Home: o.Home, Again: o.again(), Charged: map[string]string{}, Findings: []string{},
-		Workloads: []WorkloadReport{},
+		Workloads: []WorkloadReport{}, Kills: p.kills,
 	}}
 	for _, s := range p.strikes {
 		r.report.Events = append(r.report.Events, s.event)
@@ -69,6 +69,9 @@ func (o *Options) again() string {
 		"byzd nemesis", fmt.Sprintf("--seed %d", o.Seed), fmt.Sprintf("--nodes %d", o.Nodes),
 		fmt.Sprintf("--for %v", o.For), fmt.Sprintf("--hold %v", o.Hold),
 		fmt.Sprintf("--clients %d", o.Clients),
+	}
+	if o.Kills > 0 {
+		words = append(words, fmt.Sprintf("--kills %d --whom %s", o.Kills, o.Whom))
 	}
 	if len(o.Faults) > 0 {
 		words = append(words, "--faults "+strings.Join(o.Faults, ","))
@@ -187,7 +190,9 @@ func (r *run) strike(ctx context.Context, s *strike) bool {
 	if err == nil {
 		err = r.keepUp(ctx, s)
 	}
-	e.Nodes = append([]int{}, s.nodes...)
+	if len(e.Nodes) == 0 { // who chooses victims itself has said whom
+		e.Nodes = append([]int{}, s.nodes...)
+	}
 	if err != nil {
 		e.Failed = err.Error()
 	}

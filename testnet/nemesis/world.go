@@ -65,9 +65,16 @@ func (w *world) withstands(victims []int) bool {
 // until waits for a condition, for the world's patience at most. The condition says what is
 // missing.
 func (w *world) until(ctx context.Context, holds func(ctx context.Context) (missing string)) error {
+	return w.untilEvery(ctx, pollTime, holds)
+}
+
+// untilEvery is until, which looks so often.
+func (w *world) untilEvery(
+	ctx context.Context, every time.Duration, holds func(ctx context.Context) (missing string),
+) error {
 	ctx, cancel := context.WithTimeout(ctx, w.patience)
 	defer cancel()
-	poll := time.NewTicker(pollTime)
+	poll := time.NewTicker(every)
 	defer poll.Stop()
 	missing := "it was not looked at"
 	for {
@@ -205,24 +212,37 @@ func (w *world) keptBack(ctx context.Context) uint64 {
 
 // metrics reads a node's metrics; empty if it does not answer.
 func metrics(ctx context.Context, operator string) string {
+	text, _ := ask(ctx, operator+"/metrics")
+	return text
+}
+
+// askedReady reports whether a node says that it is ready, or that it follows and must wait for the
+// next view.
+func askedReady(ctx context.Context, operator string) bool {
+	text, code := ask(ctx, operator+"/readyz")
+	return code == http.StatusOK || strings.Contains(text, votesLater)
+}
+
+// ask reads a page of a node; the code is 0 if it does not answer.
+func ask(ctx context.Context, url string) (text string, code int) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, operator+"/metrics", http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return ""
+		return "", 0
 	}
 	req.Close = true
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
-		return ""
+		return "", 0
 	}
 	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, metricsBytes))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, metricsBytes))
 	if err != nil {
-		return ""
+		return "", 0
 	}
-	return string(text)
+	return string(data), resp.StatusCode
 }
 
 // conditionsIn adds up what the transport kept back.
