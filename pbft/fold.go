@@ -18,6 +18,7 @@ type Fold struct {
 	Ends []*message.EpochProof
 
 	newest [2]*message.Vote
+	voted  map[ballot]bool     // what Votes are for
 	point  *message.Checkpoint // the highest CHECKPOINT
 }
 
@@ -70,7 +71,7 @@ func (f *Fold) Add(rec *message.Record) {
 	case message.RecordCheckpoint:
 		f.addCheckpoint(rec.Checkpoint)
 	case message.RecordEvidence:
-		f.Proofs = append(f.Proofs, rec.Evidence)
+		f.addProof(rec.Evidence)
 	case message.RecordAlarm:
 		f.Alarm = rec.Alarm
 	case message.RecordAmnesia:
@@ -127,21 +128,44 @@ func (f *Fold) addCheckpoint(c *message.Checkpoint) {
 	f.Checkpoints = append(f.Checkpoints, c)
 }
 
-// addVote keeps the votes of the highest view voted in, and the highest of each kind.
+// addProof keeps the first proof of each lie. A second record of it is nothing new: the records are
+// written anew, while the old ones still stand, whenever a journal is cut.
+func (f *Fold) addProof(e *message.Evidence) {
+	key := e.Key()
+	if !slices.ContainsFunc(f.Proofs, func(p *message.Evidence) bool { return p.Key() == key }) {
+		f.Proofs = append(f.Proofs, e)
+	}
+}
+
+// addVote keeps the votes of the highest view voted in, each once, and the highest of each kind.
 func (f *Fold) addVote(v *message.Vote) {
 	kind := chainOf(v.Kind)
-	if n := f.newest[kind]; n == nil || !v.Rank().Less(n.Rank()) {
+	if n := f.newest[kind]; n == nil || n.Rank().Less(v.Rank()) {
 		f.newest[kind] = v
 	}
 	if len(f.Votes) > 0 && f.Votes[0].View < v.View {
-		f.Votes = f.Votes[:0]
+		f.Votes = nil
 	}
-	if len(f.Votes) == 0 || f.Votes[0].View == v.View {
+	if len(f.Votes) == 0 {
+		f.voted = map[ballot]bool{}
+	}
+	if b := (ballot{kind, v.Seq}); !f.voted[b] && (len(f.Votes) == 0 || f.Votes[0].View == v.View) {
+		f.voted[b] = true
 		f.Votes = append(f.Votes, v)
 	}
 	if len(f.Votes) >= maxFoldedVotes {
-		f.Votes = append(f.Votes[:0], f.Votes[len(f.Votes)/2:]...)
+		half := len(f.Votes) / 2
+		for _, old := range f.Votes[:half] {
+			delete(f.voted, ballot{chainOf(old.Kind), old.Seq})
+		}
+		f.Votes = append(f.Votes[:0], f.Votes[half:]...)
 	}
+}
+
+// ballot is what a replica votes on once in a view.
+type ballot struct {
+	kind int
+	seq  uint64
 }
 
 // maxFoldedVotes bounds the votes that are kept while folding: more than two windows of both kinds.
