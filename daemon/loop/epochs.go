@@ -229,13 +229,3 @@ func (l *Loop) rebundle() {
 
 // noSession is the session of a gateway that has none: no member's and no client's.
 const noSession = message.MaxNumber
-
-func unknown(ops []operation) []Result {
-	list := make([]Result, len(ops))
-	for i := range ops {
-		list[i] = Result{
-			Tag: ops[i].tag, Client: ops[i].client, Item: &ops[i].item, Outcome: pbft.OutOfRange,
-		}
-	}
-	return list
-}

@@ -21,7 +21,7 @@ type Store interface {
 }
 
 // Applied is what executing one batch gave. It is handed out when everything that it rests on is
-// durable.
+// durable. One without a batch only says of what was submitted here that its outcome is unknown.
 type Applied struct {
 	Batch    *message.Batch
 	Verdicts []pbft.Verdict

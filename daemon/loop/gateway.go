@@ -189,11 +189,29 @@ func (g *gateway) executed(a *Applied) {
 
 // discharge gives up the own bundles that a client table, which was installed and not computed
 // here, says will not be executed any more: some were executed, by others, and their results are
-// not known here. Their clients hear nothing, and treat them as unknown.
-func (g *gateway) discharge(clients *pbft.ClientTable) {
+// not known here. What it returns tells their clients so: who waits for an answer that will never
+// come cannot even ask elsewhere.
+func (g *gateway) discharge(clients *pbft.ClientTable) []Result {
+	var lost []Result
 	g.waiting = slices.DeleteFunc(g.waiting, func(w waiting) bool {
-		return clients.Discharged(w.bundle)
+		gone := clients.Discharged(w.bundle)
+		if gone {
+			lost = append(lost, unknown(w.ops)...)
+		}
+		return gone
 	})
+	return lost
+}
+
+// unknown are results that say that nobody here can tell what became of the operations.
+func unknown(ops []operation) []Result {
+	list := make([]Result, len(ops))
+	for i := range ops {
+		list[i] = Result{
+			Tag: ops[i].tag, Client: ops[i].client, Item: &ops[i].item, Outcome: pbft.OutOfRange,
+		}
+	}
+	return list
 }
 
 // Waiting returns how many operations of this node's clients are not executed yet.

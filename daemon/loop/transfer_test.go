@@ -101,6 +101,34 @@ func TestWhoIsTooFarBehindGetsTheState(t *testing.T) {
 	c.sameRoot()
 }
 
+// TestClientsAreToldWhatNobodyHereKnows: an operation of node 3's client is executed by the others, in
+// a state that node 3 then installs. Nobody here ever learns the result, and the client is told so.
+func TestClientsAreToldWhatNobodyHereKnows(t *testing.T) {
+	c := newCluster(t, 4)
+	shortMemory(c)
+	c.work(0, 20, 10)
+	c.pass = func(_, to int, _ message.Type) bool { return to != 3 }
+	c.put(3, 7, "mine", "1")
+	c.work(0, 150, 2000)
+	c.pass = nil
+	if !c.runFor(60_000, c.caughtUp(3)) || c.nodes[3].events[pbft.EventInstalled] == 0 {
+		t.Fatalf("node 3 executed %d of %d: %+v", executed(c, 3), executed(c, 0),
+			c.nodes[3].loop.Replica().State())
+	}
+	told := func() bool { _, told := c.nodes[3].results[7]; return told }
+	if !c.runFor(10_000, told) {
+		t.Fatal("its client still waits")
+	}
+	if r := c.nodes[3].results[7]; r.Outcome == pbft.Run || r.Client != "test" {
+		t.Errorf("it was told %+v", r)
+	}
+	c.put(3, 8, "mine", "2")
+	if !c.runFor(30_000, func() bool { return c.nodes[3].results[8].Client != "" }) ||
+		c.nodes[3].results[8].Outcome != pbft.Run {
+		t.Errorf("the next operation came to %+v", c.nodes[3].results[8])
+	}
+}
+
 // TestSnapshotAndShortJournalBringAllBack: all nodes are killed again and again with journals that
 // begin above snapshots; nothing that was acknowledged is lost (R14, M41, P4).
 func TestSnapshotAndShortJournalBringAllBack(t *testing.T) {

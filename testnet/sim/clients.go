@@ -166,9 +166,26 @@ func (o *operation) patience() {
 		o.ask()
 		return
 	}
-	o.gaveUp = true
 	c.w.mark(markUnknownOutcome)
-	c.next()
+	o.giveUp()
+}
+
+// unknown is the answer of a node that installed a state in which the operation may be executed.
+func (o *operation) unknown() {
+	if o.completed == 0 && !o.gaveUp {
+		o.client.w.mark(markToldUnknown)
+		o.giveUp()
+	}
+}
+
+func (o *operation) giveUp() {
+	w := o.client.w
+	o.gaveUp = true
+	if o.live {
+		w.pending--
+		w.settled = w.now
+	}
+	o.client.next()
 }
 
 // next plans the client's next operation.
@@ -206,7 +223,11 @@ func (w *World) answer(n *node, a *loop.Applied) {
 		if r.Tag >= uint64(len(w.tags)) || r.Item.Signed != nil {
 			continue // a lying client's, or one that counts replies
 		}
-		if o := w.tags[r.Tag]; o.request == nil {
+		switch o := w.tags[r.Tag]; {
+		case o.request != nil:
+		case r.Outcome != pbft.Run:
+			o.unknown()
+		default:
 			o.done(r.Value, n, n.correct)
 		}
 	}

@@ -91,6 +91,7 @@ const (
 	markRetry
 	markReplyRefused
 	markUnknownOutcome
+	markToldUnknown
 	markBusy
 	markTwoBodies
 	markNumberJump
@@ -202,6 +203,7 @@ func markers() [markCount]row { //nolint:funlen // a table, one row for each mar
 		markRetry:              {"client asked another node again", false},
 		markReplyRefused:       {"lying reply outvoted", false},
 		markUnknownOutcome:     {"client gave up: outcome unknown", false},
+		markToldUnknown:        {"client was told: outcome unknown", false},
 		markBusy:               {"gateway told a client to come back", true},
 		markTwoBodies:          {"one request number, two bodies", false},
 		markNumberJump:         {"request number far ahead", false},
