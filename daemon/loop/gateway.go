@@ -3,6 +3,7 @@ package loop
 import (
 	"slices"
 
+	"byzd/crypto"
 	"byzd/pbft"
 	"byzd/pbft/message"
 )
@@ -15,8 +16,9 @@ type gateway struct {
 	reserved uint64 // numbers below this are recorded as used
 	gathered []operation
 	size     int
-	waiting  []waiting // own bundles that were not executed yet, ascending
-	forgot   bool      // which numbers were used is not known: new ones are due
+	waiting  []waiting        // own bundles that were not executed yet, ascending
+	asked    map[request]bool // signed requests that are gathered or waiting
+	forgot   bool             // which numbers were used is not known: new ones are due
 }
 
 // operation is one operation of a client, with the tag that its result goes to.
@@ -33,6 +35,20 @@ type waiting struct {
 	ops    []operation // of the bundle's items
 	again  int64       // when to broadcast it again
 	delay  int64
+}
+
+// request names a signed request: its client may send it as often as it likes, and it is
+// executed once.
+type request struct {
+	client       crypto.NodeID
+	session, seq uint64
+}
+
+func requestOf(item *message.Item) (request, bool) {
+	if item.Signed == nil {
+		return request{}, false
+	}
+	return request{item.Signed.Client, item.Signed.Session, item.Signed.Seq}, true
 }
 
 // Result is what became of one operation that was submitted here.
@@ -57,12 +73,15 @@ const (
 )
 
 func newGateway(session, reserved uint64) gateway {
-	return gateway{session: session, next: reserved, reserved: reserved}
+	return gateway{
+		session: session, next: reserved, reserved: reserved, asked: map[request]bool{},
+	}
 }
 
 // Submit gathers a client's operation for the next bundle; its result comes with the tag in an
 // [Applied]. client tells clients apart. It reports false if too much waits already: the client
-// should come back later.
+// should come back later. A signed request that is under way here already is not taken again, so
+// that clients which repeat themselves while nothing is executed fill nobody's memory.
 func (l *Loop) Submit(item message.Item, client string, tag uint64) bool {
 	g := &l.gateway
 	if l.cfg.Self == pbft.Observer {
@@ -73,6 +92,12 @@ func (l *Loop) Submit(item message.Item, client string, tag uint64) bool {
 	}
 	if g.size > maxGatherFactor*bundleBytes || len(g.gathered) > maxGatherFactor*bundleOps {
 		return false
+	}
+	if at, signed := requestOf(&item); signed {
+		if g.asked[at] {
+			return true
+		}
+		g.asked[at] = true
 	}
 	g.gathered = append(g.gathered, operation{item, client, tag})
 	g.size += itemSize(&item)
@@ -181,10 +206,26 @@ func (g *gateway) executed(a *Applied) {
 		if bundle.Session != g.session {
 			continue
 		}
-		g.waiting = slices.DeleteFunc(g.waiting, func(w waiting) bool {
-			return w.bundle.Seq == bundle.Seq
-		})
+		g.drop(func(w *waiting) bool { return w.bundle.Seq == bundle.Seq })
 	}
+}
+
+// drop forgets own bundles that need not be executed any more, and returns their operations.
+func (g *gateway) drop(done func(*waiting) bool) []operation {
+	var ops []operation
+	g.waiting = slices.DeleteFunc(g.waiting, func(w waiting) bool {
+		if !done(&w) {
+			return false
+		}
+		ops = append(ops, w.ops...)
+		return true
+	})
+	for i := range ops {
+		if at, signed := requestOf(&ops[i].item); signed {
+			delete(g.asked, at)
+		}
+	}
+	return ops
 }
 
 // discharge gives up the own bundles that a client table, which was installed and not computed
@@ -192,15 +233,7 @@ func (g *gateway) executed(a *Applied) {
 // not known here. What it returns tells their clients so: who waits for an answer that will never
 // come cannot even ask elsewhere.
 func (g *gateway) discharge(clients *pbft.ClientTable) []Result {
-	var lost []Result
-	g.waiting = slices.DeleteFunc(g.waiting, func(w waiting) bool {
-		gone := clients.Discharged(w.bundle)
-		if gone {
-			lost = append(lost, unknown(w.ops)...)
-		}
-		return gone
-	})
-	return lost
+	return unknown(g.drop(func(w *waiting) bool { return clients.Discharged(w.bundle) }))
 }
 
 // unknown are results that say that nobody here can tell what became of the operations.

@@ -258,3 +258,38 @@ func TestGatewayPushesBack(t *testing.T) {
 		t.Error("an idle gateway is busy")
 	}
 }
+
+// A client that repeats itself while there is no quorum fills nobody's memory: the gateway takes the
+// same signed request once (PROTOCOL §4.15), and takes it again when it is done with it.
+func TestGatewayTakesARepeatedRequestOnce(t *testing.T) {
+	c := newCluster(t, 4)
+	c.runFor(1000, nil)
+	c.crash(2)
+	c.crash(3)
+	key := crypto.NewNetworkKey([32]byte{7})
+	ask := func(seq uint64) {
+		r := &message.ClientRequest{Seq: seq} // REGISTER
+		message.SealClientRequest(c.cfg.RequestDomain(), key, r)
+		if !c.nodes[0].loop.Submit(message.Item{Signed: r}, "client", 0) {
+			t.Fatal("node 0 is busy")
+		}
+		c.runFor(100, nil)
+	}
+	for range 100 {
+		ask(1)
+	}
+	ask(2)
+	waiting, pending := c.nodes[0].loop.Waiting(), c.nodes[1].loop.Replica().State().Pending
+	if waiting != 2 || pending != 2 {
+		t.Fatalf("%d operations wait at node 0 and %d at node 1, not 2", waiting, pending)
+	}
+	c.open(2)
+	if !c.runFor(60_000, func() bool { return c.nodes[0].loop.Waiting() == 0 }) {
+		t.Fatalf("%d operations still wait", c.nodes[0].loop.Waiting())
+	}
+	before := executed(c, 0)
+	ask(2)
+	if !c.runFor(10_000, func() bool { return executed(c, 0) > before }) {
+		t.Error("a repeated request that was done is not taken again")
+	}
+}

@@ -9,12 +9,7 @@ func TestOutage(t *testing.T) {
 	if testing.Short() {
 		lasting /= 30
 	}
-	for _, n := range []int{4, 7} {
-		if n > 4 {
-			// Open: in the hour with 7 members O14 finds 4,615 pending operations at one replica,
-			// of three clients that repeat their request (byzd sim outage shows it).
-			lasting = 120_000_000
-		}
+	for _, n := range []int{4, 7, 10} {
 		d := DrillOutage(1, n, lasting)
 		t.Logf("%+v", *d)
 		if d.Failure != nil {
