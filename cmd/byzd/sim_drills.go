@@ -23,10 +23,13 @@ func simOutageCommand() *cli.Command {
 					return err
 				}
 			}
-			if err := drill(c, func() *sim.Drill { return sim.DrillLone(1, false) }); err != nil {
-				return err
+			for _, fares := range []sim.Lone{sim.LoneWell, sim.LoneDown, sim.LoneFlapping} {
+				err := drill(c, func() *sim.Drill { return sim.DrillLone(1, fares) })
+				if err != nil {
+					return err
+				}
 			}
-			return drill(c, func() *sim.Drill { return sim.DrillLone(1, true) })
+			return nil
 		},
 	}
 }

@@ -169,11 +169,21 @@ func DrillSilent(seed uint64, n int) *Drill {
 	return w.measured(d)
 }
 
-// DrillLone lets the links of the last member come and go every 10 ms for 20 s, if flapping;
-// clients ask the others.
-func DrillLone(seed uint64, flapping bool) *Drill {
+// Lone is how the last of four members fares in [DrillLone].
+type Lone string
+
+// The ways of a lone member.
+const (
+	LoneWell     Lone = "well"
+	LoneDown     Lone = "down"
+	LoneFlapping Lone = "behind links that come and go"
+)
+
+// DrillLone lets the last member be down, or its links come and go every 10 ms, for 20 s; clients ask
+// the others.
+func DrillLone(seed uint64, fares Lone) *Drill {
 	w := startDrill(seed, drillOptions(4, 0))
-	d := &Drill{Name: fmt.Sprintf("4 members, bad links of one: %t", flapping)}
+	d := &Drill{Name: "4 members, one of them " + string(fares)}
 	w.phase = phaseLive
 	for i := range w.opts.N - 1 {
 		w.core[i] = true
@@ -181,24 +191,35 @@ func DrillLone(seed uint64, flapping bool) *Drill {
 	for _, c := range w.clients {
 		c.left = 300
 	}
-	lone, n := w.opts.N-1, w.opts.N
+	lone := w.opts.N - 1
+	if fares == LoneDown {
+		w.stop(w.nodes[lone])
+	}
 	for range 2000 {
-		for k := range lone {
-			for _, link := range []int{lone*n + k, k*n + lone} {
-				w.walls[link] = 0
-				if w.rnd[streamCut].IntN(2) == 0 && flapping {
-					w.walls[link] = 1
-				}
-			}
+		if fares == LoneFlapping {
+			w.flap(lone)
 		}
 		w.advance(10_000)
 	}
 	clear(w.walls)
+	if fares == LoneDown {
+		w.nodes[lone].comeBack()
+	}
 	for _, c := range w.clients {
 		c.left = 0
 	}
-	d.Back = w.await(60_000_000, w.quiet)
+	d.Back = w.await(60_000_000, func() bool { return w.allUp() && w.quiet() })
 	return w.measured(d)
+}
+
+// flap cuts or opens each link of a member, as it is drawn.
+func (w *World) flap(lone int) {
+	n := w.opts.N
+	for k := range lone {
+		for _, link := range []int{lone*n + k, k*n + lone} {
+			w.walls[link] = int16(w.rnd[streamCut].IntN(2)) //nolint:gosec // 0 or 1
+		}
+	}
 }
 
 // DrillRestarts ends the process of one member so many times, half of them with the power, and
