@@ -61,10 +61,17 @@ func (o *oracles) ticked(n *node) {
 	if st.Pending > pendingMax {
 		o.w.fail("O14", "replica %d keeps %d pending operations", n.replica, st.Pending)
 	}
+	if size := n.journal.Size(); size > journalMax {
+		o.w.fail("O14", "replica %d has a journal of %d bytes", n.replica, size)
+	}
 }
 
 // pendingMax is far above what the clients of a run can ask for at once.
 const pendingMax = 4096
+
+// journalMax is, in bytes, far above what a whole run writes even if no journal is ever cut: some
+// hundred thousand.
+const journalMax = 8 << 20
 
 // sameState is O9 at the end: all correct nodes are at one place, so their stores are equal.
 func (o *oracles) sameState() {
