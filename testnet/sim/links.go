@@ -55,6 +55,9 @@ func (w *World) send(from *node, to int, p *packet) {
 	}
 	w.oracles.sent(from, to, p)
 	w.traceSend(from, to, p)
+	if w.tap != nil && p.frame != nil {
+		w.tap(p.frame)
+	}
 	reached := 0
 	for _, n := range w.nodes {
 		if n.replica == p.from || to != pbft.All && n.replica != to {

@@ -79,6 +79,7 @@ type World struct {
 	from      uint64    // the event that the trace begins with
 	until     uint64    // the event that the run ends before; 0: none
 	probe     *probe    // of the crash-point sweep; nil if there is none
+	tap       func(frame []byte)
 }
 
 // Failure is what an oracle found.
@@ -118,6 +119,9 @@ type Setup struct {
 	From    uint64            // the event that the trace begins with
 	Until   uint64            // the event that the run ends before; 0: its own end
 
+	// Sent is called with each frame that leaves a node, in runs that encode; may be nil.
+	Sent func(frame []byte)
+
 	probe *probe // counts effects, and crashes a node at one of them
 }
 
@@ -140,7 +144,7 @@ func New(seed uint64, s Setup) *World {
 	w := &World{
 		seed: seed, rnd: newStreams(seed), bundles: cache{}, ops: map[string]*operation{},
 		asked: map[string]bool{},
-		trace: s.Trace, from: s.From, until: s.Until, hash: seed, probe: s.probe,
+		trace: s.Trace, from: s.From, until: s.Until, hash: seed, probe: s.probe, tap: s.Sent,
 	}
 	if s.Options != nil {
 		w.opts = *s.Options
