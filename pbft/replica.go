@@ -236,7 +236,7 @@ func (r *Replica) onReceived(v message.Verified) {
 		r.drop(from, DropEpoch)
 		return
 	}
-	if from != r.self {
+	if from != r.self && from != message.Stranger {
 		r.peers[from].heard = r.now
 	}
 	if r.observes() && !informs(v.Message()) {

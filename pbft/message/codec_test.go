@@ -112,7 +112,7 @@ func TestUnknownTypes(t *testing.T) {
 		if !errors.Is(err, message.ErrMalformed) {
 			t.Errorf("an empty message of type %d: %v", typ, err)
 		}
-		known := typ >= int(message.TypePrePrepare) && typ <= int(message.TypeStatePart)
+		known := typ >= int(message.TypePrePrepare) && typ <= int(message.TypeAnnouncement)
 		name := message.Type(typ).String()
 		if isNumber := len(name) > 5 && name[:5] == "type-"; typ > 0 && isNumber == known {
 			t.Errorf("type %d is called %q", typ, name)

@@ -383,6 +383,7 @@ func (w *world) samples() []sample {
 	after := &message.FetchDecided{After: 7}
 	ask := &message.FenceAsk{Nonce: 1 << 63}
 	ready := w.growth(top, 1).Ready[0]
+	announced := &message.Announcement{Reconfig: w.growth(top, 1)}
 	forgot := &message.Recover{Nonce: 1 << 63, Floor: 7}
 	want := &message.FetchState{Want: message.StateRef{
 		Root: crypto.Hash("root"), Tree: message.StateLedger, Path: "\x01\x80",
@@ -446,6 +447,7 @@ func (w *world) samples() []sample {
 			free: [][2]int{{head, head + 8}},
 		},
 		{name: "fetch-state", m: want, free: all(want)},
+		{name: "announcement", m: announced, free: all(announced)},
 		{name: "state-part", m: part, free: all(part)},
 		{
 			name: "fence-answer, nothing known", m: &message.FenceAnswer{Nonce: 5},

@@ -40,6 +40,7 @@ const (
 	TypeOffer
 	TypeFetchState
 	TypeStatePart
+	TypeAnnouncement
 	typeEnd
 )
 
@@ -50,7 +51,7 @@ func (t Type) String() string {
 		"submission", "have", "fetch-bundles", "fetch-batches", "batch", "fetch-decided", "decided",
 		"proof", "evidence", "fence-ask", "fence-answer", "epoch", "ready",
 		"recover", "recovery",
-		"offer", "fetch-state", "state-part",
+		"offer", "fetch-state", "state-part", "announcement",
 	}
 	if int(t) < len(names) {
 		return names[t]
@@ -139,6 +140,8 @@ func decodeHelp(t Type, r *reader) Message {
 		return decodeEpochProof(r)
 	case TypeReady:
 		return decodeReady(r)
+	case TypeAnnouncement:
+		return decodeAnnouncement(r)
 	case TypeRecover:
 		return decodeRecover(r)
 	case TypeRecovery:
@@ -173,18 +176,33 @@ type Verified struct {
 // another one (B53).
 func (v Verified) Epoch() uint64 { return v.epoch }
 
-// From is the replica at the other end of the connection, or this replica itself.
+// From is the replica at the other end of the connection, or this replica itself, or [Stranger].
 func (v Verified) From() int { return v.from }
 
 // Message is what was verified. It must not be changed.
 func (v Verified) Message() Message { return v.msg }
 
-// Verify checks a message of an epoch that came from a replica. The error is a [Refusal].
+// Stranger in place of a replica's number is a node that is no member of the epoch.
+const Stranger = -1
+
+// ProvesItself reports whether a message of an epoch may come from a node that is no member of it:
+// it is worth the same from everybody, and is what who is behind needs.
+func ProvesItself(m Message) bool {
+	switch m.(type) {
+	case *EpochProof, *Decided:
+		return true
+	default:
+		return false
+	}
+}
+
+// Verify checks a message of an epoch that came from a replica, or from a [Stranger] if it proves
+// itself. The error is a [Refusal].
 func Verify(cfg *Config, cache Cache, from int, epoch uint64, m Message) (Verified, error) {
 	if epoch != cfg.Epoch {
 		return Verified{}, RefusedEpoch
 	}
-	if from < 0 || from >= len(cfg.Members) {
+	if from >= len(cfg.Members) || from < 0 && (from != Stranger || !ProvesItself(m)) {
 		return Verified{}, RefusedMember
 	}
 	if err := verify(cfg, cache, m); err != nil {
