@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"byzd/crypto"
+	"byzd/daemon/loop"
 	"byzd/pbft/message"
 	"byzd/transport"
 )
@@ -84,8 +85,11 @@ func (in *inbound) Receive(id crypto.NodeID, _ transport.Class, _ uint64, frame 
 		return
 	}
 	from, member := e.index[id]
-	if _, ends := m.(*message.EpochProof); epoch != e.cluster.Epoch || !member && !ends {
-		in.meet(stranger{id, epoch, m})
+	if !member {
+		from = message.Stranger
+	}
+	if epoch != e.cluster.Epoch || !member && !message.ProvesItself(m) {
+		in.meet(e, stranger{id, epoch, m})
 		return
 	}
 	if vote, ok := m.(*message.Vote); ok {
@@ -107,8 +111,14 @@ func (in *inbound) Receive(id crypto.NodeID, _ transport.Class, _ uint64, frame 
 	in.hand(v)
 }
 
-// meet hands a stranger's message to the loop, unless too many wait: they are asked for again.
-func (in *inbound) meet(s stranger) {
+// meet hands a stranger's message to the loop, unless too many wait: they are asked for again. What
+// members of a later epoch tell each other is not for a node that is behind, and would fill the
+// queue.
+func (in *inbound) meet(e *era, s stranger) {
+	if s.epoch > e.cluster.Epoch && !loop.LeadsAhead(s.m) {
+		in.refusals.add("of_a_later_epoch")
+		return
+	}
 	select {
 	case in.outside <- s:
 	default:

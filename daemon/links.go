@@ -44,7 +44,8 @@ func classOf(t message.Type) transport.Class {
 		return transport.Requests
 	case message.TypeFetchBatches, message.TypeBatchReply, message.TypeFetchDecided,
 		message.TypeDecided, message.TypeEvidence, message.TypeEpoch, message.TypeReady,
-		message.TypeOffer, message.TypeFetchState, message.TypeStatePart:
+		message.TypeOffer, message.TypeFetchState, message.TypeStatePart,
+		message.TypeAnnouncement:
 		return transport.Sync
 	default:
 		return transport.Votes

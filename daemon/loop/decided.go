@@ -253,7 +253,7 @@ func (l *Loop) execAgain(st *pbft.Restored) error {
 	if err != nil {
 		return err
 	}
-	a.index(base, st.History, l.epochs.last().Params.Window)
+	a.index(base, st.History, l.epochs.at(l.fold.Epoch).Params.Window)
 	// Roots are computed again: a CHECKPOINT whose record the crash took must be said still, or all
 	// who crashed together could stand at the high watermark for ever.
 	st.Said, st.Checkpoints = st.Checkpoints, nil
@@ -274,9 +274,9 @@ func (l *Loop) execAgain(st *pbft.Restored) error {
 		}
 	}
 	x.quiet = l.cfg.Self == pbft.Observer
-	if l.cfg.Cluster.Epoch != l.fold.Epoch {
-		return fmt.Errorf("the journal ends in epoch %d, and its batches in epoch %d",
-			l.fold.Epoch, l.cfg.Cluster.Epoch)
+	if l.cfg.Cluster.Epoch < l.fold.Epoch {
+		l.stayBehind(st)
+		return nil
 	}
 	return a.loose(st)
 }
@@ -304,12 +304,25 @@ func (l *Loop) applyAgain(st *pbft.Restored, b *message.Batch) {
 // crossEpoch goes on in the next epoch if the last executed batch ended the one before.
 func (l *Loop) crossEpoch(st *pbft.Restored) {
 	next := l.epochs.at(l.cfg.Cluster.Epoch + 1)
-	if next == nil || st.Executed != next.Base {
-		return
+	if next == nil || st.Executed != next.Base || next.Epoch > l.fold.Epoch {
+		return // what is not recorded yet is begun by the replica
 	}
 	st.Clients = st.Clients.Rebase(l.cfg.Cluster, next)
 	l.take(next)
 	l.handover = handover{}
+}
+
+// stayBehind makes what a replica starts with that is in an earlier epoch than the journal, since
+// the state that it had is lost: a snapshot is damaged, or a leap was not finished. What the journal
+// holds is of the later epoch, and must wait (see recall); until then this node only learns.
+func (l *Loop) stayBehind(st *pbft.Restored) {
+	*st = pbft.Restored{
+		Executed: st.Executed, Time: st.Time, Kind: st.Kind, History: st.History,
+		Clients: st.Clients, Forgot: st.Forgot, Why: st.Why,
+	}
+	if s := l.states.stable; s != nil && s.Manifest.Header.Epoch == l.cfg.Cluster.Epoch {
+		st.Stable = s.Certificate
+	}
 }
 
 // recentBodies is how many executed batches are kept in memory after a start, for those who are

@@ -29,6 +29,9 @@ type town struct {
 	lost    func(from, to int, m message.Message) bool
 	acked   map[string]string // what clients were told that was written
 	sent    map[uint64][2]string
+	keep    loop.Retention
+	segment int64
+	twist   func(from, to int, epoch uint64, m message.Message) message.Message // lies on the way
 }
 
 type townsman struct {
@@ -42,8 +45,10 @@ type townsman struct {
 	halted  string
 	down    bool
 	noSync  bool
-	began   []uint64 // epochs, as it was told
-	lie     string   // what it tells if it is a traitor; empty if it is none
+	began   []uint64              // epochs, as it was told
+	lie     string                // what it tells if it is a traitor; empty if it is none
+	ends    []*message.EpochProof // what its invitation has
+	mortal  *mortal               // in place of the disk
 }
 
 type letter struct {
@@ -98,7 +103,11 @@ func newTown(t testing.TB, members, others int) *town {
 func (w *town) open(i int, more ...crypto.Signer) {
 	w.t.Helper()
 	n := w.nodes[i]
-	j, err := journal.Open(n.disk, journal.Options{Owner: w.genesis.Cluster})
+	var d disk.Disk = n.disk
+	if n.mortal != nil {
+		d = n.mortal
+	}
+	j, err := journal.Open(d, journal.Options{Owner: w.genesis.Cluster, SegmentBytes: w.segment})
 	if err != nil {
 		w.t.Fatalf("node %d: %v", i, err)
 	}
@@ -106,8 +115,8 @@ func (w *town) open(i int, more ...crypto.Signer) {
 	self := w.genesis.Member(n.id)
 	n.journal, n.store, n.down, n.noSync, n.halted = j, kv.New(), false, false, ""
 	n.loop, err = loop.Open(loop.Config{
-		Cluster: w.genesis, Self: self, Node: n.id, Journal: j, Disk: n.disk, Store: n.store,
-		Links: street{w, n}, Signers: more,
+		Cluster: w.genesis, Self: self, Node: n.id, Journal: j, Disk: d, Store: n.store,
+		Links: street{w, n}, Signers: more, Keep: w.keep, Ends: n.ends,
 		Sealer: message.Sealer{Config: w.genesis, Self: self, Signer: signer},
 		Applied: func(a *loop.Applied) {
 			for _, r := range a.Own {
@@ -122,6 +131,8 @@ func (w *town) open(i int, more ...crypto.Signer) {
 			switch e := e.(type) {
 			case pbft.Halt:
 				n.halted = e.Why
+			case pbft.Observed:
+				n.drops[string(e.Event)]++
 			case pbft.Dropped:
 				n.drops[string(e.Why)]++
 			case pbft.Accuse:
@@ -180,11 +191,19 @@ func (w *town) turn(i int) {
 	n.loop.EndTurn()
 	for !n.loop.Idle() {
 		lsn := n.loop.Staged()
-		if err := n.journal.Flush(); err != nil {
+		err := n.journal.Flush()
+		if n.mortal != nil && n.mortal.dead() {
+			n.down = true
+			return
+		}
+		if err != nil {
 			w.t.Fatalf("node %d: %v", i, err)
 		}
 		n.loop.Release(lsn)
 		n.loop.Resume()
+		if err := n.journal.TruncateBefore(n.loop.Cut()); err != nil && n.mortal == nil {
+			w.t.Fatalf("node %d: %v", i, err)
+		}
 	}
 	if err := n.loop.Trouble(); err != nil {
 		w.t.Fatalf("node %d: %v", i, err)
@@ -205,14 +224,18 @@ func (w *town) deliver(l letter) {
 	if w.lost != nil && w.lost(l.from, l.to, m) {
 		return
 	}
+	if w.twist != nil {
+		if m = w.twist(l.from, l.to, epoch, m); m == nil {
+			return
+		}
+	}
 	cfg, id := n.loop.Cluster(), w.nodes[l.from].id
-	_, ends := m.(*message.EpochProof)
-	from := cfg.Member(id)
-	if epoch != cfg.Epoch || from < 0 && !ends {
+	from := cfg.Member(id) // or a stranger
+	if epoch != cfg.Epoch || from < 0 && !message.ProvesItself(m) {
 		n.loop.Outside(id, epoch, m)
 		return
 	}
-	v, err := message.Verify(cfg, noCache{}, max(from, 0), epoch, m)
+	v, err := message.Verify(cfg, noCache{}, from, epoch, m)
 	if err != nil {
 		n.drops[err.Error()]++
 		return

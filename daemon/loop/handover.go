@@ -19,6 +19,7 @@ type handover struct {
 
 	lookAt  int64 // when to look again whether enough are
 	sayAt   int64 // when this node says again that it is ready
+	tellAt  int64 // when it tells again those of the change who are not
 	since   int64 // since when enough are; -1 while they are not
 	orderAt int64 // when this node orders the change, again
 }
@@ -26,6 +27,7 @@ type handover struct {
 // Times of a hand-over, in milliseconds.
 const (
 	sayReady   = 500
+	tellChange = 2_000
 	lookAgain  = 200
 	orderAgain = 5_000
 	// orderAfter is how long members wait for the primary to order a change that can be made, each
@@ -46,6 +48,7 @@ func (l *Loop) announce(rc *message.Reconfiguration) {
 	l.handover = handover{
 		rc:   &message.Reconfiguration{Change: rc.Change, Approvals: rc.Approvals},
 		next: next, digest: digest, ready: map[int]*message.Ready{}, since: -1,
+		tellAt: l.now + tellChange,
 	}
 	if l.cfg.Announced != nil {
 		l.cfg.Announced(next)
@@ -76,6 +79,10 @@ func (l *Loop) tickHandover() {
 	if l.now >= h.sayAt {
 		h.sayAt = l.now + sayReady
 		l.sayReady()
+	}
+	if l.now >= h.tellAt {
+		h.tellAt = l.now + tellChange
+		l.tellChange()
 	}
 	rc := l.readied()
 	if rc == nil {
@@ -108,6 +115,20 @@ func (l *Loop) sayReady() {
 		m := message.SignReady(l.cfg.Cluster, h.rc.Change, i, *l.last, s)
 		h.ready[i] = m
 		l.hold(held{lsn: l.staged, to: pbft.All, msg: l.cfg.Sealer.Seal(m), send: true})
+	}
+}
+
+// tellChange tells those who do not say that they are ready what was announced. Who came by state
+// transfer, or started from a snapshot, has not executed it.
+func (l *Loop) tellChange() {
+	h := &l.handover
+	if l.cfg.Self == pbft.Observer {
+		return
+	}
+	for i := range h.next.Members {
+		if to := h.next.Members[i].Node; h.ready[i] == nil && to != l.node {
+			l.sendNode(to, l.cfg.Cluster.Epoch, &message.Announcement{Reconfig: h.rc})
+		}
 	}
 }
 

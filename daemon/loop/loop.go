@@ -59,8 +59,14 @@ type Config struct {
 	// Archive is shown every record that is staged, and at the start those that the journal holds,
 	// to keep of them what outlives the journal (rule R7.8). It must not block; nil for none.
 	Archive Archive
+	// Ends are proofs that epochs ended, from the first on or from one that the journal leads to,
+	// if this node was given any: by them it finds members of today (see leap.go).
+	Ends []*message.EpochProof
 	// Announced, if not nil, is told what a change that was announced leads to: whom to let in.
 	Announced func(next *message.Config)
+	// Proved, if not nil, is told of the newest epoch that is proved to have begun, when that is
+	// beyond the one that this node is in: its members are to be let in.
+	Proved func(newest *message.Config)
 	// Reconfigured, if not nil, is told that another epoch has begun, and the node's number in it.
 	Reconfigured func(now *message.Config, self int)
 	// Watch receives every effect that only informs: Dropped, Observed, Accuse, Halt.
@@ -100,6 +106,8 @@ type Loop struct {
 	node      crypto.NodeID
 	signers   []crypto.Signer
 	epochs    epochs
+	leap      leap
+	since     uint64                         // the LSN that this epoch rests on
 	last      *message.Header                // of what is executed; nil before anything is
 	ended     *message.CheckpointCertificate // of the epoch's last batch, until the next begins
 	handover  handover
@@ -145,6 +153,9 @@ func Open(cfg Config) (*Loop, error) {
 		return nil, fmt.Errorf("the journal is of epoch %d, and leads from the genesis to epoch %d",
 			l.fold.Epoch, now)
 	}
+	if err := l.epochs.learn(cfg.Ends); err != nil {
+		return nil, err
+	}
 	st := l.fold.Result()
 	if err := l.load(&st); err != nil {
 		return nil, err
@@ -166,7 +177,7 @@ func Open(cfg Config) (*Loop, error) {
 	l.gateway.forgot = st.Forgot
 	if cfg.Forgot != "" && !l.fold.Forgot {
 		l.record(&message.Record{
-			Type: message.RecordAmnesia, Epoch: l.cfg.Cluster.Epoch, Amnesia: &message.Amnesia{},
+			Type: message.RecordAmnesia, Epoch: l.fold.Epoch, Amnesia: &message.Amnesia{},
 		})
 	}
 	l.replica = pbft.New(l.cfg.Cluster, l.cfg.Self, st)
@@ -191,7 +202,12 @@ func (l *Loop) replay() error {
 
 // load puts the newest snapshot in place, or the state that the epoch starts from.
 func (l *Loop) load(st *pbft.Restored) error {
-	snap, damaged, err := snapshot.Latest(l.cfg.Disk, l.epochs.at)
+	snap, damaged, err := snapshot.Latest(l.cfg.Disk, func(epoch uint64) *message.Config {
+		if epoch > l.fold.Epoch {
+			return nil // of a leap that was not finished
+		}
+		return l.epochs.at(epoch)
+	})
 	if err != nil {
 		return err
 	}
@@ -270,6 +286,13 @@ func (l *Loop) Bounds() []pbft.Bound {
 
 // Receive takes a verified message from a peer.
 func (l *Loop) Receive(v message.Verified) {
+	if v.From() == message.Stranger {
+		before := l.replica.Executed().Seq
+		if l.receive(v); l.replica.Executed().Seq > before {
+			l.leap.askAt = min(l.leap.askAt, l.now) // more may follow at once
+		}
+		return
+	}
 	if l.cfg.Adversary == nil {
 		l.receive(v)
 		return
@@ -289,9 +312,13 @@ func (l *Loop) receive(v message.Verified) {
 	case *message.FetchState:
 		l.giveState(v.From(), m)
 	case *message.StatePart:
-		l.takeState(v.From(), m)
+		l.takeState(l.cfg.Cluster.Members[v.From()].Node, m)
 	case *message.Ready:
 		l.onReady(m)
+	case *message.Announcement:
+		if l.handover.rc == nil { // else the log says what counts
+			l.announce(m.Reconfig)
+		}
 	case *message.EpochProof:
 		l.step(pbft.Received{Msg: v})
 		l.learnEnd(m)
@@ -310,6 +337,7 @@ func (l *Loop) Tick(now int64) {
 	l.rebroadcast()
 	l.tickTransfer()
 	l.tickHandover()
+	l.tickLeap()
 	if l.cfg.Adversary != nil {
 		for _, o := range l.cfg.Adversary.Tick(l.now) {
 			l.dispatch(o)

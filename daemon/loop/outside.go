@@ -18,6 +18,7 @@ type NodeLinks interface {
 // outsider is what this node remembers about a node that is not in its epoch, or no member of it.
 type outsider struct {
 	toldAt int64 // when it was last told that its epoch ended
+	liedAt int64 // when what it told did not hold
 }
 
 // maxOutsiders bounds those that are remembered: the members of two epochs.
@@ -26,12 +27,17 @@ const maxOutsiders = 256
 // tellAgain is the time between two proofs of one epoch's end to one node, in milliseconds.
 const tellAgain = 100
 
-// Outside takes a message of a node that is in an earlier epoch than this one, or no member of it.
-// It is decoded and not verified: nothing of it is believed, but what proves itself.
+// Outside takes a message of a node that is in another epoch than this one, or no member of it. It
+// is decoded and not verified: nothing of it is believed, but what proves itself.
 //
 // Whoever is behind is told that its epoch ended, and gets what was decided in it (B52): a node
-// that was a member goes on serving those who need it.
+// that was a member goes on serving those who need it. What members of a later epoch tell a node
+// that is behind is in leap.go.
 func (l *Loop) Outside(from crypto.NodeID, epoch uint64, m message.Message) {
+	if LeadsAhead(m) {
+		l.ahead(from, epoch, m)
+		return
+	}
 	if epoch > l.cfg.Cluster.Epoch {
 		return // whoever it is will be told to; so will this node
 	}
@@ -45,16 +51,36 @@ func (l *Loop) Outside(from crypto.NodeID, epoch uint64, m message.Message) {
 		l.serveOutside(from, epoch, m.After)
 	case *message.FetchState:
 		l.giveOutside(from, epoch, m)
-		return
 	default:
 	}
-	if p := l.epochs.end(epoch); p != nil && l.mayTell(from) {
-		l.sendNode(from, epoch, p)
+	l.tellEnds(from, epoch)
+}
+
+// tellEnds proves to a node that the epoch it is in has ended, and the next few if they have too.
+func (l *Loop) tellEnds(to crypto.NodeID, epoch uint64) {
+	last := l.epochs.last().Epoch
+	if epoch >= last || !l.mayTell(to) {
+		return
+	}
+	for k := epoch; k < min(epoch+endsAtOnce, last); k++ {
+		l.sendNode(to, k, l.epochs.end(k))
 	}
 }
 
+// endsAtOnce is how many proofs of epochs' ends a node is told at once.
+const endsAtOnce = 4
+
 // mayTell limits what one outsider is told.
 func (l *Loop) mayTell(id crypto.NodeID) bool {
+	o := l.outsider(id)
+	if o.toldAt > 0 && l.now < o.toldAt+tellAgain {
+		return false
+	}
+	o.toldAt = l.now
+	return true
+}
+
+func (l *Loop) outsider(id crypto.NodeID) *outsider {
 	o := l.outsiders[id]
 	if o == nil {
 		if len(l.outsiders) >= maxOutsiders {
@@ -63,14 +89,11 @@ func (l *Loop) mayTell(id crypto.NodeID) bool {
 		o = &outsider{}
 		l.outsiders[id] = o
 	}
-	if o.toldAt > 0 && l.now < o.toldAt+tellAgain {
-		return false
-	}
-	o.toldAt = l.now
-	return true
+	return o
 }
 
-// serveOutside sends decided batches of an epoch, up to its end.
+// serveOutside sends decided batches of an epoch, up to its end, or the offer of a state, which may
+// be of another epoch.
 func (l *Loop) serveOutside(to crypto.NodeID, epoch, after uint64) {
 	limit := uint64(message.MaxNumber)
 	if p := l.epochs.end(epoch); p != nil {
@@ -80,9 +103,7 @@ func (l *Loop) serveOutside(to crypto.NodeID, epoch, after uint64) {
 		return
 	}
 	if o := l.offer(after); o != nil {
-		if h := l.headerEpoch(o); h == epoch {
-			l.sendNode(to, epoch, o)
-		}
+		l.sendNode(to, l.headerEpoch(o), o)
 		return
 	}
 	m, err := l.archive.serveUpTo(after, l.synced, limit)
@@ -111,6 +132,12 @@ func (l *Loop) headerEpoch(o *message.Offer) uint64 {
 func (l *Loop) giveOutside(to crypto.NodeID, epoch uint64, m *message.FetchState) {
 	data, err := l.states.piece(m.Want, l.now)
 	if err != nil || len(data) > 0 && !l.strangers.allow(0, len(data), l.now) {
+		return
+	}
+	if o := l.offer(0); data == nil && o != nil {
+		l.sendNode(to, l.headerEpoch(o), o)
+	}
+	if m.Want.Root == (crypto.Digest{}) {
 		return
 	}
 	l.sendNode(to, epoch, &message.StatePart{Want: m.Want, Data: data})

@@ -47,9 +47,10 @@ func (l *Loop) certified() {
 	}
 }
 
-// save has a snapshot written, unless one is being written.
+// save has a snapshot written, unless one is being written. One of an epoch whose beginning is not
+// durable would be worth nothing after a crash, and must not take the place of an older one.
 func (l *Loop) save(s *snapshot.Snapshot) {
-	if l.saving != nil || l.now < l.retryAt {
+	if l.saving != nil || l.now < l.retryAt || l.synced < l.since {
 		return
 	}
 	l.saving = s

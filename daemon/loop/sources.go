@@ -14,6 +14,7 @@ type source struct {
 	open int   // questions that it has not answered
 	gone int64 // it said that it does not have this state: it is asked again after a while
 	liar bool  // a piece of its did not fit what was certified
+	slow bool  // it let others be asked for what it was asked for: it is asked last
 }
 
 // ask is a question under way.
@@ -79,7 +80,12 @@ func (l *Loop) askOf(to int, ref message.StateRef, a *ask) {
 	a.asked, a.at = append(a.asked, to), l.now
 	l.fetch.turn = to
 	l.fetch.sources[to].open++
-	l.say(pbft.Send{To: to, Msg: &message.FetchState{Want: ref}})
+	m := &message.FetchState{Want: ref}
+	if t := l.fetch; t.from != l.cfg.Cluster {
+		l.sendNode(t.from.Members[to].Node, t.from.Epoch, m)
+		return
+	}
+	l.say(pbft.Send{To: to, Msg: m})
 }
 
 // askOthers puts questions that are not answered to others. When there are no others left they
@@ -95,6 +101,7 @@ func (l *Loop) askOthers() {
 	sortRefs(late) // the order must not depend on a map
 	for _, ref := range late {
 		a := t.asks[ref]
+		t.sources[a.asked[len(a.asked)-1]].slow = true
 		if to := l.nextSource(a.asked); to >= 0 {
 			l.askOf(to, ref, a)
 			continue
@@ -108,20 +115,28 @@ func (l *Loop) askOthers() {
 }
 
 // nextSource goes round the replicas that have room and are no liars, and that were not asked
-// already; it returns -1 if there is none.
+// already, the slow ones last; it returns -1 if there is none.
 func (l *Loop) nextSource(asked []int) int {
-	t := l.fetch
+	t, last := l.fetch, -1
 	for k := 1; k <= len(t.sources); k++ {
 		i := (t.turn + k) % len(t.sources)
 		s := &t.sources[i]
-		if i == l.cfg.Self || s.liar || s.gone > l.now || s.open >= asksPerSource ||
+		if t.from.Members[i].Node == l.node || s.liar || s.gone > l.now || s.open >= asksPerSource ||
 			slices.Contains(asked, i) {
 			continue
 		}
-		return i
+		if !s.slow {
+			return i
+		}
+		if last < 0 {
+			last = i
+		}
 	}
-	return -1
+	return last
 }
+
+// again is what is still known of a source when something else is fetched.
+func (s source) again() source { return source{liar: s.liar, slow: s.slow} }
 
 // exhausted reports whether this state is not to be had any more: some source said that it does not
 // have it, and nobody has given a piece for a while. A source that is down never says anything, so

@@ -24,6 +24,9 @@ type states struct {
 // milliseconds (rule R13).
 const pinTime = 10 * 60_000
 
+// pinIdle is after how long it gives way to another one that somebody asks for.
+const pinIdle = 5_000
+
 func newStates() *states { return &states{fresh: map[uint64]*snapshot.State{}} }
 
 // made takes in the state after a batch that asks for a checkpoint.
@@ -80,7 +83,7 @@ func (s *states) find(root crypto.Digest, now int64) *snapshot.Snapshot {
 	}
 	for _, snap := range []*snapshot.Snapshot{s.pinned, s.stable, s.newest(), s.older()} {
 		if snap != nil && snap.Certificate.Root == root {
-			if s.pinned == nil || s.pinned == snap {
+			if s.pinned == nil || s.pinned == snap || s.usedAt+pinIdle < now {
 				s.pinned, s.usedAt = snap, now
 			}
 			return snap

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"byzd/crypto"
 	"byzd/daemon/kv/merkle"
 	"byzd/daemon/snapshot"
 	"byzd/pbft"
@@ -16,6 +17,8 @@ import (
 // has already is not fetched. Verified pieces are staged on disk, so that a crash costs nothing.
 type transfer struct {
 	target   *message.CheckpointCertificate
+	epoch    uint64          // of the target
+	from     *message.Config // of whose members it is fetched
 	repair   bool
 	next     *message.CheckpointCertificate // a newer one, if nobody has the target any more
 	stage    *snapshot.Stage
@@ -41,26 +44,26 @@ type (
 func (l *Loop) fetchState(e pbft.Transfer) {
 	t := l.fetch
 	if t == nil {
-		l.startTransfer(e.Target, e.Repair, trees{})
+		l.startTransfer(&transfer{
+			target: e.Target, repair: e.Repair, epoch: l.cfg.Cluster.Epoch, from: l.cfg.Cluster,
+		})
 		return
 	}
 	t.repair = t.repair || e.Repair
-	if e.Target.Seq > t.target.Seq {
+	if e.Target.Seq > t.target.Seq && t.from == l.cfg.Cluster {
 		t.next = e.Target
 	}
 }
 
-func (l *Loop) startTransfer(
-	target *message.CheckpointCertificate, repair bool, partial trees,
-) {
-	t := &transfer{
-		target: target, repair: repair, partial: partial,
-		sources: make([]source, len(l.cfg.Cluster.Members)),
-		asks:    map[message.StateRef]*ask{},
-		pieceAt: l.now, patience: hedgeAfter,
+// startTransfer begins a transfer of which it is set what is fetched, and from whom.
+func (l *Loop) startTransfer(t *transfer) {
+	if t.sources == nil {
+		t.sources = make([]source, len(t.from.Members))
 	}
+	t.asks = map[message.StateRef]*ask{}
+	t.pieceAt, t.patience = l.now, hedgeAfter
 	l.fetch = t
-	stage, err := snapshot.OpenStage(l.cfg.Disk, target.Root, func(
+	stage, err := snapshot.OpenStage(l.cfg.Disk, t.target.Root, func(
 		ref message.StateRef, data []byte,
 	) bool {
 		return l.accept(ref, data) == nil
@@ -115,12 +118,13 @@ func (l *Loop) accept(ref message.StateRef, data []byte) error {
 
 // takeState takes in an answer, also one that comes late. What is not wanted costs a look-up, and
 // who gives a piece that was not certified is heard no more.
-func (l *Loop) takeState(from int, m *message.StatePart) {
+func (l *Loop) takeState(node crypto.NodeID, m *message.StatePart) {
 	t := l.fetch
-	if t == nil || t.done != nil || m.Want.Root != t.target.Root {
-		l.drop(from, dropUnwanted)
+	if t == nil || t.done != nil || m.Want.Root != t.target.Root || t.from.Member(node) < 0 {
+		l.drop(l.cfg.Cluster.Member(node), dropUnwanted)
 		return
 	}
+	from := t.from.Member(node)
 	s := &t.sources[from]
 	if s.liar {
 		l.drop(from, dropLie)
@@ -135,7 +139,7 @@ func (l *Loop) takeState(from int, m *message.StatePart) {
 	switch err := l.accept(m.Want, m.Data); {
 	case err == nil:
 		t.bytes += int64(len(m.Data))
-		t.pieceAt, t.patience = l.now, hedgeAfter
+		t.pieceAt, t.patience, s.slow = l.now, hedgeAfter, false
 		if t.stage != nil && t.stage.Add(m.Want, m.Data) != nil {
 			_ = t.stage.Close() // nothing rests on it
 			t.stage = nil
@@ -198,24 +202,28 @@ func (l *Loop) tickTransfer() {
 	}
 	l.askOthers()
 	if t.next != nil && l.exhausted() {
-		l.retarget()
+		l.retarget(&transfer{target: t.next, epoch: t.epoch, from: t.from})
 		return
 	}
 	l.pump()
 }
 
-// retarget turns to a newer state. Pieces that it shares with the old one are not fetched again.
-func (l *Loop) retarget() {
+// retarget turns to another state. Pieces that it shares with the old one are not fetched again.
+func (l *Loop) retarget(to *transfer) {
 	t := l.fetch
-	var partial trees
 	for tree, b := range t.parts {
 		if b != nil {
-			partial[tree] = b.Partial()
+			to.partial[tree] = b.Partial()
 		}
 	}
-	next, repair := t.next, t.repair
+	if to.repair = t.repair; to.from == t.from {
+		for _, s := range t.sources {
+			to.sources = append(to.sources, s.again())
+		}
+		to.turn = t.turn
+	}
 	l.endTransfer()
-	l.startTransfer(next, repair, partial)
+	l.startTransfer(to)
 }
 
 // complete puts the parts together and has them saved.
@@ -243,9 +251,13 @@ func (l *Loop) saveFetched() {
 
 // install puts a fetched state in place, now that it is durable, and tells the replica.
 func (l *Loop) install(s *snapshot.Snapshot) {
-	repair := l.fetch.repair
+	t := l.fetch
 	l.endTransfer()
-	if !repair && l.replica.Executed().Seq >= s.Seq() {
+	if !t.repair && l.replica.Executed().Seq >= s.Seq() {
+		return
+	}
+	if t.epoch > l.cfg.Cluster.Epoch {
+		l.land(t.epoch, s)
 		return
 	}
 	clients, err := l.exec.install(&s.State)
@@ -274,8 +286,16 @@ func (l *Loop) giveState(from int, m *message.FetchState) {
 		l.drop(from, dropNoSuchPart)
 		return
 	case data == nil:
-		if o := l.offer(0); o != nil {
+		o := l.offer(0)
+		switch {
+		case o == nil:
+		case l.headerEpoch(o) == l.cfg.Cluster.Epoch:
 			l.say(pbft.Send{To: from, Msg: o})
+		default:
+			l.sendNode(l.cfg.Cluster.Members[from].Node, l.headerEpoch(o), o)
+		}
+		if m.Want.Root == (crypto.Digest{}) { // it asked which state there is, and not for a piece
+			return
 		}
 	case !l.given.allow(from, len(data), l.now):
 		l.drop(from, dropThrottled)
