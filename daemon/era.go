@@ -54,7 +54,7 @@ func (n *node) name() string {
 // may go (B52), so it stays a peer for two epochs.
 func (n *node) reconfigured(now *message.Config, self int) {
 	before := n.cluster()
-	n.former = former(n.loop, now.Epoch)
+	n.former, n.newest = former(n.loop, now.Epoch), n.loop.Newest()
 	n.in.begin(newEra(now, self))
 	n.out.members = now.Members
 	n.learners = nil
@@ -111,6 +111,16 @@ func (n *node) announced(next *message.Config) {
 	n.opts.Log.WithField("members", next.Sizes.N).Info("a change of the members is announced")
 }
 
+// proved lets in the members of an epoch that this node is not in yet: they have what it lacks.
+func (n *node) proved(newest *message.Config) {
+	n.newest = newest
+	if n.transport != nil {
+		n.enroll()
+	}
+	n.opts.Log.WithFields(map[string]any{"epoch": newest.Epoch, "here": n.cluster().Epoch}).
+		Info("this node's epoch is proved to have ended")
+}
+
 // peers are all that this node lets in.
 func (n *node) peers() []transport.Peer {
 	var list []transport.Peer
@@ -125,6 +135,7 @@ func (n *node) peers() []transport.Peer {
 	}
 	add(n.cluster().Members)
 	add(n.learners)
+	add(n.newest.Members)
 	for _, c := range n.former {
 		add(c.Members)
 	}

@@ -36,6 +36,9 @@ type Options struct {
 	// Peers are addresses at which members of any epoch listen, for a node that does not hear of
 	// them by gossip yet.
 	Peers map[crypto.NodeID][]string
+	// Ends are proofs that epochs ended, from the first on, for a node that may find none of those
+	// who were members then.
+	Ends []*message.EpochProof
 	// SavePeers, if not nil, keeps where the members are heard to listen, for the next start.
 	SavePeers func(known []KnownPeer) error
 

@@ -34,6 +34,7 @@ type node struct {
 	// the epoch before.
 	learners []message.Member
 	former   []*message.Config
+	newest   *message.Config // the epoch that is proved to have begun, if this node is behind
 	spare    []crypto.Signer // keys of this node's beside the first
 
 	quota   *disk.Quota
@@ -166,7 +167,8 @@ func (n *node) open(sealer message.Sealer) error {
 	n.onClose(n.saver.close)
 	cfg := loop.Config{
 		Cluster: n.opts.Cluster, Self: sealer.Self, Node: n.opts.NetworkKey.ID(), Sealer: sealer,
-		Signers: n.spare, Announced: n.announced, Reconfigured: n.reconfigured,
+		Signers: n.spare, Ends: n.opts.Ends, Proved: n.proved,
+		Announced: n.announced, Reconfigured: n.reconfigured,
 		Journal: n.journal, Disk: n.quota,
 		Store: kv.New(), Links: &n.out, Applied: n.service.applied, Watch: n.watch,
 		Save: n.saver.save, Keep: n.opts.Keep, Forgot: forgot,
@@ -179,6 +181,7 @@ func (n *node) open(sealer message.Sealer) error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
+	n.newest = n.loop.Newest()
 	if err := n.remember(d); err != nil {
 		return err
 	}

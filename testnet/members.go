@@ -295,7 +295,11 @@ func (s *supervisor) addNode(ctx context.Context, g *genesis.Genesis, i int) err
 	if err := copyFile(config.Home(nodeHome(s.home, 0)).Config(), home.Config()); err != nil {
 		return err
 	}
-	if err := s.invitation().Save(home.Invitation()); err != nil {
+	cfg, err := g.Config()
+	if err != nil {
+		return err
+	}
+	if err := s.invitation(ctx, cfg).Save(home.Invitation()); err != nil {
 		return err
 	}
 	if err := s.change(func(st *State) { st.Nodes = append(st.Nodes, node) }); err != nil {
@@ -307,8 +311,40 @@ func (s *supervisor) addNode(ctx context.Context, g *genesis.Genesis, i int) err
 	return s.startNode(ctx, i)
 }
 
-// invitation tells a new node where the others are.
-func (s *supervisor) invitation() *config.Invitation {
+// invitation tells a new node where the others are, and proves who they are.
+func (s *supervisor) invitation(ctx context.Context, cfg *message.Config) *config.Invitation {
+	inv := s.addresses()
+	for _, node := range s.running() {
+		data, code, err := get(ctx, node.Operator+"/epochs")
+		if err != nil || code != http.StatusOK {
+			continue
+		}
+		chain, err := message.DecodeEpochs(cfg, data)
+		if err == nil {
+			_, err = message.FollowEpochs(cfg, chain)
+		}
+		if err == nil && len(chain) > 0 && len(data) > len(inv.Epochs) {
+			inv.Epochs = data // the longest
+		}
+	}
+	return inv
+}
+
+// running are copies of the nodes that run.
+func (s *supervisor) running() []NodeState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []NodeState
+	for i := range s.state.Nodes {
+		if n := &s.state.Nodes[i]; n.Process == Running && n.Operator != "" {
+			list = append(list, *n)
+		}
+	}
+	return list
+}
+
+// addresses tells where the nodes are.
+func (s *supervisor) addresses() *config.Invitation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	inv := &config.Invitation{}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -15,6 +16,7 @@ import (
 	"byzd/daemon/config"
 	"byzd/daemon/genesis"
 	"byzd/daemon/operator"
+	"byzd/pbft/message"
 )
 
 func memberList(c *cli.Context) error {
@@ -58,7 +60,22 @@ func memberInvite(c *cli.Context) error {
 	if err := askOperator(c, "/members", &members); err != nil {
 		return err
 	}
+	epochs, err := callOperator(c, http.MethodGet, "/epochs", nil)
+	if err != nil {
+		return err
+	}
 	inv := config.Invitation{Cluster: cfg.Cluster.String(), Genesis: string(g.Encode())}
+	chain, err := message.DecodeEpochs(cfg, epochs)
+	if err == nil {
+		_, err = message.FollowEpochs(cfg, chain)
+	}
+	if err != nil {
+		return failf(exitBroken, "ask another member", "this node does not prove who the members "+
+			"are: %w", err)
+	}
+	if len(chain) > 0 {
+		inv.Epochs = epochs
+	}
 	for _, m := range members {
 		if m.Transport != "" {
 			inv.Peers = append(inv.Peers, config.Peer{
@@ -108,6 +125,13 @@ func memberJoin(c *cli.Context) error {
 	} else if _, err := os.Lstat(home.Genesis()); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	} else if err := g.Save(home.Genesis()); err != nil {
+		return err
+	}
+	cfg, err := g.Config()
+	if err != nil {
+		return err
+	}
+	if _, err := proofs(args[0], cfg); err != nil {
 		return err
 	}
 	if err := inv.Save(home.Invitation()); err != nil {

@@ -18,6 +18,7 @@ import (
 	"byzd/daemon/config"
 	"byzd/daemon/genesis"
 	"byzd/daemon/loop"
+	"byzd/pbft/message"
 )
 
 // nodeFlags are the keys of the configuration that run takes as flags as well.
@@ -88,6 +89,10 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	ends, err := proofs(home.Invitation(), cluster)
+	if err != nil {
+		return err
+	}
 	cfg.Join = append(cfg.Join, join...)
 	err = daemon.Run(c.Context, daemon.Options{
 		Home: string(home), Data: home.Data(), Proofs: home.Evidence(),
@@ -95,7 +100,7 @@ func run(c *cli.Context) error {
 		Genesis: g.Encode(), NetworkKey: network, SigningSeed: seed, NextSeed: next,
 		Listen: cfg.Listen,
 		Gossip: cfg.Gossip, Advertise: cfg.Advertise, Client: cfg.Client, Operator: cfg.Operator,
-		Join: cfg.Join, Peers: peers, DiskQuota: cfg.DiskQuota, Keep: loop.Retention{
+		Join: cfg.Join, Peers: peers, Ends: ends, DiskQuota: cfg.DiskQuota, Keep: loop.Retention{
 			SnapshotEvery: cfg.SnapshotEvery.Milliseconds(), Batches: cfg.KeepBatches,
 			Bytes: cfg.KeepBytes,
 		}, Traitors: c.StringSlice("traitor"), Cut: cut,
@@ -174,6 +179,26 @@ func invited(home config.Home) (map[crypto.NodeID][]string, []string, error) {
 		}
 	}
 	return peers, join, nil
+}
+
+// proofs returns those that an invitation has, followed from the genesis, if there is one.
+func proofs(path string, cluster *message.Config) ([]*message.EpochProof, error) {
+	inv, err := config.ReadInvitation(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(inv.Epochs) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	chain, err := message.DecodeEpochs(cluster, inv.Epochs)
+	if err == nil {
+		_, err = message.FollowEpochs(cluster, chain)
+	}
+	if err != nil {
+		return nil, failf(exitBroken, "ask a member for another one: byzd member invite",
+			"%s does not prove who the members are: %w", path, err)
+	}
+	return chain, nil
 }
 
 // cutNodes reads the value of --cut.

@@ -9,11 +9,14 @@ import (
 
 // Invitation is what a newcomer needs to find the members of a cluster: the genesis, and where some
 // of them listen. Nothing in it is secret, and nothing of it is believed but the genesis, which
-// people compare: an address that is wrong leads to nobody.
+// people compare, and what proves itself from there on: an address that is wrong leads to nobody.
 type Invitation struct {
 	Cluster string `json:"cluster,omitempty"`
 	Genesis string `json:"genesis,omitempty"`
 	Peers   []Peer `json:"peers"`
+	// Epochs are the proofs that lead from the genesis to the members of today, as
+	// message.EncodeEpochs writes them; none while nothing has changed.
+	Epochs []byte `json:"epochs,omitempty"`
 }
 
 // Peer is where a member listens.
@@ -28,7 +31,7 @@ type Peer struct {
 func (h Home) Invitation() string { return h.path("invitation.json") }
 
 // maxInvitation bounds what is read.
-const maxInvitation = 4 << 20
+const maxInvitation = 64 << 20
 
 // ReadInvitation reads the file that byzd member invite wrote.
 func ReadInvitation(path string) (*Invitation, error) {

@@ -83,8 +83,9 @@ func (l *Loop) Newest() *message.Config { return l.epochs.last() }
 // Self returns this node's number in it, or [pbft.Observer].
 func (l *Loop) Self() int { return l.cfg.Self }
 
-// Ends returns the proofs of the epochs that ended, from the first on, as far as they are known.
-func (l *Loop) Ends() []*message.EpochProof { return l.epochs.ends }
+// Ends returns the proofs that the epochs before the one that this node is in ended, from the first
+// on.
+func (l *Loop) Ends() []*message.EpochProof { return l.epochs.ends[:l.cfg.Cluster.Epoch] }
 
 // Retired reports whether this node was a member and is none any more, and whether it has seen a
 // checkpoint of the members after it: from then on nobody needs it (B52).
