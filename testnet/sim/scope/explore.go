@@ -3,6 +3,7 @@ package scope
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -24,13 +25,15 @@ type visit struct {
 // Report says what a search did.
 type Report struct {
 	Scope       string
+	Sight       bool   // states are what can be seen of all replicas, with all that they may be
 	States      int    // global states that were met
 	Expanded    int    // those of them whose ways out were taken
 	Transitions int    // ways from one of them to another that were taken
 	Locals      int    // states of single replicas
 	Steps       int    // inputs that were given to real replicas
 	Messages    int    // different messages
-	Depth       int    // the longest shortest way to a state
+	Depth       int    // the longest shortest way to a state; by sight, the longest that was taken
+	Frontier    int    // states whose ways out are still to be taken
 	Exhausted   bool   // everything was visited
 	Bound       string // what ended the search otherwise
 	Elapsed     time.Duration
@@ -42,29 +45,39 @@ type Report struct {
 type Limits struct {
 	States int
 	Time   time.Duration
+	// Workers is how many goroutines let replicas work; 0 is one for each processor. Only searches
+	// by sight use more than one.
+	Workers int
 	// Progress, if not nil, is told now and then how far the search is.
 	Progress func(Report)
+}
+
+func (l *Limits) workers() int {
+	if l.Workers > 0 {
+		return l.Workers
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // explorer searches one scope.
 type explorer struct {
 	*space
-	lim    Limits
-	start  time.Time
-	nodes  int
-	visits []visit
-	met    map[global]uint32
-	exits  map[exitKey][]uint32
-	judged map[global]bool // by facts
-	report Report
-	over   func() bool // a limit is reached; it notes which
-	look   int         // at how many steps to ask next
-}
-
-// exitKey names a question: where can a replica go from a local state, given these messages?
-type exitKey struct {
-	at  uint32
-	has set
+	lim     Limits
+	start   time.Time
+	nodes   int
+	first   global
+	visits  []visit
+	met     map[global]uint32
+	numbers map[set]uint32 // of messages that a replica may be given
+	given   []set          // by number
+	exits   map[question][]uint32
+	judged  map[global]bool // by facts
+	report  Report
+	over    func() bool       // a limit is reached; it notes which
+	look    int               // at how many steps to ask next
+	below   func(global) bool // if not nil, which states to visit, by what can be seen
+	witness func([]*facts)    // if not nil, is told what can be seen of each state by sight
+	sight   *sight            // if the search is by sight
 }
 
 // Explore visits every state of a scope, breadth first, until a promise is broken, everything was
@@ -74,19 +87,32 @@ func Explore(ctx context.Context, sc *Scope, lim Limits) Report {
 }
 
 func explore(ctx context.Context, sc *Scope, lim Limits) *explorer {
-	w := newWorld(sc)
+	x := prepare(sc, lim)
+	x.search(ctx)
+	return x
+}
+
+func prepare(sc *Scope, lim Limits) *explorer {
 	x := &explorer{
-		space: newSpace(w), lim: lim, start: time.Now(), met: map[global]uint32{},
-		exits: map[exitKey][]uint32{}, judged: map[global]bool{},
+		space: newSpace(newWorld(sc)), lim: lim, start: time.Now(), met: map[global]uint32{},
+		numbers: map[set]uint32{}, exits: map[question][]uint32{}, judged: map[global]bool{},
 	}
-	x.report.Scope = sc.Name
-	var first global
+	x.report.Scope, x.report.Sight = sc.Name, sc.Sight
 	ids := x.initial()
 	x.nodes = len(ids)
-	copy(first[:], ids)
-	x.meet(first, 0, 0)
-	x.run(ctx)
+	copy(x.first[:], ids)
 	return x
+}
+
+func (x *explorer) search(ctx context.Context) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.w.scope.Sight {
+		x.bySight(ctx, x.first)
+		return
+	}
+	x.meet(x.first, 0, 0)
+	x.run(ctx)
 }
 
 func (x *explorer) summary() Report {
@@ -96,6 +122,10 @@ func (x *explorer) summary() Report {
 	r.Elapsed = time.Since(x.start)
 	if n := len(x.visits); n > 0 {
 		r.Depth = int(x.visits[n-1].depth)
+	}
+	r.Frontier = r.States - r.Expanded
+	if s := x.sight; s != nil {
+		r.States, r.Depth, r.Frontier = s.states, int(s.deepest), s.waiting
 	}
 	return *r
 }
@@ -126,7 +156,7 @@ func (x *explorer) ended(ctx context.Context) bool {
 	switch {
 	case ctx.Err() != nil:
 		x.report.Bound = "interrupted"
-	case x.lim.States > 0 && len(x.visits) >= x.lim.States:
+	case x.lim.States > 0 && max(len(x.visits), x.seen()) >= x.lim.States:
 		x.report.Bound = fmt.Sprintf("the limit of %d states", x.lim.States)
 	case x.lim.Time > 0 && time.Since(x.start) >= x.lim.Time:
 		x.report.Bound = fmt.Sprintf("the limit of %v", x.lim.Time)
@@ -139,18 +169,29 @@ func (x *explorer) ended(ctx context.Context) bool {
 	return true
 }
 
+// seen is how many states were met by sight.
+func (x *explorer) seen() int {
+	if x.sight == nil {
+		return 0
+	}
+	return x.sight.states
+}
+
 // meet notes a global state, and judges it if it is new.
 func (x *explorer) meet(g global, parent, depth uint32) {
 	if _, known := x.met[g]; known {
 		return
 	}
-	id := uint32(len(x.visits)) //nolint:gosec // memory ends first
-	x.met[g] = id
-	x.visits = append(x.visits, visit{g, parent, depth})
 	var seen global
 	for k := range x.nodes {
 		seen[k] = x.locals[g[k]].facts
 	}
+	if x.below != nil && !x.below(seen) {
+		return
+	}
+	id := uint32(len(x.visits)) //nolint:gosec // memory ends first
+	x.met[g] = id
+	x.visits = append(x.visits, visit{g, parent, depth})
 	if x.judged[seen] {
 		return
 	}
@@ -170,7 +211,8 @@ func (x *explorer) expand(id uint32) {
 	v := x.visits[id]
 	all := x.visible(v.at)
 	for k := range x.nodes {
-		for _, to := range x.ways(v.at[k], all) {
+		has := x.number(all.intersect(x.w.reach[x.locals[v.at[k]].node]))
+		for _, to := range x.ways(v.at[k], has) {
 			next := v.at
 			next[k] = to
 			x.report.Transitions++
@@ -191,24 +233,36 @@ func (x *explorer) visible(g global) set {
 	return x.w.available(sent)
 }
 
-// ways returns where a replica can go from a local state.
-func (x *explorer) ways(at uint32, all set) []uint32 {
-	key := exitKey{at, all.intersect(x.w.reach[x.locals[at].node])}
-	if list, known := x.exits[key]; known {
+// number numbers the messages that a replica may be given.
+func (x *explorer) number(has set) uint32 {
+	id, known := x.numbers[has]
+	if !known {
+		id = uint32(len(x.numbers)) //nolint:gosec // memory ends first
+		x.numbers[has] = id
+		x.given = append(x.given, has)
+	}
+	return id
+}
+
+// ways returns where a replica can go from a local state, given messages.
+func (x *explorer) ways(at, number uint32) []uint32 {
+	q := question{at, number}
+	if list, known := x.exits[q]; known {
 		return list
 	}
 	var list []uint32
+	has := x.given[number]
 	if x.w.scope.Plain {
-		for event := range x.events(at, key.has) {
+		for event := range x.events(at, has) {
 			if to := x.after(at, event); to != at && !slices.Contains(list, to) {
 				list = append(list, to)
 			}
 		}
 	} else {
-		list = x.leave(at, key.has)
+		list = x.leave(at, has)
 	}
 	if x.report.Bound == "" {
-		x.exits[key] = list
+		x.exits[q] = list
 	}
 	return list
 }

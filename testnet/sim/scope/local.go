@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"sync"
 
 	"byzd/crypto"
 	"byzd/pbft"
@@ -22,6 +23,7 @@ type local struct {
 	wants   *message.CheckpointCertificate // the state that it has asked for
 	disk    disk
 	state   pbft.State
+	print   crypto.Digest
 	facts   uint32   // what others can see of it, and what is promised about it
 	next    []uint32 // by event: the state that follows, 0 if it is not known yet
 }
@@ -33,6 +35,7 @@ type facts struct {
 	entered  []entered // NEW-VIEWs that it accepted, in order
 	votes    []*message.Vote
 	bad      string // the promise that it broke
+	height   int    // how much that is
 }
 
 // entered is a NEW-VIEW that a replica accepted.
@@ -49,8 +52,10 @@ func (f *facts) key(l *local) string {
 		f.entered, f.bad)
 }
 
-// space is all local states that were met.
+// space is all local states that were met. Its lock, and that of its world, is held by whoever
+// searches, and let go only while a replica works: so several can search at once.
 type space struct {
+	mu     sync.Mutex
 	w      *world
 	locals []*local // by number; the first stands for "not known"
 	byKey  map[crypto.Digest]uint32
@@ -66,13 +71,20 @@ func newSpace(w *world) *space {
 	}
 }
 
+// core does what needs nothing but one replica, while others search.
+func (x *space) core(work func()) {
+	x.mu.Unlock()
+	defer x.mu.Lock()
+	work()
+}
+
 // initial returns the numbers of the correct replicas' first states.
 func (x *space) initial() []uint32 {
 	var ids []uint32
 	for i, r := range x.w.replicas() {
 		if !x.w.isLiar[i] {
-			x.blur(r)
-			l := &local{node: i, replica: r, state: r.State()}
+			l := &local{node: i, replica: r}
+			x.blur(l)
 			ids = append(ids, x.enter(l, nil, &facts{}))
 		}
 	}
@@ -83,8 +95,7 @@ func (x *space) initial() []uint32 {
 func (x *space) enter(l, before *local, f *facts) uint32 {
 	id := x.factsOf(l, before, f)
 	l.facts = id
-	fp := l.replica.Fingerprint()
-	parts := binary.LittleEndian.AppendUint32(fp[:], id)
+	parts := binary.LittleEndian.AppendUint32(l.print[:], id)
 	parts = append(parts, byte(l.timers), byte(l.done)) //nolint:gosec // small
 	if l.wants != nil {
 		parts = append(parts, byte(l.wants.Seq)) //nolint:gosec // small
@@ -114,6 +125,7 @@ func (x *space) factsOf(l, before *local, f *facts) uint32 {
 	id, known := x.byFact[name]
 	if !known {
 		id = uint32(len(x.facts)) //nolint:gosec // memory ends first
+		f.height = f.tall()
 		x.facts = append(x.facts, f)
 		x.byFact[name] = id
 	}
@@ -140,12 +152,13 @@ func (x *space) after(at uint32, event int) uint32 {
 	return to
 }
 
-// blur lets a replica forget what a scope does not look at.
-func (x *space) blur(r *pbft.Replica) {
-	r.Unthrottle()
+// blur lets a replica forget what a scope does not look at, and notes what is left of it.
+func (x *space) blur(l *local) {
+	l.replica.Unthrottle()
 	if x.w.scope.Certified {
-		r.ForgetWitnessed()
+		l.replica.ForgetWitnessed()
 	}
+	l.state, l.print = l.replica.State(), l.replica.Fingerprint()
 }
 
 // possible reports whether an event that is no delivery can happen in a local state.
@@ -177,7 +190,7 @@ func (x *space) compute(at uint32, event int) uint32 {
 	}
 	x.steps++
 	l := &local{
-		node: before.node, replica: before.replica.Clone(), back: slices.Clone(before.back),
+		node: before.node, back: slices.Clone(before.back),
 		timers: before.timers, done: before.done, wants: before.wants, disk: before.disk.clone(),
 	}
 	old := x.facts[before.facts]
@@ -185,6 +198,7 @@ func (x *space) compute(at uint32, event int) uint32 {
 		sent: old.sent, executed: slices.Clone(old.executed), entered: slices.Clone(old.entered),
 		votes: slices.Clone(old.votes), bad: old.bad,
 	}
+	x.core(func() { l.replica = before.replica.Clone() })
 	s := step{space: x, l: l, f: f}
 	switch event {
 	case eventSync:
@@ -199,8 +213,7 @@ func (x *space) compute(at uint32, event int) uint32 {
 	for x.w.scope.AtOnce && len(l.back) > 0 {
 		s.take(x.input(l, eventReturn))
 	}
-	x.blur(l.replica)
-	l.state = l.replica.State()
+	x.core(func() { x.blur(l) })
 	s.offer(&before.state)
 	// What was not durable when it crashed was never told to anybody.
 	if event != eventCrash && event != eventCrashKept {
@@ -244,7 +257,9 @@ func (s *step) blame(format string, args ...any) {
 // take gives the replica an input and does what it asks for. What it says waits until the records
 // staged before it are durable (rule R1): at once, but for the replica whose crashes are explored.
 func (s *step) take(in pbft.Input) {
-	for _, e := range s.l.replica.Step(in) {
+	var effects []pbft.Effect
+	s.core(func() { effects = s.l.replica.Step(in) })
+	for _, e := range effects {
 		switch e := e.(type) {
 		case pbft.Send:
 			s.send(e)

@@ -38,6 +38,8 @@ type Scope struct {
 	Junk   bool // traitors vote for a digest that no batch has
 	AtOnce bool // own statements come back at once, instead of whenever the disk is ready
 	Plain  bool // every single delivery is a state: no reduction
+	// Sight searches by what can be seen of the replicas, and not by what each has become.
+	Sight bool
 
 	// Control marks a scope with more than f traitors. A search that finds nothing broken in it is
 	// blind.
@@ -72,8 +74,9 @@ func Scopes() []Scope {
 		wide := small("X2wide-"+liar.name, "X2, and a new batch in view 1, of 2 digests. Use "+
 			"--limit: it is large", liar.number)
 		wide.Views, wide.Timers, wide.AtOnce, wide.Certified = 2, 1, true, true
+		wide.Sight = true
 		x2 := wide
-		x2.Name, x2.Bases = "X2-"+liar.name, true
+		x2.Name, x2.Bases, x2.Sight = "X2-"+liar.name, true, false
 		x2.Text = "1 sequence number of 2 digests, 2 views, until the base of view 1 is " +
 			"certified again; " + liar.text + "; certificates are delivered instead of single votes"
 		scopes = append(scopes, x2, wide)
@@ -91,7 +94,7 @@ func Scopes() []Scope {
 			"certificates are delivered instead of single votes. Use --limit: it is large",
 			liar.number)
 		x3.Seqs, x3.Views, x3.Timers, x3.AtOnce, x3.Certified = 2, 2, 1, true, true
-		x3.Crashes, x3.Crasher = 1, 2
+		x3.Crashes, x3.Crasher, x3.Sight = 1, 2, true
 		scopes = append(scopes, x3)
 	}
 	transfer := small("X5", "2 sequence numbers with checkpoints, 1 view; every replica may be "+
@@ -128,8 +131,10 @@ func watermarks() []Scope {
 			"single votes and checkpoints", liar.number)
 		moving.Seqs, moving.CheckpointEvery, moving.Window = 3, 1, 2
 		moving.Checkpoints, moving.AtOnce, moving.Certified = true, true, true
+		moving.Sight = true
 		counting := moving
 		counting.Name, counting.Seqs, counting.Counted = "X4-"+liar.name+"-counted", 1, true
+		counting.Sight = false
 		counting.Text = "1 sequence number and its checkpoint, 1 view; " + liar.text +
 			"; certificates are delivered instead of single votes, checkpoints one by one"
 		list = append(list, moving, counting)

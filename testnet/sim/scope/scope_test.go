@@ -1,6 +1,7 @@
 package scope
 
 import (
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -59,36 +60,78 @@ func TestControlIsFoundBroken(t *testing.T) {
 	}
 }
 
+// visible names everything that can be seen in the states of a search that must visit all.
+func visible(t *testing.T, sc *Scope) []string {
+	t.Helper()
+	names := map[string]bool{}
+	x := prepare(sc, Limits{Time: limit})
+	note := func(all []*facts) {
+		var name strings.Builder
+		for _, f := range all {
+			for id := range f.sent.all() {
+				name.WriteString(x.w.said[id].key + ";")
+			}
+			for _, ref := range f.executed {
+				name.WriteString("executed " + ref.Digest.Short())
+			}
+			for _, e := range f.entered {
+				name.WriteString(fmt.Sprint("entered ", e))
+			}
+			name.WriteString("|")
+		}
+		names[name.String()] = true
+	}
+	x.witness = note
+	x.search(t.Context())
+	if !x.report.Exhausted {
+		t.Fatalf("%s: ended by %q, %s", sc.Name, x.report.Bound, x.report.Violation)
+	}
+	for seen := range x.judged {
+		all := make([]*facts, x.nodes)
+		for k := range all {
+			all[k] = x.facts[seen[k]]
+		}
+		note(all)
+	}
+	t.Logf("%s: plain=%t sight=%t: %d states, %d steps, %d visible", sc.Name, sc.Plain, sc.Sight,
+		x.summary().States, x.steps, len(names))
+	return slices.Sorted(maps.Keys(names))
+}
+
 // The reduction (DESIGN.md) loses nothing that anybody could see: on a scope that is small enough
 // to visit every single delivery, both searches meet the same visible states.
 func TestReductionLosesNothing(t *testing.T) {
 	sc := *find(t, "X1-backup")
-	sc.Junk, sc.AtOnce = false, true
-	visible := func(plain bool) []string {
-		sc.Plain = plain
-		x := explore(t.Context(), &sc, Limits{Time: limit})
-		if !x.report.Exhausted {
-			t.Fatalf("plain=%t: ended by %s", plain, x.report.Bound)
-		}
-		t.Logf("plain=%t: %d states, %d visible", plain, len(x.visits), len(x.judged))
-		names := map[string]bool{}
-		for seen := range x.judged {
-			var name strings.Builder
-			for k := range x.nodes {
-				for id := range x.facts[seen[k]].sent.all() {
-					name.WriteString(x.w.said[id].key + ";")
-				}
-				for _, ref := range x.facts[seen[k]].executed {
-					name.WriteString("executed " + ref.Digest.Short())
-				}
-				name.WriteString("|")
-			}
-			names[name.String()] = true
-		}
-		return slices.Sorted(maps.Keys(names))
-	}
-	if plain, reduced := visible(true), visible(false); !slices.Equal(plain, reduced) {
+	sc.Junk, sc.AtOnce, sc.Plain = false, true, true
+	plain := visible(t, &sc)
+	sc.Plain = false
+	if reduced := visible(t, &sc); !slices.Equal(plain, reduced) {
 		t.Errorf("%d visible states without the reduction, %d with it", len(plain), len(reduced))
+	}
+}
+
+// A search by sight meets everything that a search state by state meets, and, on these scopes,
+// nothing else.
+func TestSightLosesNothing(t *testing.T) {
+	small := *find(t, "X1-backup")
+	small.Junk, small.AtOnce = false, true
+	scopes := []Scope{small, *find(t, "X4-backup-counted"), *find(t, "X4-primary-counted")}
+	if !testing.Short() {
+		scopes = append(scopes, *find(t, "X1-backup"))
+	}
+	for _, sc := range scopes {
+		sc.Sight = false
+		exact := visible(t, &sc)
+		sc.Sight = true
+		sight := visible(t, &sc)
+		for _, name := range exact {
+			if _, met := slices.BinarySearch(sight, name); !met {
+				t.Fatalf("%s: by sight it does not meet %s", sc.Name, name)
+			}
+		}
+		if len(sight) > len(exact) {
+			t.Errorf("%s: %d visible states, and %d by sight", sc.Name, len(exact), len(sight))
+		}
 	}
 }
 

@@ -39,6 +39,13 @@ func (s set) minus(other set) set {
 	return s
 }
 
+func (s set) count() (n int) {
+	for _, w := range s {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
 // all goes through the members in ascending order.
 func (s set) all() iter.Seq[int] {
 	return func(yield func(int) bool) {
