@@ -46,6 +46,7 @@ func simSubcommands() []*cli.Command {
 		simScopeCommand(),
 		simTwinsCommand(),
 		simSweepCommand(),
+		simDeviationsCommand(),
 		simOutageCommand(),
 		simRestartsCommand(),
 	}

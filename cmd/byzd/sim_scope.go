@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -16,6 +17,8 @@ import (
 const (
 	flagStates = "states"
 	flagLimit  = "limit"
+	flagLevels = "levels"
+	flagExact  = "exact"
 )
 
 func simScopeCommand() *cli.Command {
@@ -26,10 +29,21 @@ func simScopeCommand() *cli.Command {
 			"a traitor that says everything it could sign, in any order, with any loss. The\n" +
 			"name of a group takes all of its scopes: X1. list tells what there is.\n" +
 			"A search that ends by a limit says bounded; exhausted means that every state was\n" +
-			"visited. Exit code 4: a promise is broken, and how is printed.",
+			"visited. Large scopes are searched by sight: a state is what can be seen of the\n" +
+			"replicas, with all that each may be; its level is how many messages they have\n" +
+			"sent, batches executed and views entered.\n" +
+			"Exit code 4: a promise is broken, and how is printed.",
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: flagStates, Usage: "stop after this `NUMBER` of states"},
 			&cli.DurationFlag{Name: flagLimit, Usage: "stop each search after so long"},
+			&cli.IntFlag{
+				Name: flagLevels, Usage: "by sight, visit everything up to this `LEVEL`; 0: all",
+			},
+			&cli.BoolFlag{Name: flagExact, Usage: "search state by state, also large scopes"},
+			&cli.IntFlag{
+				Name: flagWorkers, Value: runtime.NumCPU(), DefaultText: "one for each core",
+				Usage: "`NUMBER` of replicas that work at the same time, by sight",
+			},
 		},
 		Action: simScope,
 	}
@@ -72,11 +86,15 @@ func simScope(c *cli.Context) error {
 func runScope(c *cli.Context, sc *search.Scope) (bool, error) {
 	// A search keeps nearly all that it makes: to collect often finds little.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
-	bar := newProgress(c.App.ErrWriter)
+	sc.Sight = sc.Sight && !c.Bool(flagExact)
+	bar := newTicker(c.App.ErrWriter)
 	r := search.Explore(c.Context, sc, search.Limits{
-		States: c.Int(flagStates), Time: c.Duration(flagLimit),
+		States: c.Int(flagStates), Time: c.Duration(flagLimit), Levels: c.Int(flagLevels),
+		Workers: c.Int(flagWorkers),
 		Progress: func(r search.Report) {
-			bar.show(sc.Name+": states expanded of those met", r.Expanded, r.States)
+			bar.show("%s: %d states, %.0f/s, frontier %d, depth %d, level %d; %d states of single "+
+				"replicas, %d steps", sc.Name, r.States, perSecond(r.States, r.Elapsed), r.Frontier,
+				r.Depth, r.Level, r.Locals, r.Steps)
 		},
 	})
 	bar.clear()
@@ -84,12 +102,16 @@ func runScope(c *cli.Context, sc *search.Scope) (bool, error) {
 	if c.Bool(flagJSON) {
 		return ok, json.NewEncoder(c.App.Writer).Encode(r)
 	}
-	seconds := max(r.Elapsed.Seconds(), 1e-9)
+	how := "states"
+	if r.Sight {
+		how = "states by sight"
+	}
 	_, _ = fmt.Fprintf(c.App.Writer,
-		"%-14s %s\n  %d states, %d transitions, depth %d; %d states of single replicas, %d steps "+
-			"of the core, %d messages\n  %s in %v, %.0f states/s\n",
-		r.Scope, sc.Text, r.States, r.Transitions, r.Depth, r.Locals, r.Steps, r.Messages,
-		scopeOutcome(r), r.Elapsed.Round(10*time.Millisecond), float64(r.States)/seconds)
+		"%-14s %s\n  %d %s, %d transitions, depth %d, frontier %d; %d states of single replicas, "+
+			"%d steps of the core, %d messages\n  %s in %v, %.0f states/s\n",
+		r.Scope, sc.Text, r.States, how, r.Transitions, r.Depth, r.Frontier, r.Locals, r.Steps,
+		r.Messages, scopeOutcome(r), r.Elapsed.Round(10*time.Millisecond),
+		perSecond(r.States, r.Elapsed))
 	if r.Violation != "" {
 		_, _ = fmt.Fprintf(c.App.Writer, "  broken: %s\n    %s\n", r.Violation,
 			strings.Join(r.Trace, "\n    "))
@@ -107,5 +129,9 @@ func scopeOutcome(r search.Report) string {
 	case r.Exhausted:
 		return "EXHAUSTED, nothing broken"
 	}
-	return "bounded by " + r.Bound + ", nothing broken"
+	if r.Sight {
+		return fmt.Sprintf("BOUNDED by %s, nothing broken; everything up to level %d was visited",
+			r.Bound, r.Level)
+	}
+	return "BOUNDED by " + r.Bound + ", nothing broken"
 }

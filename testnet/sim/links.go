@@ -81,6 +81,9 @@ func (w *World) route(from, to *node, p *packet) {
 		w.mark(markCutOff)
 		return
 	}
+	if w.deviates(from, to, p) {
+		return
+	}
 	calm := w.calm(from, to)
 	if !calm {
 		if w.strikes(classDrop) {

@@ -16,6 +16,7 @@ const (
 	evFault                     // a fault class strikes
 	evMend                      // what a fault broke is as before
 	evPhase                     // the next phase begins
+	evPower                     // a node loses its power, and starts again later
 )
 
 // event is one thing that will happen. Events of one time happen in the order of tie, which is

@@ -75,10 +75,11 @@ type World struct {
 	sends     uint64
 	hash      uint64
 	failure   *Failure
-	trace     io.Writer // nil if nobody looks
-	from      uint64    // the event that the trace begins with
-	until     uint64    // the event that the run ends before; 0: none
-	probe     *probe    // of the crash-point sweep; nil if there is none
+	trace     io.Writer   // nil if nobody looks
+	from      uint64      // the event that the trace begins with
+	until     uint64      // the event that the run ends before; 0: none
+	probe     *probe      // of the crash-point sweep; nil if there is none
+	deviate   *deviations // of the search for them; nil if there is none
 	tap       func(frame []byte)
 }
 
@@ -122,7 +123,8 @@ type Setup struct {
 	// Sent is called with each frame that leaves a node, in runs that encode; may be nil.
 	Sent func(frame []byte)
 
-	probe *probe // counts effects, and crashes a node at one of them
+	probe   *probe      // counts effects, and crashes a node at one of them
+	deviate *deviations // counts deliveries, and lets some deviate
 }
 
 // Run runs a seed, twice if that is asked for: the same seed must give the same trace (O17).
@@ -145,6 +147,7 @@ func New(seed uint64, s Setup) *World {
 		seed: seed, rnd: newStreams(seed), bundles: cache{}, ops: map[string]*operation{},
 		asked: map[string]bool{},
 		trace: s.Trace, from: s.From, until: s.Until, hash: seed, probe: s.probe, tap: s.Sent,
+		deviate: s.deviate,
 	}
 	if s.Options != nil {
 		w.opts = *s.Options
@@ -313,6 +316,9 @@ func (w *World) happen(e *event) {
 	case evArrive:
 		w.traceArrive(n, e.pack)
 		n.receive(e.pack)
+	case evPower:
+		w.crash(n, true)
+		w.plan(event{at: w.now + restartAfter, kind: evRestart}, n)
 	case evWake:
 		n.take()
 	case evFlushed:

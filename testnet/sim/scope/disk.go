@@ -50,8 +50,8 @@ func (s *step) stage(rec *message.Record) {
 	if rec.Type == message.RecordEvidence { // accusations are not explored together with crashes
 		return
 	}
-	if s.w.scope.Crashes == 0 || s.l.node != s.w.scope.Crasher {
-		return
+	if s.l.node != s.w.scope.Crasher || s.l.disk.crashes >= s.w.scope.Crashes {
+		return // nobody will read it: what waits for it may as well happen when it is durable
 	}
 	back, err := message.DecodeRecord(rec.Type, message.RecordVersion, rec.Encode())
 	if err != nil {
@@ -59,7 +59,34 @@ func (s *step) stage(rec *message.Record) {
 	}
 	d := &s.l.disk
 	d.staged = append(d.staged, back)
-	d.print = crypto.Hash("scope/disk", d.print[:], []byte{byte(rec.Type)}, rec.Encode())
+	d.print = fingerprint(slices.Concat(d.records, d.staged))
+}
+
+// fingerprint tells apart what records add up to, for a replica that starts with them: not in which
+// order they stand.
+func fingerprint(records []*message.Record) crypto.Digest {
+	var fold pbft.Fold
+	var parts []string
+	part := func(rec *message.Record) {
+		parts = append(parts, string(append(rec.Encode(), byte(rec.Type))))
+	}
+	for _, rec := range records {
+		fold.Add(rec)
+		switch rec.Type {
+		case message.RecordBatch, message.RecordCommitted, message.RecordStable:
+			part(rec)
+		default:
+		}
+	}
+	for _, rec := range fold.Records() {
+		part(rec)
+	}
+	slices.Sort(parts)
+	text := make([][]byte, 0, len(parts))
+	for _, part := range slices.Compact(parts) {
+		text = append(text, []byte(part))
+	}
+	return crypto.Hash("scope/disk", text...)
 }
 
 // flush makes everything staged durable, and lets go what waited.
@@ -82,10 +109,7 @@ func (s *step) crash(kept bool) {
 	}
 	d.staged, d.waiting, l.back, l.wants = nil, nil, nil, nil
 	d.crashes++
-	d.print = crypto.Digest{}
-	for _, rec := range d.records {
-		d.print = crypto.Hash("scope/disk", d.print[:], []byte{byte(rec.Type)}, rec.Encode())
-	}
+	d.print = fingerprint(d.records)
 	l.done = 0
 	l.replica = pbft.New(s.w.cfg, l.node, s.rebuild())
 	nonce := uint64(0)
@@ -108,6 +132,9 @@ func (s *step) crash(kept bool) {
 			answer := &message.FenceAnswer{Nonce: nonce}
 			s.take(pbft.Received{Msg: s.w.verify(i, answer)})
 		}
+	}
+	if d.crashes == s.w.scope.Crashes {
+		d.records, d.print = nil, crypto.Digest{} // nobody will read them any more
 	}
 }
 

@@ -33,6 +33,7 @@ type Report struct {
 	Steps       int    // inputs that were given to real replicas
 	Messages    int    // different messages
 	Depth       int    // the longest shortest way to a state; by sight, the longest that was taken
+	Level       int    // by sight, up to which level (see Limits) every state was visited
 	Frontier    int    // states whose ways out are still to be taken
 	Exhausted   bool   // everything was visited
 	Bound       string // what ended the search otherwise
@@ -48,6 +49,9 @@ type Limits struct {
 	// Workers is how many goroutines let replicas work; 0 is one for each processor. Only searches
 	// by sight use more than one.
 	Workers int
+	// Levels ends a search by sight once it has visited every state in which the correct replicas
+	// have sent so many messages, executed so many batches and entered so many views, together.
+	Levels int
 	// Progress, if not nil, is told now and then how far the search is.
 	Progress func(Report)
 }
@@ -126,6 +130,7 @@ func (x *explorer) summary() Report {
 	r.Frontier = r.States - r.Expanded
 	if s := x.sight; s != nil {
 		r.States, r.Depth, r.Frontier = s.states, int(s.deepest), s.waiting
+		r.Level = s.done
 	}
 	return *r
 }

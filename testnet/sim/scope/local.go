@@ -209,6 +209,9 @@ func (x *space) compute(at uint32, event int) uint32 {
 		s.install()
 	default:
 		s.take(x.input(l, event))
+		if x.w.scope.Whole && event >= firstMessage {
+			s.bodies(x.w.said[event].msg)
+		}
 	}
 	for x.w.scope.AtOnce && len(l.back) > 0 {
 		s.take(x.input(l, eventReturn))
@@ -235,6 +238,39 @@ func (x *space) input(l *local, event int) pbft.Input {
 		return pbft.Tick{Now: clockStart + int64(l.timers)*timerStep}
 	}
 	return pbft.Received{Msg: x.w.said[event].in}
+}
+
+// bodies hands the replica the batches that a certificate names, from the last one down. Those that
+// it has, or does not want, it drops.
+func (s *step) bodies(m message.Message) {
+	for _, h := range s.w.chain(certified(m), 0) {
+		d := h.Digest()
+		body, known := s.w.bodies[d]
+		if !known {
+			b := &message.Batch{Header: h, Bundles: s.w.bundles[h.Seq-1 : h.Seq]}
+			body = s.w.verify(s.w.liars[0], &message.BatchReply{Batch: b})
+			s.w.bodies[d] = body
+		}
+		s.take(pbft.Received{Msg: body})
+	}
+}
+
+// certified is the batch that a message proves to be one.
+func certified(m message.Message) message.Ref {
+	switch m := m.(type) {
+	case *message.Proof:
+		switch {
+		case m.Prepared != nil:
+			return m.Prepared.Ref()
+		case m.Commit != nil:
+			return m.Commit.Ref()
+		case m.Checkpoint != nil:
+			return m.Checkpoint.Ref()
+		}
+	case *message.NewView:
+		return m.Base.Ref()
+	}
+	return message.Ref{}
 }
 
 // timerStep is how far a timer event moves a clock: by the timeout of a first view.

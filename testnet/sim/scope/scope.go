@@ -25,6 +25,10 @@ type Scope struct {
 	// Counted delivers CHECKPOINTs one by one all the same.
 	Counted bool
 
+	// Whole narrows a scope: whoever learns of a certificate gets the batches that it names at the
+	// same time, as far as it lacks them.
+	Whole bool
+
 	// Bases ends a view after the first when its base is certified again: what is proposed in it
 	// is not delivered.
 	Bases bool
@@ -95,6 +99,7 @@ func Scopes() []Scope {
 			liar.number)
 		x3.Seqs, x3.Views, x3.Timers, x3.AtOnce, x3.Certified = 2, 2, 1, true, true
 		x3.Crashes, x3.Crasher, x3.Sight = 1, 2, true
+		x3.Whole, x3.Bases = true, true
 		scopes = append(scopes, x3)
 	}
 	transfer := small("X5", "2 sequence numbers with checkpoints, 1 view; every replica may be "+
@@ -131,10 +136,10 @@ func watermarks() []Scope {
 			"single votes and checkpoints", liar.number)
 		moving.Seqs, moving.CheckpointEvery, moving.Window = 3, 1, 2
 		moving.Checkpoints, moving.AtOnce, moving.Certified = true, true, true
-		moving.Sight = true
+		moving.Sight, moving.Whole = true, true
 		counting := moving
 		counting.Name, counting.Seqs, counting.Counted = "X4-"+liar.name+"-counted", 1, true
-		counting.Sight = false
+		counting.Sight, counting.Whole = false, false
 		counting.Text = "1 sequence number and its checkpoint, 1 view; " + liar.text +
 			"; certificates are delivered instead of single votes, checkpoints one by one"
 		list = append(list, moving, counting)

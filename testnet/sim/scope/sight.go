@@ -43,6 +43,7 @@ type sight struct {
 	waiting int // cells to do
 	states  int
 	reached int // the level that is searched
+	done    int // up to where all were visited
 	deepest uint32
 }
 
@@ -67,8 +68,16 @@ func (x *explorer) bySight(ctx context.Context, first global) {
 			return
 		}
 		at := slices.Min(slices.Collect(maps.Keys(s.levels)))
+		if x.lim.Levels > 0 && at > x.lim.Levels {
+			s.done = x.lim.Levels
+			x.report.Bound = fmt.Sprintf("level %d", x.lim.Levels)
+			return
+		}
 		s.reached = at
 		s.search(s.levels[at])
+		if x.report.Bound == "" && x.report.Violation == "" {
+			s.done = at
+		}
 		delete(s.levels, at)
 	}
 }

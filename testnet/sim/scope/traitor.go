@@ -62,7 +62,7 @@ func (w *world) lie(all *set) {
 		}
 	}
 	w.lieProofs(all)
-	if w.scope.Certified {
+	if w.scope.Certified && !w.scope.Whole {
 		w.lieBodies(all)
 	}
 }

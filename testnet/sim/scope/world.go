@@ -49,6 +49,7 @@ type world struct {
 	reach    []set // of each replica, the messages that it may be given
 	headers  map[crypto.Digest]message.Header
 	bundles  []*message.Bundle
+	bodies   map[crypto.Digest]message.Verified
 	powers   map[set]set // of what correct replicas sent, all that can be delivered
 	violated string      // what went wrong while a message was made
 }
@@ -69,6 +70,7 @@ func newWorld(sc *Scope) *world {
 		scope: sc, cfg: cfg, liars: sc.Traitors, isLiar: make([]bool, n),
 		said: make([]*said, firstMessage), byKey: map[string]int{}, reach: make([]set, n),
 		headers: map[crypto.Digest]message.Header{}, powers: map[set]set{},
+		bodies: map[crypto.Digest]message.Verified{},
 	}
 	for i := range n {
 		w.sealers = append(w.sealers, message.Sealer{Config: cfg, Self: i, Signer: signers[i]})
