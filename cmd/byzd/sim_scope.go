@@ -82,9 +82,13 @@ func simScope(c *cli.Context) error {
 	return nil
 }
 
+// manyLocals are about a gigabyte of replicas.
+const manyLocals = 30_000
+
 // runScope searches one scope and reports whether it ended as it must.
 func runScope(c *cli.Context, sc *search.Scope) (bool, error) {
-	// A search keeps nearly all that it makes: to collect often finds little.
+	// A search keeps nearly all that it makes: to collect often finds little. Once that is much,
+	// memory is worth more than time.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	sc.Sight = sc.Sight && !c.Bool(flagExact)
 	bar := newTicker(c.App.ErrWriter)
@@ -92,6 +96,9 @@ func runScope(c *cli.Context, sc *search.Scope) (bool, error) {
 		States: c.Int(flagStates), Time: c.Duration(flagLimit), Levels: c.Int(flagLevels),
 		Workers: c.Int(flagWorkers),
 		Progress: func(r search.Report) {
+			if r.Locals > manyLocals {
+				debug.SetGCPercent(50)
+			}
 			bar.show("%s: %d states, %.0f/s, frontier %d, depth %d, level %d; %d states of single "+
 				"replicas, %d steps", sc.Name, r.States, perSecond(r.States, r.Elapsed), r.Frontier,
 				r.Depth, r.Level, r.Locals, r.Steps)

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -17,10 +19,16 @@ func simSweepCommand() *cli.Command {
 			"Then the run is repeated once for every such point, side and state of the disk:\n" +
 			"clean, unsynced lost, torn, scattered. The node starts again, the run must finish\n" +
 			"its work.\n" +
+			"Crashes come in a drawn order: what is interrupted has looked a little everywhere,\n" +
+			"and prints what it has so far.\n" +
 			"Exit code 4: an oracle found something; the command that repeats it is printed.",
 		Flags: []cli.Flag{
-			&cli.IntFlag{Name: "runs", Value: 5, Usage: "`NUMBER` of recorded runs"},
+			&cli.StringSliceFlag{Name: "run", Usage: "only this recorded `RUN`; may be repeated"},
+			&cli.IntFlag{
+				Name: "runs", DefaultText: "one of each", Usage: "`NUMBER` of recorded runs",
+			},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "the first `SEED`"},
+			&cli.DurationFlag{Name: flagLimit, Usage: "stop after so long"},
 			&cli.IntFlag{Name: "every", Value: 1, Usage: "take each `N`th effect only"},
 			&cli.StringFlag{Name: "replay", Usage: "repeat this one `CRASH`, and print its events"},
 		},
@@ -35,9 +43,23 @@ func simSweep(c *cli.Context) error {
 	if text := c.String("replay"); text != "" {
 		return replaySweep(c, text)
 	}
-	s, err := sim.SweepSeeds(c.Context, c.Uint64("seed"), c.Int("runs"), c.Int("every"))
+	ctx, bar := c.Context, newTicker(c.App.ErrWriter)
+	if limit := c.Duration(flagLimit); limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	s, err := sim.RunSweep(ctx, sim.SweepOptions{
+		Scenarios: c.StringSlice("run"), Seed: c.Uint64("seed"), Runs: c.Int("runs"),
+		Every: c.Int("every"),
+		Progress: func(s *sim.Sweep, elapsed time.Duration) {
+			bar.show("%d of %d crashes, %d failures, %.0f/s", s.Crashes, s.All, len(s.Failures),
+				perSecond(s.Crashes, elapsed))
+		},
+	})
+	bar.clear()
 	if err != nil {
-		return err
+		return usageError(err)
 	}
 	if err := s.Write(c.App.Writer); err != nil {
 		return err
@@ -48,7 +70,7 @@ func simSweep(c *cli.Context) error {
 	if len(s.Failures) > 0 {
 		return silent(exitBroken)
 	}
-	return nil
+	return c.Err()
 }
 
 func replaySweep(c *cli.Context, text string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"sync"
@@ -97,33 +98,61 @@ type SweepFailure struct {
 type Sweep struct {
 	Runs     int             // recorded
 	Points   [pointKinds]int // effects that they have
-	Crashed  [pointKinds]int // of them, those at which a node crashed before and after
-	Crashes  int
+	Crashed  [pointKinds]int // of them, those at which a node crashed, or was to
+	All      int             // crashes that there were to be
+	Crashes  int             // that there were
 	Marks    [markCount]uint64
 	Failures []SweepFailure
 	Elapsed  time.Duration
 }
 
-// SweepSeeds records runs, one for each scenario and then with the next seed, and repeats each with
-// a crash before and after every effect of every node, with every damage that can make a difference
-// there. every > 1 takes a part: each such effect, with one damage in turn.
-func SweepSeeds(ctx context.Context, seed uint64, runs, every int) (*Sweep, error) {
-	sweep, began := &Sweep{}, time.Now()
-	names := sweepScenarios()
-	for i := range runs {
-		at := seed + uint64(i/len(names))
-		if err := sweep.one(ctx, names[i%len(names)], at, max(every, 1), i); err != nil {
-			return sweep, err
-		}
-	}
-	sweep.Elapsed = time.Since(began)
-	return sweep, ctx.Err()
+// SweepOptions say what to sweep.
+type SweepOptions struct {
+	Scenarios []string // nil: all
+	Seed      uint64   // of the first recorded runs
+	Runs      int      // recorded runs: one for each scenario, and then with the next seed; 0: one each
+	// Every takes a part, if it is more than 1: each so manieth effect, with one damage in turn.
+	Every int
+	// Progress, if not nil, is told after each crash. It is called by one goroutine at a time.
+	Progress func(s *Sweep, elapsed time.Duration)
 }
 
-func (s *Sweep) one(ctx context.Context, scenario string, seed uint64, every, shift int) error {
+// sweepFailures end a sweep: what is broken once is broken often.
+const sweepFailures = 20
+
+// RunSweep records runs, and repeats each with a crash before and after every effect of every node,
+// with every damage that can make a difference there. Crashes come in an order that is drawn, so
+// that a sweep which ctx ends has looked a little everywhere; what it did is returned.
+func RunSweep(ctx context.Context, o SweepOptions) (*Sweep, error) {
+	s, began := &Sweep{}, time.Now()
+	if o.Scenarios == nil {
+		o.Scenarios = sweepScenarios()
+	}
+	if o.Runs == 0 {
+		o.Runs = len(o.Scenarios)
+	}
+	var todo []SweepCrash
+	for i := range o.Runs {
+		at := o.Seed + uint64(i/len(o.Scenarios)) //nolint:gosec // not negative
+		list, err := s.record(o.Scenarios[i%len(o.Scenarios)], at, max(o.Every, 1), i)
+		if err != nil {
+			return s, err
+		}
+		todo = append(todo, list...)
+	}
+	s.All = len(todo)
+	r := rand.New(rand.NewPCG(o.Seed, 0)) //nolint:gosec // repeatable
+	r.Shuffle(len(todo), func(i, j int) { todo[i], todo[j] = todo[j], todo[i] })
+	s.crash(ctx, todo, began, o.Progress)
+	s.Elapsed = time.Since(began)
+	return s, nil
+}
+
+// record runs a scenario, and lists the crashes that it is to be repeated with.
+func (s *Sweep) record(scenario string, seed uint64, every, shift int) ([]SweepCrash, error) {
 	opts, err := sweepOptions(scenario)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p := &probe{record: true, node: -1}
 	r := New(seed, Setup{Options: &opts, Off: sweepOff(), probe: p}).Run()
@@ -131,7 +160,7 @@ func (s *Sweep) one(ctx context.Context, scenario string, seed uint64, every, sh
 	if r.Failure != nil {
 		none := SweepCrash{Scenario: scenario, Seed: seed, Node: -1}
 		s.Failures = append(s.Failures, SweepFailure{none, r.Failure})
-		return nil //nolint:nilerr // what an oracle found is a result
+		return nil, nil //nolint:nilerr // what an oracle found is a result
 	}
 	for i, count := range &r.Marks {
 		s.Marks[i] += count
@@ -145,8 +174,7 @@ func (s *Sweep) one(ctx context.Context, scenario string, seed uint64, every, sh
 		s.Crashed[at.kind]++
 		todo = append(todo, crashesAt(scenario, seed, &at, i, every > 1)...)
 	}
-	s.crash(ctx, todo)
-	return ctx.Err()
+	return todo, nil
 }
 
 // crashesAt are the crashes at one effect. Where nothing is unsynced, all that a power cut can do
@@ -172,34 +200,41 @@ func crashesAt(scenario string, seed uint64, p *effectPoint, turn int, one bool)
 }
 
 // crash runs crashes on all processors.
-func (s *Sweep) crash(ctx context.Context, todo []SweepCrash) {
-	results := make([]*Result, len(todo))
-	next := make(chan int)
+func (s *Sweep) crash(
+	ctx context.Context, todo []SweepCrash, began time.Time,
+	progress func(*Sweep, time.Duration),
+) {
+	var mu sync.Mutex
 	var group sync.WaitGroup
+	next := 0
 	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() {
-			for i := range next {
-				results[i], _ = todo[i].Run(Setup{}) // its scenario is known
+			for {
+				mu.Lock()
+				i := next
+				next++
+				over := i >= len(todo) || ctx.Err() != nil || len(s.Failures) >= sweepFailures
+				mu.Unlock()
+				if over {
+					return
+				}
+				r, err := todo[i].Run(Setup{})
+				if err != nil {
+					panic("sim: " + err.Error()) // its scenario is known
+				}
+				mu.Lock()
+				s.Crashes++
+				if r.Failure != nil {
+					s.Failures = append(s.Failures, SweepFailure{todo[i], r.Failure})
+				}
+				if progress != nil {
+					progress(s, time.Since(began))
+				}
+				mu.Unlock()
 			}
 		})
 	}
-	for i := range todo {
-		if ctx.Err() != nil {
-			break
-		}
-		next <- i
-	}
-	close(next)
 	group.Wait()
-	for i, r := range results {
-		if r == nil {
-			continue
-		}
-		s.Crashes++
-		if r.Failure != nil {
-			s.Failures = append(s.Failures, SweepFailure{todo[i], r.Failure})
-		}
-	}
 }
 
 // ParseSweepCrash reads what [SweepCrash.String] wrote. The error wraps [ErrSweep].

@@ -9,7 +9,7 @@ func TestCrashPoints(t *testing.T) {
 	if testing.Short() {
 		every = 401
 	}
-	s, err := SweepSeeds(t.Context(), 1, len(sweepScenarios()), every)
+	s, err := RunSweep(t.Context(), SweepOptions{Seed: 1, Every: every})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +22,9 @@ func TestCrashPoints(t *testing.T) {
 			t.Errorf("no run has an effect of the kind %v", pointKind(k))
 		}
 	}
-	for _, m := range []marker{markSnapshot, markJournalCut, markViewChange, markWiped} {
+	for _, m := range []marker{
+		markSnapshot, markJournalCut, markViewChange, markWiped, markTransfer, markInstalled,
+	} {
 		if s.Marks[m] == 0 {
 			t.Errorf("no recorded run came to marker %d", m)
 		}

@@ -8,7 +8,7 @@ import (
 // Write prints how many effects of each kind there were, at how many of them a node was crashed,
 // and how long that took.
 func (s *Sweep) Write(out io.Writer) error {
-	if _, err := fmt.Fprintf(out, "%-20s %9s %9s\n", "effect", "points", "crashed"); err != nil {
+	if _, err := fmt.Fprintf(out, "%-20s %9s %9s\n", "effect", "points", "to crash"); err != nil {
 		return err
 	}
 	points, crashed := 0, 0
@@ -19,7 +19,12 @@ func (s *Sweep) Write(out io.Writer) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(out, "%-20s %9d %9d\n%d recorded runs, %d crashes, %d failures, %.1f s\n",
-		"all", points, crashed, s.Runs, s.Crashes, len(s.Failures), s.Elapsed.Seconds())
+	_, err := fmt.Fprintf(out, "%-20s %9d %9d\n%d recorded runs, %d crashes, %d failures, %.1f s, "+
+		"%.0f crashes/s\n", "all", points, crashed, s.Runs, s.Crashes, len(s.Failures),
+		s.Elapsed.Seconds(), float64(s.Crashes)/max(s.Elapsed.Seconds(), 1e-9))
+	if err == nil && s.Crashes < s.All {
+		_, err = fmt.Fprintf(out, "ended early: %d of %d crashes, drawn from all of these points\n",
+			s.Crashes, s.All)
+	}
 	return err
 }
