@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"byzd/crypto"
 	"byzd/daemon/conditions"
@@ -134,8 +135,30 @@ func (t *traitors) SetConditions(c operator.Conditions) error {
 	if at := slices.IndexFunc(c.Cut, func(k int) bool { return k < 0 || k >= n }); at >= 0 {
 		return fmt.Errorf("there is no node %d; nodes are 0 to %d", c.Cut[at], n-1)
 	}
-	t.node.conditions.Set(conditions.Rules{Cut: t.nodes(c.Cut)})
+	rules := conditions.Rules{Cut: t.nodes(c.Cut), Weather: map[crypto.NodeID]conditions.Weather{}}
+	for _, link := range c.Weather {
+		w := conditions.Weather{
+			Loss: link.Loss, Duplicate: link.Duplicate,
+			Delay: milliseconds(link.DelayMS), Jitter: milliseconds(link.JitterMS),
+		}
+		if link.To < 0 || link.To >= n {
+			return fmt.Errorf("there is no node %d; nodes are 0 to %d", link.To, n-1)
+		}
+		if err := w.Check(); err != nil {
+			return err
+		}
+		rules.Weather[t.node.cluster().Members[link.To].Node] = w
+	}
+	t.node.conditions.Set(rules)
 	return nil
+}
+
+// milliseconds is a duration, out of bounds if it does not fit one.
+func milliseconds(ms int64) time.Duration {
+	if ms < 0 || ms > conditions.DelayMost.Milliseconds() {
+		return -1
+	}
+	return time.Duration(ms) * time.Millisecond
 }
 
 // SetDiskQuota implements [operator.Control].

@@ -275,3 +275,54 @@ func TestStartsCutOff(t *testing.T) {
 	}
 	c.ready(3)
 }
+
+// Frames and gossip get lost, are late, overtake each other and come twice, on every link: requests are
+// acknowledged all the same, and the counters say that it happened. What no network does is refused.
+func TestBadWeather(t *testing.T) {
+	c := newCluster(t, 4, crypto.SchemeEd25519)
+	defer c.stopAll()
+	for i := range 4 {
+		c.start(i)
+	}
+	for i := range 4 {
+		c.ready(i)
+	}
+	for _, body := range []string{
+		`{"weather":[{"to":4,"loss":0.1}]}`, `{"weather":[{"to":0,"loss":1.5}]}`,
+		`{"weather":[{"to":0,"delay_ms":9223372036854775807}]}`,
+		`{"weather":[{"to":0,"delay_ms":5,"jitter_ms":6}]}`,
+	} {
+		if code, text := c.call(1, http.MethodPut, "/testnet/conditions", body); code != 400 {
+			t.Errorf("%s: %d %s", body, code, text)
+		}
+	}
+	for i := range 4 {
+		var links []string
+		for k := range 4 {
+			if k != i {
+				links = append(links, fmt.Sprintf(
+					`{"to":%d,"loss":0.1,"duplicate":0.2,"delay_ms":10,"jitter_ms":10}`, k))
+			}
+		}
+		body := fmt.Sprintf(`{"weather":[%s]}`, strings.Join(links, ","))
+		if code, text := c.call(i, http.MethodPut, "/testnet/conditions", body); code != 200 {
+			t.Fatalf("node %d: %d %s", i, code, text)
+		}
+	}
+	for k := range 20 {
+		c.put(k%4, fmt.Sprintf("k%d", k))
+	}
+	_, metrics := c.get(0, "/metrics")
+	for _, what := range []string{"drop", "delay", "duplicate"} {
+		if strings.Contains(metrics, fmt.Sprintf("{what=\"conditions_%s\"} 0\n", what)) ||
+			!strings.Contains(metrics, "conditions_"+what) {
+			t.Errorf("conditions_%s has not risen", what)
+		}
+	}
+	for i := range 4 {
+		c.call(i, http.MethodPut, "/testnet/conditions", `{}`)
+	}
+	for i := range 4 {
+		c.ready(i)
+	}
+}

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"time"
+
 	"byzd/crypto"
 	"byzd/daemon/conditions"
 	"byzd/pbft"
@@ -76,7 +78,9 @@ type weather struct {
 
 // Frame implements transport.Conditions.
 func (w weather) Frame(to crypto.NodeID, _ transport.Class, _ int) transport.Fate {
-	return transport.Fate{Drop: !w.table.Sends(to)}
+	return transport.Fate{
+		Drop: !w.table.Passes(to), Delay: w.table.Delay(to), Duplicate: w.table.Twice(to),
+	}
 }
 
 // DialAllowed implements transport.Conditions.
@@ -87,5 +91,8 @@ func (weather) AcceptAllowed(crypto.NodeID) bool { return true }
 
 // PacketAllowed implements membership.Conditions. It is asked on both sides; the sender decides.
 func (w weather) PacketAllowed(from, to crypto.NodeID) bool {
-	return from != w.self || w.table.Sends(to)
+	return from != w.self || w.table.Passes(to)
 }
+
+// PacketDelay implements membership.Delayer.
+func (w weather) PacketDelay(_, to crypto.NodeID) time.Duration { return w.table.Delay(to) }

@@ -22,6 +22,7 @@ const (
 	pathStop    = "/stop"
 	pathDisk    = "/disk"
 	pathCuts    = "/cuts"
+	pathWeather = "/weather"
 	pathTraitor = "/traitor"
 	pathAdd     = "/add"
 	pathRemoved = "/removed"
@@ -37,6 +38,8 @@ type order struct {
 	Quota   int64    `json:"quota,omitempty"`
 	Count   int      `json:"count,omitempty"`
 	Now     bool     `json:"now,omitempty"`
+
+	Weather [][]Weather `json:"weather,omitempty"`
 }
 
 const maxOrderBytes = 1 << 20
@@ -87,6 +90,9 @@ func (s *supervisor) routes() http.Handler {
 		return s.setQuota(ctx, o.Nodes, o.Quota)
 	})
 	handle(pathCuts, func(ctx context.Context, o order) error { return s.setCuts(ctx, o.Cuts) })
+	handle(pathWeather, func(ctx context.Context, o order) error {
+		return s.setWeather(ctx, o.Weather)
+	})
 	handle(pathAdd, func(ctx context.Context, o order) error { return s.addNodes(ctx, o.Count) })
 	handle(pathRemoved, func(_ context.Context, o order) error { return s.removed(o.Nodes) })
 	handle(pathTraitor, func(ctx context.Context, o order) error {

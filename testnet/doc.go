@@ -39,7 +39,7 @@
 //
 // # What the network is told, and what it keeps
 //
-// Cuts ([Network.Partition]) and lies ([Network.SetTraitor]) are kept by the supervisor and given
+// Cuts ([Network.Partition]), weather ([Network.SetWeather]) and lies ([Network.SetTraitor]) are kept by the supervisor and given
 // again to a node that is restarted or resumed. A node that has lied once stays listed as a
 // traitor in testnet.json for good: what it signed cannot be unsigned, and verdicts must not count
 // it among the correct ones. How often a node lied is kept too ([NodeState].Fired), so that the

@@ -29,15 +29,16 @@ func (s *supervisor) inform(ctx context.Context, i int) error {
 func (s *supervisor) informHeld(ctx context.Context, i int) error {
 	s.mu.Lock()
 	n, live := s.state.Nodes[i], s.runtime[i]
-	specs, cut := s.specs(i), slices.Clone(n.Cut)
+	specs, cut, weather := s.specs(i), slices.Clone(n.Cut), slices.Clone(n.Weather)
 	s.mu.Unlock()
 	if !live.listening || n.Process != Running {
 		return nil
 	}
-	if !slices.Equal(cut, live.cut) {
-		err := put(ctx, n.Operator+"/testnet/conditions", map[string]any{"cut": cut})
+	if !slices.Equal(cut, live.cut) || !slices.Equal(weather, live.weather) {
+		err := put(ctx, n.Operator+"/testnet/conditions",
+			map[string]any{"cut": cut, "weather": weather})
 		if err != nil {
-			return fmt.Errorf("tell node %d whom it does not reach: %w", i, err)
+			return fmt.Errorf("tell node %d what its links are like: %w", i, err)
 		}
 	}
 	if !slices.Equal(specs, live.told) {
@@ -54,7 +55,7 @@ func (s *supervisor) informHeld(ctx context.Context, i int) error {
 			s.runtime[i].armed++
 			s.runtime[i].fired = nil
 		}
-		s.runtime[i].told, s.runtime[i].cut = specs, cut
+		s.runtime[i].told, s.runtime[i].cut, s.runtime[i].weather = specs, cut, weather
 	}
 	return nil
 }

@@ -168,13 +168,16 @@ func (n *Network) Partition(ctx context.Context, groups string, oneWay ...string
 	return n.order(ctx, pathCuts, order{Cuts: cuts}, orderTime)
 }
 
-// Heal undoes all cuts.
+// Heal undoes all cuts, and makes the weather good.
 func (n *Network) Heal(ctx context.Context) error {
 	st, err := n.State()
 	if err != nil {
 		return err
 	}
-	return n.order(ctx, pathCuts, order{Cuts: make([][]int, len(st.Nodes))}, orderTime)
+	cuts := order{Cuts: make([][]int, len(st.Nodes))}
+	good := order{Weather: make([][]Weather, len(st.Nodes))}
+	return errors.Join(n.order(ctx, pathCuts, cuts, orderTime),
+		n.order(ctx, pathWeather, good, orderTime))
 }
 
 // SetTraitor makes a node tell these lies, and no others, from now on; none makes it honest. More

@@ -64,6 +64,10 @@ type NodeState struct {
 	// Cut lists, ascending, the nodes that this one's frames, gossip and dials do not reach.
 	Cut []int `json:"cut"`
 
+	// Weather is what the ways from this node to some others are like, in their order; the rest is
+	// good.
+	Weather []Weather `json:"weather,omitempty"`
+
 	// Removed says that the node is no member any more: its process ends by itself.
 	Removed bool `json:"removed,omitempty"`
 
@@ -171,6 +175,11 @@ func (s *State) check(home string) error {
 		for _, j := range n.Cut {
 			if j < 0 || j >= len(s.Nodes) {
 				return fmt.Errorf("node %d is cut from node %d, which does not exist", i, j)
+			}
+		}
+		for _, w := range n.Weather {
+			if err := w.check(len(s.Nodes)); err != nil {
+				return fmt.Errorf("the weather from node %d: %w", i, err)
 			}
 		}
 		// The directory may have been moved since; its nodes moved with it.

@@ -53,7 +53,8 @@ type liveness struct {
 	listening bool
 	told      []string // the lies that it was given
 	cut       []int    // whom it was told not to reach
-	armed     int      // how often it was told other lies than at its start
+	weather   []Weather
+	armed     int // how often it was told other lies than at its start
 	// fired is how often it says it told them.
 	fired map[string]uint64
 	// last is what it said before it was told to end or to stand still.
@@ -145,7 +146,7 @@ func (o *Options) prepare(d disk.Disk) (*State, error) {
 	lies := byNode(o.Traitors)
 	for i := range state.Nodes {
 		n := &state.Nodes[i]
-		n.PID, n.Started, n.Cut = 0, "", []int{}
+		n.PID, n.Started, n.Cut, n.Weather = 0, "", []int{}, nil
 		n.setLies(lies[i])
 	}
 	return state, nil

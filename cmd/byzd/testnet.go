@@ -25,7 +25,7 @@ func testnetCommand() *cli.Command {
 			testnetResumeCommand(),
 			testnetRestartCommand(),
 			testnetPartitionCommand(),
-			testnetHealCommand(),
+			testnetWeatherCommand(), testnetHealCommand(),
 			testnetTraitorCommand(),
 			testnetAddCommand(),
 			testnetRemoveCommand(),

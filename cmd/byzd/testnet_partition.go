@@ -39,7 +39,7 @@ func testnetPartitionCommand() *cli.Command {
 
 func testnetHealCommand() *cli.Command {
 	return &cli.Command{
-		Name: "heal", Usage: "undo all cuts",
+		Name: "heal", Usage: "undo all cuts, and make the weather good",
 		Action: func(c *cli.Context) error {
 			if _, err := arguments(c, 0, 0, "--home DIR"); err != nil {
 				return err

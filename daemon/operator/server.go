@@ -45,7 +45,7 @@ type Node interface {
 type Control interface {
 	// SetTraitors makes the node lie as the specifications say; none makes it honest again.
 	SetTraitors(ctx context.Context, specs []string) error
-	// SetConditions cuts the node's links.
+	// SetConditions cuts the node's links, and makes them bad.
 	SetConditions(c Conditions) error
 	// SetDiskQuota changes how many bytes the journal may take; 0 means no limit.
 	SetDiskQuota(bytes int64) error
@@ -55,6 +55,17 @@ type Control interface {
 type Conditions struct {
 	// Cut lists the nodes that nothing from this one reaches.
 	Cut []int `json:"cut"`
+	// Weather is what the ways to some nodes are like; the others are good.
+	Weather []Weather `json:"weather,omitempty"`
+}
+
+// Weather is what the way to one node does to what this one sends. See [conditions.Weather].
+type Weather struct {
+	To        int     `json:"to"`
+	Loss      float64 `json:"loss,omitempty"`
+	Duplicate float64 `json:"duplicate,omitempty"`
+	DelayMS   int64   `json:"delay_ms,omitempty"`
+	JitterMS  int64   `json:"jitter_ms,omitempty"`
 }
 
 // Server is the endpoint.

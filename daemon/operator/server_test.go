@@ -180,6 +180,7 @@ func TestControl(t *testing.T) {
 		{"/testnet/traitors", `{"specks": []}`, "specks", http.StatusBadRequest},
 		{"/testnet/traitors", `{"specs": ["` + strings.Repeat("x", 2<<20) + `"]}`, "large", http.StatusBadRequest},
 		{"/testnet/conditions", `{"cut": [1, 3]}`, "ok", http.StatusOK},
+		{"/testnet/conditions", `{"weather": [{"to": 1, "lost": 1}]}`, "lost", http.StatusBadRequest},
 		{"/testnet/conditions", `[]`, "body", http.StatusBadRequest},
 		{"/testnet/disk", `{"quota": 5}`, "ok", http.StatusOK},
 	} {

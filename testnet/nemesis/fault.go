@@ -15,6 +15,8 @@ type Fault struct {
 	Charges bool `json:"charges"`
 	// Halts says that no quorum is left while it lasts, so that no progress is demanded then.
 	Halts bool `json:"halts"`
+	// Slows says that progress is demanded while it lasts, and no rate.
+	Slows bool `json:"slows,omitempty"`
 	// Returns says that a charged node is expected to come back by itself. It is turned on where
 	// the product can do that.
 	Returns bool `json:"returns"`
@@ -60,7 +62,8 @@ type strike struct {
 
 // Catalogue lists all faults.
 func Catalogue() []*Fault {
-	return slices.Concat(processFaults(), networkFaults(), diskFaults(), lieFaults(), rootFaults())
+	return slices.Concat(processFaults(), networkFaults(), weatherFaults(), diskFaults(), lieFaults(),
+		rootFaults())
 }
 
 func find(name string) *Fault {

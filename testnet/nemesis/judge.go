@@ -255,6 +255,9 @@ func (r *run) measure() {
 		began, healed := e.BeganMS*int64(time.Millisecond), e.HealedMS*int64(time.Millisecond)
 		switch {
 		case e.Skipped != "" || began == 0:
+		case e.Withstood && find(e.Fault) != nil && find(e.Fault).Slows:
+			quorum = append(quorum, span{at, began})
+			at = healed + e.RecoveredMS*int64(time.Millisecond)
 		case e.Withstood:
 			faults = append(faults, span{began, healed})
 		default:

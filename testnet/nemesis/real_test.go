@@ -148,6 +148,17 @@ func TestFullDiskAndHalves(t *testing.T) {
 	}
 }
 
+// VERIFY §11, row 8: everything is slow, lost, doubled and overtaken, without root; and a slow primary.
+func TestBadWeather(t *testing.T) {
+	r := cell(t, nemesis.Options{Seed: 11, Faults: []string{"bad-weather", "slow-primary"}})
+	passed(t, r, 2)
+	for _, e := range r.Events {
+		if !e.Withstood || e.Fault == "bad-weather" && !strings.Contains(e.How, "duplicate +") {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
 // Control C2: more traitors than the network withstands must be reported, as broken, and named.
 func TestTooManyTraitorsBreakIt(t *testing.T) {
 	r := cell(t, nemesis.Options{

@@ -195,19 +195,28 @@ func (w *world) node(i int) (testnet.NodeState, error) {
 // metricsBytes bounds what is read of a node's metrics.
 const metricsBytes = 4 << 20
 
-// keptBack counts the frames, dials and accepts that the nodes' conditions have kept back so far.
-func (w *world) keptBack(ctx context.Context) uint64 {
-	st, err := w.net.State()
-	if err != nil {
-		return 0
-	}
-	sum := uint64(0)
-	for i := range st.Nodes {
-		if st.Nodes[i].Process == testnet.Running {
-			sum += conditionsIn(metrics(ctx, st.Nodes[i].Operator))
-		}
+// keptBack counts the frames, dials and accepts that the nodes' conditions have kept back or changed so
+// far.
+func (w *world) keptBack(ctx context.Context) (sum uint64) {
+	for _, count := range w.conditions(ctx) {
+		sum += count
 	}
 	return sum
+}
+
+// conditions is keptBack by what was done: drop, delay, duplicate, dial, accept.
+func (w *world) conditions(ctx context.Context) map[string]uint64 {
+	sums := map[string]uint64{}
+	st, err := w.net.State()
+	if err != nil {
+		return sums
+	}
+	for i := range st.Nodes {
+		if st.Nodes[i].Process == testnet.Running {
+			addConditions(sums, metrics(ctx, st.Nodes[i].Operator))
+		}
+	}
+	return sums
 }
 
 // metrics reads a node's metrics; empty if it does not answer.
@@ -245,18 +254,16 @@ func ask(ctx context.Context, url string) (text string, code int) {
 	return string(data), resp.StatusCode
 }
 
-// conditionsIn adds up what the transport kept back.
-func conditionsIn(text string) uint64 {
-	sum := uint64(0)
+// addConditions adds what a transport's conditions did.
+func addConditions(sums map[string]uint64, text string) {
 	for line := range strings.Lines(text) {
-		if !strings.HasPrefix(line, `byzd_transport_total{what="conditions_`) {
+		rest, ours := strings.CutPrefix(line, `byzd_transport_total{what="conditions_`)
+		what, value, whole := strings.Cut(rest, `"} `)
+		if !ours || !whole {
 			continue
 		}
-		if at := strings.LastIndexByte(line, ' '); at >= 0 {
-			if n, err := strconv.ParseFloat(strings.TrimSpace(line[at:]), 64); err == nil && n > 0 {
-				sum += uint64(n)
-			}
+		if n, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err == nil && n > 0 {
+			sums[what] += uint64(n)
 		}
 	}
-	return sum
 }
