@@ -68,7 +68,7 @@ func (s *supervisor) spawn(i int, on ports) (*child, error) {
 	if err := config.Home(n.Home).RemoveAddresses(); err != nil {
 		return nil, fmt.Errorf("start node %d: %w", i, err)
 	}
-	cmd, log, err := command(s.binary, n.Home, s.arguments(i, on), environment())
+	cmd, log, err := command(s.binary, n.Home, s.arguments(i, on), environment(), s.group(i))
 	if err != nil {
 		return nil, fmt.Errorf("start node %d: %w", i, err)
 	}
@@ -94,6 +94,14 @@ func (s *supervisor) spawn(i int, on ports) (*child, error) {
 		return nil, errors.Join(err, cmd.Process.Kill())
 	}
 	return c, nil
+}
+
+// group is the group that the process of node i runs in, 0 for that of its parent.
+func (s *supervisor) group(i int) uint32 {
+	if s.groups == 0 {
+		return 0
+	}
+	return s.groups + uint32(i) //nolint:gosec // a number of a node
 }
 
 // arguments are the command line of node i. It is told one address to join at.

@@ -3,6 +3,7 @@ package testnet
 import (
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,6 +53,10 @@ type Options struct {
 	// PortBase gives node i the ports PortBase+4i to PortBase+4i+3 (transport, gossip, client,
 	// operator); 0 lets the kernel choose.
 	PortBase int
+	// Groups, if not 0, is the number of the group that the process of node 0 runs in, node 1 in the
+	// next, and so on, so that the system can tell what each of them sends. It needs root, and does not
+	// go with Detach.
+	Groups uint32
 	// LogLevel and LogFormat go to every node; empty leaves them alone.
 	LogLevel, LogFormat string
 	// Detach leaves the supervisor behind as a process of its own.
@@ -84,6 +89,9 @@ func (o *Options) check() error {
 	}
 	if o.Wait < 0 {
 		return usagef("", "--wait must not be negative, and is %v", o.Wait)
+	}
+	if o.Groups != 0 && (os.Geteuid() != 0 || o.Detach) {
+		return usagef("", "nodes in groups of their own need root, and a supervisor in this process")
 	}
 	if !slices.Contains(schemes(), o.Scheme) && o.Scheme != "" {
 		return usagef("choose one of "+strings.Join(schemes(), ", "),

@@ -48,7 +48,9 @@ type child struct {
 }
 
 // command is the process of a node. Its output goes to its log, behind that of earlier ones.
-func command(binary, home string, args, environ []string) (*exec.Cmd, *os.File, error) {
+func command(
+	binary, home string, args, environ []string, group uint32,
+) (*exec.Cmd, *os.File, error) {
 	log, err := openLog(filepath.Join(home, nodeLogName))
 	if err != nil {
 		return nil, nil, err
@@ -57,6 +59,11 @@ func command(binary, home string, args, environ []string) (*exec.Cmd, *os.File, 
 	cmd.Dir, cmd.Env = home, environ
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = childAttr()
+	if group != 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{
+			Uid: uint32(os.Getuid()), Gid: group, NoSetGroups: true, //nolint:gosec // never negative
+		}
+	}
 	return cmd, log, nil
 }
 

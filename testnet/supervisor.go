@@ -27,6 +27,7 @@ const (
 type supervisor struct {
 	home, binary        string
 	logLevel, logFormat string
+	groups              uint32 // see Options.Groups
 	disk                disk.Disk
 	unlock              func() error
 	log                 *eventLog
@@ -115,7 +116,8 @@ func newSupervisor(ctx context.Context, o *Options) (s *supervisor, err error) {
 	}
 	s = &supervisor{
 		home: o.Home, binary: o.Binary, logLevel: o.LogLevel, logFormat: o.LogFormat,
-		disk: d, unlock: unlock, log: log, launch: newLauncher(), state: state,
+		groups: o.Groups,
+		disk:   d, unlock: unlock, log: log, launch: newLauncher(), state: state,
 		// As many as there may ever be: nodes are added while others are worked with.
 		turn: newTokens(maxNodes), tell: newTokens(maxNodes),
 		children: make([]*child, maxNodes), runtime: make([]liveness, maxNodes),

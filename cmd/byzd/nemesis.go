@@ -222,7 +222,16 @@ func nemesisExit(o nemesis.Outcome) int {
 func listFaults(c *cli.Context) error {
 	all := nemesis.Catalogue()
 	if c.Bool(flagJSON) {
-		return printJSON(c, all)
+		type listed struct {
+			*nemesis.Fault
+
+			Unable string `json:"unable,omitempty"` // why it cannot be made here
+		}
+		list := make([]listed, len(all))
+		for i, f := range all {
+			list[i] = listed{f, f.Unable()}
+		}
+		return printJSON(c, list)
 	}
 	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
 	for _, f := range all {
@@ -235,6 +244,12 @@ func listFaults(c *cli.Context) error {
 		}
 		if f.Needs != "" {
 			notes += " (needs " + f.Needs + ")"
+		}
+		if f.Slows {
+			notes += " (no rate is demanded)"
+		}
+		if why := f.Unable(); why != "" {
+			notes += " (skipped here: " + why + ")"
 		}
 		_, _ = fmt.Fprintf(w, "%s\t%s%s\n", f.Name, f.Text, notes)
 	}

@@ -26,8 +26,11 @@
 // more, and it may stay out. The plan charges f nodes at most, so the others must go on. Where the
 // product can bring such a node back by itself, the fault's expectation says so and is demanded.
 //
-// Faults that need root run where root and the tool are there, and are reported as skipped
-// elsewhere.
+// Faults that need root run where root, the tool and the kernel's part of it are there, and are reported
+// as skipped elsewhere, with the reason. What they do to the machine is limited to the ports of the run's
+// own testnet, and undone when the fault is healed, when the run ends or is interrupted, and by the next
+// run after one that crashed. The clock of a node is not among the faults: the daemon reads the system's,
+// and clocks that drift and jump are the simulator's (testnet/sim).
 //
 // # Goroutines
 //

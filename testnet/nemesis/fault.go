@@ -23,6 +23,8 @@ type Fault struct {
 	// Needs is what the machine must have, in words; empty for nothing.
 	Needs string `json:"needs,omitempty"`
 
+	byPacket bool // the kernel has to tell the packets of one node from those of others
+
 	missing func() string // why it cannot run here; nil if it always can
 	hits    target
 	// do makes it happen and says in the event how that was verified.
@@ -63,7 +65,15 @@ type strike struct {
 // Catalogue lists all faults.
 func Catalogue() []*Fault {
 	return slices.Concat(processFaults(), networkFaults(), weatherFaults(), diskFaults(), lieFaults(),
-		rootFaults())
+		rootFaults(), packetFaults(), shapingFaults())
+}
+
+// Unable says why a fault cannot be made on this machine; empty if it can.
+func (f *Fault) Unable() string {
+	if f.missing == nil {
+		return ""
+	}
+	return f.missing()
 }
 
 func find(name string) *Fault {

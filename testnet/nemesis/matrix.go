@@ -34,7 +34,7 @@ func Matrix(ctx context.Context, o Options) (*MatrixReport, error) {
 		one := o
 		one.Home, one.Faults = filepath.Join(o.Home, name), []string{name}
 		one.Seed += uint64(i) // other victims
-		if why := find(name).unable(); why != "" {
+		if why := find(name).Unable(); why != "" {
 			o.Say("%s: skipped: %s", name, why)
 			m.Runs = append(m.Runs, &Report{
 				Outcome: Passed, Home: one.Home, Seed: o.Seed, Nodes: o.Nodes,

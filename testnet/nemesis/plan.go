@@ -18,6 +18,16 @@ type plan struct {
 	lies    []testnet.Lie // those that are told from the beginning
 }
 
+// groups is the group of node 0, if the kernel has to tell who sends what; 0 if not.
+func (p *plan) groups() uint32 {
+	for _, s := range p.strikes {
+		if s.byPacket && s.event.Skipped == "" {
+			return groupBase
+		}
+	}
+	return 0
+}
+
 // slotTime is what a fault takes besides the time that it lasts, as a rule.
 const slotTime = 3 * time.Second
 
@@ -76,7 +86,7 @@ func draw(o *Options, random *rand.Rand) []*Fault {
 		for _, at := range random.Perm(len(pool)) {
 			f := find(pool[at])
 			switch {
-			case len(gentle)+len(harsh) == count, round > 0 && (f.Charges || f.unable() != ""):
+			case len(gentle)+len(harsh) == count, round > 0 && (f.Charges || f.Unable() != ""):
 			case f.Charges:
 				harsh, added = append(harsh, f), true
 			default:
@@ -108,13 +118,6 @@ func (f *Fault) severity() int {
 
 // staysOut reports whether a node that it hits may not start any more in this run.
 func (f *Fault) staysOut() bool { return f.severity() == 3 }
-
-func (f *Fault) unable() string {
-	if f.missing == nil {
-		return ""
-	}
-	return f.missing()
-}
 
 // choose finds the victims, as far as they do not depend on what happens, and leaves out what f
 // does not allow.
@@ -148,7 +151,7 @@ func (p *plan) choose(random *rand.Rand) {
 			s.nodes = some(p.charged, 1)
 		case nobody, primary:
 		}
-		s.event.Skipped = s.unable()
+		s.event.Skipped = s.Unable()
 		if s.event.Skipped != "" || !s.staysOut() {
 			continue
 		}

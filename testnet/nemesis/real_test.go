@@ -159,6 +159,38 @@ func TestBadWeather(t *testing.T) {
 	}
 }
 
+// What the kernel does to packets, where this machine lets us: what it does not is skipped, and says why.
+// Nothing of it stays.
+func TestKernelFaults(t *testing.T) {
+	var able, all []string
+	for _, f := range nemesis.Catalogue() {
+		if !slices.Contains([]string{
+			"packets-dropped-primary", "connections-reset", "narrow", "packets-late",
+		}, f.Name) {
+			continue
+		}
+		all = append(all, f.Name)
+		if why := f.Unable(); why == "" {
+			able = append(able, f.Name)
+		} else {
+			t.Logf("%s: %s", f.Name, why)
+		}
+	}
+	r := cell(t, nemesis.Options{Seed: 12, Faults: all, Workloads: []string{load.RegisterName}})
+	if len(able) == 0 {
+		if r.Outcome != nemesis.Invalid || r.Planned != 0 {
+			t.Errorf("%s, %d planned, although nothing can happen", r.Outcome, r.Planned)
+		}
+	} else {
+		passed(t, r, len(able))
+	}
+	for _, e := range r.Events {
+		if e.Done == (e.Skipped != "") {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
 // Control C2: more traitors than the network withstands must be reported, as broken, and named.
 func TestTooManyTraitorsBreakIt(t *testing.T) {
 	r := cell(t, nemesis.Options{

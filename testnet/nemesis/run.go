@@ -96,9 +96,13 @@ func (o *Options) again() string {
 
 // whole brings the network up, runs everything, and takes it down.
 func (r *run) whole(ctx context.Context) (err error) {
+	if err := sweep(); err != nil {
+		r.o.Say("what an earlier run has left in the kernel stays: %v", err)
+	}
 	net, err := testnet.Up(ctx, testnet.Options{
 		Home: r.o.Home, Binary: r.o.Binary, Nodes: r.o.Nodes, Wait: r.o.Patience,
 		Traitors: r.plan.lies, BeyondF: r.o.BeyondF, Settings: r.o.Settings,
+		Groups: r.plan.groups(),
 	})
 	if err != nil {
 		return err
