@@ -177,11 +177,26 @@ type status struct {
 	Refusals map[string]uint64 `json:"refusals"`
 	Gossip   map[string]uint64 `json:"gossip"`
 	Events   map[string]uint64 `json:"events"`
+	Peers    []struct {
+		Name      string `json:"name"`
+		Connected bool   `json:"connected"`
+	} `json:"peers"`
 	Evidence []struct {
 		Kind    string `json:"kind"`
 		Culprit int    `json:"culprit"`
 		File    string `json:"file"`
 	} `json:"evidence"`
+}
+
+// connected reports whether the node has a connection to another of the testnet. Members have other
+// numbers after a change of who they are, and the old names.
+func (st *status) connected(node int) bool {
+	for _, p := range st.Peers {
+		if p.Name == fmt.Sprintf("node-%d", node) {
+			return p.Connected
+		}
+	}
+	return false
 }
 
 func (n *network) status(i int) (status, error) {

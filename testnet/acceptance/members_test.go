@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-	"time"
 )
 
 // epoch is what byzd member list and byzd member verify say.
@@ -35,7 +34,7 @@ func TestMembersChangeUnderLoad(t *testing.T) {
 	l := n.write("k", 0, 1, 2)
 	l.resumes("the load runs")
 
-	n.meanwhile(2, "add", "3")
+	n.meanwhile(l, 2, "add", "3")
 	l.resumes("seven go on")
 	if e := n.epochOf(1); e.Epoch != 1 || len(e.Members) != 7 || e.F != 2 {
 		t.Errorf("after the first change: %+v", e)
@@ -44,7 +43,7 @@ func TestMembersChangeUnderLoad(t *testing.T) {
 
 	l = n.write("m", 1, 2, 5, 6)
 	l.resumes("the load runs on")
-	n.meanwhile(6, "remove", "0", "3", "4")
+	n.meanwhile(l, 6, "remove", "0", "3", "4")
 	l.resumes("four go on")
 	want := []string{"node-1", "node-2", "node-5", "node-6"}
 	if e := n.epochOf(2); e.Epoch != 2 || !slices.Equal(e.names(), want) {
@@ -73,15 +72,24 @@ func TestMembersChangeUnderLoad(t *testing.T) {
 
 // meanwhile changes the members, and kills a node that stays and starts it again while that goes
 // on.
-func (n *network) meanwhile(victim int, args ...string) {
+func (n *network) meanwhile(l *load, victim int, args ...string) {
 	n.t.Helper()
 	made := make(chan output, 1)
 	go func() {
 		made <- byzd(n.t, append(append([]string{"testnet"}, args...), "--home", n.home)...)
 	}()
-	time.Sleep(100 * time.Millisecond) // wherever that is: any moment will do
+	// Both moments are as good as any: when the newcomers have homes, or the load went on a little;
+	// and when somebody has noticed that the victim is gone.
+	members, written := len(n.state.Nodes), l.count()
+	n.until("the change is under way", func() bool {
+		n.read()
+		return len(n.state.Nodes) > members || l.count() > written+2
+	})
 	n.testnet("kill", strconv.Itoa(victim))
-	time.Sleep(300 * time.Millisecond)
+	n.until("the others have noticed", func() bool {
+		st, err := n.status(1)
+		return err == nil && !st.connected(victim)
+	})
 	n.testnet("restart", strconv.Itoa(victim))
 	if o := <-made; o.code != 0 {
 		n.t.Fatalf("testnet %v: exit %d\n%s%s", args, o.code, o.stdout, o.stderr)
