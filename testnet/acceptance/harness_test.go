@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -200,27 +201,50 @@ func (st *status) connected(node int) bool {
 }
 
 func (n *network) status(i int) (status, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
 	var st status
-	url := n.state.Nodes[i].Operator + "/status"
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	data, err := n.page(i, "/status")
 	if err != nil {
 		return st, err
+	}
+	return st, json.Unmarshal(data, &st)
+}
+
+// page reads what a node serves to its operator.
+func (n *network) page(i int, path string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	url := n.state.Nodes[i].Operator + path
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return st, err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("node %d: %s", i, data)
+	}
+	return data, err
+}
+
+// counter reads a number from a node's metrics.
+func (n *network) counter(i int, name string) int64 {
+	n.t.Helper()
+	data, err := n.page(i, "/metrics")
 	if err != nil {
-		return st, err
+		n.t.Fatal(err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		return st, fmt.Errorf("node %d: %s", i, data)
+	for line := range strings.Lines(string(data)) {
+		text, is := strings.CutPrefix(line, name+" ")
+		if value, err := strconv.ParseFloat(strings.TrimSpace(text), 64); is && err == nil {
+			return int64(value)
+		}
 	}
-	return st, json.Unmarshal(data, &st)
+	n.t.Fatalf("node %d does not count %s", i, name)
+	return 0
 }
 
 // until waits for a condition and prints how long that took.

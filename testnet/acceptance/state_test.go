@@ -2,6 +2,7 @@ package acceptance_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,7 +10,15 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
+
+// stateMiB is how much the store holds that a wiped node fetches. The issue's figure is 100, as in
+//
+//	go test ./testnet/acceptance -run TestWipedUnderLoad -count=1 -v -state-mib 100
+//
+//nolint:gochecknoglobals // a flag
+var stateMiB = flag.Int("state-mib", 4, "the `SIZE` of the state that a wiped node fetches, in MiB")
 
 // A node whose data directory is wiped under load comes back by itself: it fetches the certified state,
 // since the log is gone everywhere, although one of its sources lies in every second piece, which costs
@@ -20,7 +29,7 @@ func TestWipedUnderLoad(t *testing.T) {
 	n := up(t, "--nodes", "4", "--traitor", "1=wrong-state:p=0.5",
 		"--param", "checkpoint-every=8", "--param", "window=64",
 		"--set", "snapshot-every=200ms", "--set", "keep-batches=8", "--set", "keep-bytes=1")
-	n.fill(64, 0) // so that there are more pieces than one source is asked for
+	n.fill(*stateMiB, 0) // there must be more pieces than one source is asked for
 	l := n.write("w", 0, 2)
 	n.until("a hundred batches are executed", func() bool {
 		st, err := n.status(0)
@@ -43,21 +52,23 @@ func TestWipedUnderLoad(t *testing.T) {
 	n.until("it is needed, and there", func() bool { return l.count() > before+5 })
 	n.testnet("restart", "2")
 	l.end(3)
-	v, code := n.judge() // the logs begin above the base: some of it cannot be known
-	if code != 0 || v.Agreement == "broken" || v.Validity == "broken" || v.Integrity == "broken" {
-		t.Errorf("exit %d: %+v", code, v)
+	// The logs begin above the base, and may have nothing in common: some of it cannot be known.
+	v, code := n.judge()
+	if code != 0 && code != 3 || v.Termination != "held" || v.Agreement == "broken" || v.Validity == "broken" || v.Integrity == "broken" {
+		t.Errorf("exit %d: %+v\n%s", code, v, byzd(t, "verdict", "--home", n.home).stdout)
 	}
 }
 
-// fill writes large values through a node: count of 64 KiB.
-func (n *network) fill(count, through int) {
+// fill writes so much through a node, in values of 64 KiB.
+func (n *network) fill(mib, through int) {
 	n.t.Helper()
+	count := mib << 20 / (64 << 10)
 	cli, err := etcdClient(n.state.Nodes[through].Client)
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	defer cli.Close()
-	value := strings.Repeat("large", 64<<10/5)
+	value := strings.Repeat("l", 64<<10)
 	for k := range count {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		err := put(ctx, cli, fmt.Sprintf("large-%d", k), value)
@@ -85,6 +96,7 @@ func (n *network) wipe(l *load, node int) (noticed uint64) {
 			n.t.Fatal(err)
 		}
 	}
+	began := time.Now()
 	n.testnet("restart", strconv.Itoa(node))
 	var st status
 	n.until("the wiped node takes part again", func() bool {
@@ -93,7 +105,9 @@ func (n *network) wipe(l *load, node int) (noticed uint64) {
 		return err == nil && st.Ready && st.Events["state-installed"] > 0 && st.Events["recovered"] > 0
 	})
 	noticed = st.Drops["state_part_not_certified"]
-	n.t.Logf("lies that were noticed: %d; %v", noticed, st.Events)
+	n.t.Logf("votes again %v after its start; %d bytes came with the state and what goes with it; lies "+
+		"that were noticed: %d; %v", time.Since(began).Round(time.Millisecond),
+		n.counter(node, `byzd_transport_total{what="bytes_in_sync"}`), noticed, st.Events)
 	return noticed
 }
 
