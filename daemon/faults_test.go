@@ -276,8 +276,9 @@ func TestStartsCutOff(t *testing.T) {
 	c.ready(3)
 }
 
-// Frames and gossip get lost, are late, overtake each other and come twice, on every link: requests are
-// acknowledged all the same, and the counters say that it happened. What no network does is refused.
+// Frames and gossip get lost, are late, overtake each other and come twice, on every link: requests
+// are acknowledged all the same, and the counters say that it happened. What no network does is
+// refused.
 func TestBadWeather(t *testing.T) {
 	c := newCluster(t, 4, crypto.SchemeEd25519)
 	defer c.stopAll()

@@ -39,12 +39,12 @@
 //
 // # What the network is told, and what it keeps
 //
-// Cuts ([Network.Partition]), weather ([Network.SetWeather]) and lies ([Network.SetTraitor]) are kept by the supervisor and given
-// again to a node that is restarted or resumed. A node that has lied once stays listed as a
-// traitor in testnet.json for good: what it signed cannot be unsigned, and verdicts must not count
-// it among the correct ones. How often a node lied is kept too ([NodeState].Fired), so that the
-// verdict on a stopped network can say it: traitors are asked every second, and once more before
-// they are stopped, killed, paused or told other lies. And what a node had executed and was
-// waiting for when it was stopped, killed or paused is kept ([NodeState].Last): no journal tells
-// what was pending.
+// Cuts ([Network.Partition]), weather ([Network.SetWeather]) and lies ([Network.SetTraitor]) are
+// kept by the supervisor and given again to a node that is restarted or resumed. A node that has
+// lied once stays listed as a traitor in testnet.json for good: what it signed cannot be unsigned,
+// and verdicts must not count it among the correct ones. How often a node lied is kept too
+// ([NodeState].Fired), so that the verdict on a stopped network can say it: traitors are asked
+// every second, and once more before they are stopped, killed, paused or told other lies. And what
+// a node had executed and was waiting for when it was stopped, killed or paused is kept
+// ([NodeState].Last): no journal tells what was pending.
 package testnet

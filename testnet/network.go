@@ -118,8 +118,8 @@ func (n *Network) Kill(ctx context.Context, nodes ...int) error {
 	return n.order(ctx, pathKill, order{Nodes: nodes}, orderTime)
 }
 
-// KillNow is Kill that waits for nothing that is being done to the nodes: it ends those that are just
-// being started, whose Restart fails then. If one does not run, none is killed.
+// KillNow is Kill that waits for nothing that is being done to the nodes: it ends those that are
+// just being started, whose Restart fails then. If one does not run, none is killed.
 func (n *Network) KillNow(ctx context.Context, nodes ...int) error {
 	return n.order(ctx, pathKill, order{Nodes: nodes, Now: true}, orderTime)
 }

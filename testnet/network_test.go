@@ -892,8 +892,8 @@ func TestLocalScript(t *testing.T) {
 	}
 }
 
-// Bad weather stays with the links of a node that is started again, until it is healed; what no network
-// does is refused.
+// Bad weather stays with the links of a node that is started again, until it is healed; what no
+// network does is refused.
 func TestTestnet_KeepsWeather(t *testing.T) {
 	home := up(t)
 	refused(t, 2, "must be a part", home, "weather", "--loss", "1.5")

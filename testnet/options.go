@@ -53,9 +53,9 @@ type Options struct {
 	// PortBase gives node i the ports PortBase+4i to PortBase+4i+3 (transport, gossip, client,
 	// operator); 0 lets the kernel choose.
 	PortBase int
-	// Groups, if not 0, is the number of the group that the process of node 0 runs in, node 1 in the
-	// next, and so on, so that the system can tell what each of them sends. It needs root, and does not
-	// go with Detach.
+	// Groups, if not 0, is the number of the group that the process of node 0 runs in, node 1 in
+	// the next, and so on, so that the system can tell what each of them sends. It needs root, and
+	// does not go with Detach.
 	Groups uint32
 	// LogLevel and LogFormat go to every node; empty leaves them alone.
 	LogLevel, LogFormat string
@@ -91,7 +91,8 @@ func (o *Options) check() error {
 		return usagef("", "--wait must not be negative, and is %v", o.Wait)
 	}
 	if o.Groups != 0 && (os.Geteuid() != 0 || o.Detach) {
-		return usagef("", "nodes in groups of their own need root, and a supervisor in this process")
+		return usagef("",
+			"nodes in groups of their own need root, and a supervisor in this process")
 	}
 	if !slices.Contains(schemes(), o.Scheme) && o.Scheme != "" {
 		return usagef("choose one of "+strings.Join(schemes(), ", "),

@@ -61,7 +61,8 @@ func command(
 	cmd.SysProcAttr = childAttr()
 	if group != 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{
-			Uid: uint32(os.Getuid()), Gid: group, NoSetGroups: true, //nolint:gosec // never negative
+			Uid: uint32(os.Getuid()), //nolint:gosec // never negative
+			Gid: group, NoSetGroups: true,
 		}
 	}
 	return cmd, log, nil

@@ -8,9 +8,9 @@ import (
 	"byzd/daemon/conditions"
 )
 
-// Weather is what one direction of a link is like: the part of what is sent that gets lost, the part of
-// the frames that arrives twice, and how long all of it takes. With a jitter each thing takes up to so
-// much more or less, so that one overtakes another.
+// Weather is what one direction of a link is like: the part of what is sent that gets lost, the
+// part of the frames that arrives twice, and how long all of it takes. With a jitter each thing
+// takes up to so much more or less, so that one overtakes another.
 type Weather struct {
 	To        int     `json:"to"`
 	Loss      float64 `json:"loss,omitempty"`
@@ -29,7 +29,8 @@ func (w Weather) check(nodes int) error {
 	}
 	most := conditions.DelayMost.Milliseconds()
 	if !(w.Loss >= 0 && w.Loss <= 1 && w.Duplicate >= 0 && w.Duplicate <= 1) { // NaN is neither
-		return fmt.Errorf("%v of it lost, %v twice: each must be a part, 0 to 1", w.Loss, w.Duplicate)
+		return fmt.Errorf("%v of it lost, %v twice: each must be a part, 0 to 1",
+			w.Loss, w.Duplicate)
 	}
 	if w.DelayMS < 0 || w.DelayMS > most || w.JitterMS < 0 || w.JitterMS > w.DelayMS {
 		return fmt.Errorf("a delay of %d ± %d ms; it is %d ms at most, and never less than nothing",
@@ -38,9 +39,9 @@ func (w Weather) check(nodes int) error {
 	return nil
 }
 
-// SetWeather makes links bad, all if none is named, and all others good again. Whose To the weather says
-// does not matter. Clients reach every node as before. A node that is started again has good links until
-// it listens.
+// SetWeather makes links bad, all if none is named, and all others good again. Whose To the weather
+// says does not matter. Clients reach every node as before. A node that is started again has good
+// links until it listens.
 func (n *Network) SetWeather(ctx context.Context, w Weather, links ...Link) error {
 	st, err := n.State()
 	if err != nil {
@@ -57,7 +58,8 @@ func (n *Network) SetWeather(ctx context.Context, w Weather, links ...Link) erro
 	for _, l := range links {
 		w.To = l.To
 		if l.From < 0 || l.From >= size || l.From == l.To {
-			return usagef("nodes are numbered, the first is 0", "there is no link %d>%d", l.From, l.To)
+			return usagef("nodes are numbered, the first is 0",
+				"there is no link %d>%d", l.From, l.To)
 		}
 		if err := w.check(size); err != nil {
 			return usagef("", "%v", err)

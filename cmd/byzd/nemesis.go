@@ -38,15 +38,7 @@ func nemesisCommand() *cli.Command {
 			&cli.StringFlag{
 				Name: "faults", DefaultText: "drawn from all", Usage: "`NAME,...` of faults",
 			},
-			&cli.IntFlag{
-				Name: "kills", DefaultText: "none",
-				Usage: "`NUMBER` of SIGKILLs as the only fault: at any moment of a node's life, also " +
-					"while it starts",
-			},
-			&cli.StringFlag{
-				Name: "whom", DefaultText: nemesis.KillOne,
-				Usage: "whom --kills hits: `one`, any or primary, and only one at a time",
-			},
+			killsFlag(), whomFlag(),
 			&cli.StringFlag{
 				Name: "workload", Value: allWorkloads,
 				Usage: "`NAME,...` of workloads: " + strings.Join(load.WorkloadNames(), ", "),
@@ -95,6 +87,21 @@ func nemesisCommand() *cli.Command {
 			},
 		},
 		Action: runNemesis,
+	}
+}
+
+func killsFlag() cli.Flag {
+	return &cli.IntFlag{
+		Name: "kills", DefaultText: "none",
+		Usage: "`NUMBER` of SIGKILLs as the only fault: at any moment of a node's life, " +
+			"also while it starts",
+	}
+}
+
+func whomFlag() cli.Flag {
+	return &cli.StringFlag{
+		Name: "whom", DefaultText: nemesis.KillOne,
+		Usage: "whom --kills hits: `one`, any or primary, and only one at a time",
 	}
 }
 
@@ -148,7 +155,8 @@ func nemesisOptions(c *cli.Context) (nemesis.Options, error) {
 		Home: c.String(flagHome), Nodes: c.Int("nodes"), Seed: c.Uint64(flagSeed),
 		For: c.Duration("for"), Hold: c.Duration("hold"), Clients: c.Int(flagClients),
 		Faults: commaList(c.String("faults")), Workloads: commaList(c.String("workload")),
-		Kills: c.Int("kills"), Whom: c.String("whom"), Traitors: c.Bool("traitors"), BeyondF: c.Bool("beyond-f"), MinRate: c.Float64("min-rate"),
+		Kills: c.Int("kills"), Whom: c.String("whom"), Traitors: c.Bool("traitors"),
+		BeyondF: c.Bool("beyond-f"), MinRate: c.Float64("min-rate"),
 		MinHappened: c.Float64("min-happened"), Patience: c.Duration("patience"),
 		CheckLimit: c.Duration("check-limit"), Settings: map[string]string{},
 		Say: func(format string, args ...any) { say(c, "nemesis: "+format, args...) },

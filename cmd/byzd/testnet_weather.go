@@ -11,9 +11,9 @@ import (
 func testnetWeatherCommand() *cli.Command {
 	return &cli.Command{
 		Name: "weather", Usage: "let links lose, delay, double and reorder what is sent",
-		Description: "Frames and gossip suffer, clients reach every node as before. It replaces the " +
-			"weather made before; byzd testnet heal makes it good again. No root is needed: the " +
-			"node that sends keeps back what is to be late or lost.",
+		Description: "Frames and gossip suffer, clients reach every node as before. It " +
+			"replaces the weather made before; byzd testnet heal makes it good again. No root is " +
+			"needed: the node that sends keeps back what is to be late or lost.",
 		Flags: []cli.Flag{
 			&cli.Float64Flag{Name: "loss", Usage: "the `PART` that does not arrive, 0 to 1"},
 			&cli.Float64Flag{
@@ -29,8 +29,8 @@ func testnetWeatherCommand() *cli.Command {
 			},
 		},
 		Action: func(c *cli.Context) error {
-			_, err := arguments(c, 0, 0, "--home DIR [--loss PART] [--delay TIME] [--link FROM>TO]...")
-			if err != nil {
+			usage := "--home DIR [--loss PART] [--delay TIME] [--link FROM>TO]..."
+			if _, err := arguments(c, 0, 0, usage); err != nil {
 				return err
 			}
 			net, err := openTestnet(c)

@@ -1,7 +1,7 @@
-// Package conditions is the network that a testnet wants to have: which links are cut, and which are
-// slow or lose frames. It is asked by the side that sends, for frames, dials and gossip alike, so a
-// partition looks like a real one and needs no root. Clients are not affected. It holds no goroutine and
-// is safe for concurrent use.
+// Package conditions is the network that a testnet wants to have: which links are cut, and which
+// are slow or lose frames. It is asked by the side that sends, for frames, dials and gossip alike,
+// so a partition looks like a real one and needs no root. Clients are not affected. It holds no
+// goroutine and is safe for concurrent use.
 package conditions
 
 import (
@@ -43,7 +43,8 @@ const DelayMost = 10 * time.Second
 func (w Weather) Check() error {
 	switch {
 	case !part(w.Loss) || !part(w.Duplicate):
-		return fmt.Errorf("%v of it lost, %v twice: each must be a part, 0 to 1", w.Loss, w.Duplicate)
+		return fmt.Errorf("%v of it lost, %v twice: each must be a part, 0 to 1",
+			w.Loss, w.Duplicate)
 	case w.Delay < 0 || w.Jitter < 0 || w.Delay > DelayMost || w.Jitter > w.Delay:
 		return fmt.Errorf("a delay of %v ± %v; it is %v at most, and never less than nothing",
 			w.Delay, w.Jitter, DelayMost)

@@ -11,8 +11,8 @@
 //	GET /journal            every record of the journal, for the judge
 //	PUT /testnet/traitors   {"specs": ["mute", …]}: from now on the node lies like this
 //	PUT /testnet/conditions {"cut": [1, 3]}: nothing from this node reaches these any more;
-//	    with "weather": [{"to": 2, "loss": 0.1, "duplicate": 0.1, "delay_ms": 100, "jitter_ms": 50}] the
-//	    way to a node is bad. What is not named is good
+//	    with "weather": [{"to": 2, "loss": 0.1, "duplicate": 0.1, "delay_ms": 9, "jitter_ms": 5}]
+//	    the way to a node is bad. What is not named is good
 //	PUT /testnet/disk       {"quota": 1048576}: the journal may take that many bytes; 0: any
 //
 // Requests whose Host is not a loopback name are refused, so that no web page can reach the

@@ -16,15 +16,13 @@ import (
 // stateMiB is how much the store holds that a wiped node fetches. The issue's figure is 100, as in
 //
 //	go test ./testnet/acceptance -run TestWipedUnderLoad -count=1 -v -state-mib 100
-//
-//nolint:gochecknoglobals // a flag
 var stateMiB = flag.Int("state-mib", 4, "the `SIZE` of the state that a wiped node fetches, in MiB")
 
-// A node whose data directory is wiped under load comes back by itself: it fetches the certified state,
-// since the log is gone everywhere, although one of its sources lies in every second piece, which costs
-// time and nothing else; it votes again, and nothing that was acknowledged is lost. Whether the liar has
-// the state that is asked for when it is asked is a matter of chance under load, so the node is wiped until it
-// was: what it told was refused, and counted.
+// A node whose data directory is wiped under load comes back by itself: it fetches the certified
+// state, since the log is gone everywhere, although one of its sources lies in every second piece,
+// which costs time and nothing else; it votes again, and nothing that was acknowledged is lost.
+// Whether the liar has the state that is asked for when it is asked is a matter of chance under
+// load, so the node is wiped until it was: what it told was refused, and counted.
 func TestWipedUnderLoad(t *testing.T) {
 	n := up(t, "--nodes", "4", "--traitor", "1=wrong-state:p=0.5",
 		"--param", "checkpoint-every=8", "--param", "window=64",
@@ -79,8 +77,9 @@ func (n *network) fill(mib, through int) {
 	}
 }
 
-// wipe kills a node, empties its data directory, and starts it again when the others have gone on for a
-// while. It returns when the node takes part again, with the number of the pieces that it has refused.
+// wipe kills a node, empties its data directory, and starts it again when the others have gone on
+// for a while. It returns when the node takes part again, with the number of the pieces that it has
+// refused.
 func (n *network) wipe(l *load, node int) (noticed uint64) {
 	n.t.Helper()
 	n.testnet("kill", strconv.Itoa(node))
@@ -111,10 +110,11 @@ func (n *network) wipe(l *load, node int) (noticed uint64) {
 	return noticed
 }
 
-// A node that gets yesterday's copy of its home does no harm (PROTOCOL §4.6.4, R15): the cluster has gone
-// on by thousands of operations and through view changes in which the node voted, and the copy knows of
-// none of it. The node neither contradicts itself nor loses anything: it is judged like any correct node, by
-// all journals, and nobody can convict it. In the end it is needed, and votes.
+// A node that gets yesterday's copy of its home does no harm (PROTOCOL §4.6.4, R15): the cluster
+// has gone on by thousands of operations and through view changes in which the node voted, and the
+// copy knows of none of it. The node neither contradicts itself nor loses anything: it is judged
+// like any correct node, by all journals, and nobody can convict it. In the end it is needed, and
+// votes.
 func TestOldHomeDoesNoHarm(t *testing.T) {
 	n := up(t, "--nodes", "4")
 	home := n.state.Nodes[3].Home

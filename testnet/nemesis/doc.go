@@ -5,9 +5,9 @@
 // seeded schedule of faults one after the other, heals each and waits until the network has
 // recovered, and judges in the end. The report is written into the home, with the clients' history
 // beside it, and nothing is left running, whatever happens. [Matrix] does that for each fault on a
-// testnet of its own. A run with [Options].Kills has one fault instead: one node at a time is killed so
-// many times, at any moment of its life, and started again at once; the report says how long it took to be
-// ready and what it took of the machine.
+// testnet of its own. A run with [Options].Kills has one fault instead: one node at a time is
+// killed so many times, at any moment of its life, and started again at once; the report says how
+// long it took to be ready and what it took of the machine.
 //
 // # What a run comes to
 //
@@ -26,11 +26,12 @@
 // more, and it may stay out. The plan charges f nodes at most, so the others must go on. Where the
 // product can bring such a node back by itself, the fault's expectation says so and is demanded.
 //
-// Faults that need root run where root, the tool and the kernel's part of it are there, and are reported
-// as skipped elsewhere, with the reason. What they do to the machine is limited to the ports of the run's
-// own testnet, and undone when the fault is healed, when the run ends or is interrupted, and by the next
-// run after one that crashed. The clock of a node is not among the faults: the daemon reads the system's,
-// and clocks that drift and jump are the simulator's (testnet/sim).
+// Faults that need root run where root, the tool and the kernel's part of it are there, and are
+// reported as skipped elsewhere, with the reason. What they do to the machine is limited to the
+// ports of the run's own testnet, and undone when the fault is healed, when the run ends or is
+// interrupted, and by the next run after one that crashed. The clock of a node is not among the
+// faults: the daemon reads the system's, and clocks that drift and jump are the simulator's
+// (testnet/sim).
 //
 // # Goroutines
 //

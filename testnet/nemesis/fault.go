@@ -64,8 +64,8 @@ type strike struct {
 
 // Catalogue lists all faults.
 func Catalogue() []*Fault {
-	return slices.Concat(processFaults(), networkFaults(), weatherFaults(), diskFaults(), lieFaults(),
-		rootFaults(), packetFaults(), shapingFaults())
+	return slices.Concat(processFaults(), networkFaults(), weatherFaults(), diskFaults(),
+		lieFaults(), rootFaults(), packetFaults(), shapingFaults())
 }
 
 // Unable says why a fault cannot be made on this machine; empty if it can.

@@ -16,7 +16,7 @@ import (
 const (
 	KillOne     = "one"     // always the same node
 	KillAny     = "any"     // each time another one, by chance; the others are ready then
-	KillPrimary = "primary" // whoever leads; the others are ready then, and replace it every second time
+	KillPrimary = "primary" // whoever leads; the others replace it every second time
 )
 
 func killable() []string { return []string{KillOne, KillAny, KillPrimary} }
@@ -41,8 +41,8 @@ type killing struct {
 func killsFault(o *Options, report *KillsReport) *Fault {
 	return &Fault{
 		Name: fmt.Sprintf("kill-%s×%d", o.Whom, o.Kills),
-		Text: "SIGKILL to one node at a time, at any moment of its life, also while it starts; it is " +
-			"started again at once",
+		Text: "SIGKILL to one node at a time, at any moment of its life, also while it starts; " +
+			"it is started again at once",
 		hits: nobody, hold: noHold,
 		do: func(ctx context.Context, s *strike) error {
 			return (&killing{strike: s, whom: o.Whom, report: report}).all(ctx)
@@ -151,10 +151,11 @@ func (k *killing) kill(
 	return nil
 }
 
-// replaced waits after every second kill of a primary until another node leads. After the others it is
-// started at once, and is back before anybody has missed it.
+// replaced waits after every second kill of a primary until another node leads. After the others it
+// is started at once, and is back before anybody has missed it.
 func (k *killing) replaced(ctx context.Context, victim int) error {
-	if k.turns++; k.whom != KillPrimary || k.turns%2 == 0 {
+	k.turns++
+	if k.whom != KillPrimary || k.turns%2 == 0 {
 		return nil
 	}
 	return k.world.until(ctx, func(ctx context.Context) string {
@@ -166,8 +167,8 @@ func (k *killing) replaced(ctx context.Context, victim int) error {
 	})
 }
 
-// startUntilReady starts a node that was killed, perhaps kills it meanwhile, some times in a row, and
-// returns when it is ready.
+// startUntilReady starts a node that was killed, perhaps kills it meanwhile, some times in a row,
+// and returns when it is ready.
 func (k *killing) startUntilReady(ctx context.Context, victim int) error {
 	for {
 		began := time.Now()
@@ -175,9 +176,7 @@ func (k *killing) startUntilReady(ctx context.Context, victim int) error {
 		go func() { started <- k.world.net.Restart(ctx, victim) }()
 		if k.report.Done < k.report.Planned && k.random.IntN(3) == 0 {
 			err := k.killStarting(ctx, victim)
-			// That it could not be started is what was wanted.
-			<-started
-			if err != nil {
+			if _ = <-started; err != nil { // that it could not be started is what was wanted
 				return err
 			}
 			continue

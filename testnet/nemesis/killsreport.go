@@ -88,8 +88,8 @@ func (r *KillsReport) leak() string {
 	for i := range r.Nodes {
 		first, last := r.Nodes[i].First.Descriptors, r.Nodes[i].Last.Descriptors
 		if last > first+first/2+leakLeast {
-			return fmt.Sprintf("node %d held %d descriptors before %d kills, and holds %d after them",
-				i, first, r.Done, last)
+			return fmt.Sprintf("node %d held %d descriptors before %d kills, and holds %d after "+
+				"them", i, first, r.Done, last)
 		}
 	}
 	return ""
@@ -97,8 +97,8 @@ func (r *KillsReport) leak() string {
 
 // write prints it for people.
 func (r *KillsReport) write(b *strings.Builder) {
-	fmt.Fprintf(b, "\nkills            %d of %d in %.1f s: %d before the node listened, %d before it was "+
-		"ready\n", r.Done, r.Planned, r.Seconds, r.Starting, r.CatchingUp)
+	fmt.Fprintf(b, "\nkills            %d of %d in %.1f s: %d before the node listened, %d before "+
+		"it was ready\n", r.Done, r.Planned, r.Seconds, r.Starting, r.CatchingUp)
 	fmt.Fprintf(b, "ready after      %d ms at least, %d ms in the middle, %d ms at most, of %d "+
 		"generations\n", r.ReadyMinMS, r.ReadyMedianMS, r.ReadyMostMS, len(r.Generations))
 	fmt.Fprintf(b, "\n%-4s %5s %26s %20s %26s %26s\n", "NODE", "KILLS", "MEMORY first/last/most",

@@ -24,8 +24,8 @@ type Options struct {
 	Hold time.Duration
 	// Faults are the names of those to draw from; none means all.
 	Faults []string
-	// Kills, if not 0, is the number of kills of a run whose only fault they are: one node at a time,
-	// at any moment of its life. Whom they hit is [KillOne] unless said otherwise.
+	// Kills, if not 0, is the number of kills of a run whose only fault they are: one node at a
+	// time, at any moment of its life. Whom they hit is [KillOne] unless said otherwise.
 	Kills int
 	Whom  string
 	// Workloads are the names of those that run at the same time; none means all.

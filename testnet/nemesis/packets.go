@@ -10,12 +10,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // packetFaults let the kernel do to the packets between nodes what networks do: it needs root and
-// iptables. The rules name the nodes' ports and nothing else, in chains of this process's own, which
-// are taken away when the fault is healed, when the run ends, and by the next run if this one crashes.
+// iptables. The rules name the nodes' ports and nothing else, in chains of this process's own,
+// which are taken away when the fault is healed, when the run ends, and by the next run if this one
+// crashes.
 func packetFaults() []*Fault {
 	rules := func(
 		name, text string, hits target, slows bool, missing func() string, act ...string,
@@ -33,8 +33,9 @@ func packetFaults() []*Fault {
 		often  = "-m statistic --mode random --probability 0.1"
 		refuse = "-j REJECT --reject-with tcp-reset"
 	)
-	reset := rules("connections-reset", "the kernel resets connections between nodes, one in 500 packets",
-		nobody, true, lacks("-A INPUT -p tcp "+rarely+" "+refuse))
+	reset := rules("connections-reset",
+		"the kernel resets connections between nodes, one in 500 packets", nobody, true,
+		lacks("-A INPUT -p tcp "+rarely+" "+refuse))
 	reset.do = func(ctx context.Context, s *strike) error {
 		return s.filter(ctx, "tcp", rarely, refuse)
 	}
@@ -89,8 +90,8 @@ func chain() string { return chainPrefix + strconv.Itoa(os.Getpid()) }
 
 const chainPrefix = "byzd-nemesis-"
 
-// betweenNodes lists what matches packets between the nodes of a testnet: those from and to the ports on
-// which nodes hear each other.
+// betweenNodes lists what matches packets between the nodes of a testnet: those from and to the
+// ports on which nodes hear each other.
 func (s *strike) betweenNodes(protocols string) ([]string, error) {
 	st, err := s.world.net.State()
 	if err != nil {
@@ -125,8 +126,8 @@ func (s *strike) filter(ctx context.Context, protocols string, act ...string) er
 	if len(s.nodes) > 0 {
 		node := group(s.nodes[0])
 		match = " -m mark --mark " + node
-		fmt.Fprintf(&text, "*mangle\n:%s - [0:0]\n-A %[1]s -m owner --gid-owner %s -j MARK --set-mark "+
-			"%[2]s\n-I OUTPUT -o lo -j %[1]s\nCOMMIT\n", chain(), node)
+		fmt.Fprintf(&text, "*mangle\n:%s - [0:0]\n-A %[1]s -m owner --gid-owner %s -j MARK "+
+			"--set-mark %[2]s\n-I OUTPUT -o lo -j %[1]s\nCOMMIT\n", chain(), node)
 	}
 	fmt.Fprintf(&text, "*filter\n:%s - [0:0]\n", chain())
 	for _, p := range packets {
@@ -220,7 +221,8 @@ func removeChains(name string) error {
 			found = found || slices.Equal(words, []string{"-N", name})
 			if at := len(words) - 2; at > 0 && words[at] == "-j" && words[at+1] == name {
 				words[0] = "-D"
-				errs = append(errs, tool("iptables", append([]string{"-w", "5", "-t", table}, words...)...))
+				words = append([]string{"-w", "5", "-t", table}, words...)
+				errs = append(errs, tool("iptables", words...))
 			}
 		}
 		if found {
@@ -243,7 +245,7 @@ func sweep() error {
 		for line := range strings.Lines(text) {
 			name, is := strings.CutPrefix(strings.TrimSpace(line), "-N "+chainPrefix)
 			pid, err := strconv.Atoi(name)
-			if is && err == nil && (pid == os.Getpid() || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)) {
+			if is && err == nil && (pid == os.Getpid() || gone(pid)) {
 				errs = append(errs, removeChains(chainPrefix+name))
 			}
 		}

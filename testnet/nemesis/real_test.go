@@ -148,7 +148,8 @@ func TestFullDiskAndHalves(t *testing.T) {
 	}
 }
 
-// VERIFY §11, row 8: everything is slow, lost, doubled and overtaken, without root; and a slow primary.
+// VERIFY §11, row 8: everything is slow, lost, doubled and overtaken, without root; and a slow
+// primary.
 func TestBadWeather(t *testing.T) {
 	r := cell(t, nemesis.Options{Seed: 11, Faults: []string{"bad-weather", "slow-primary"}})
 	passed(t, r, 2)
@@ -159,8 +160,8 @@ func TestBadWeather(t *testing.T) {
 	}
 }
 
-// What the kernel does to packets, where this machine lets us: what it does not is skipped, and says why.
-// Nothing of it stays.
+// What the kernel does to packets, where this machine lets us: what it does not is skipped, and
+// says why. Nothing of it stays.
 func TestKernelFaults(t *testing.T) {
 	var able, all []string
 	for _, f := range nemesis.Catalogue() {
@@ -235,8 +236,8 @@ func TestInterrupted(t *testing.T) {
 	nothingRuns(t, home)
 }
 
-// One node is killed again and again, also while it starts; then whoever leads is. Everything that was
-// acknowledged stays, and the figures say what happened.
+// One node is killed again and again, also while it starts; then whoever leads is. Everything that
+// was acknowledged stays, and the figures say what happened.
 func TestKilledAgainAndAgain(t *testing.T) {
 	for whom, kills := range map[string]int{nemesis.KillOne: 12, nemesis.KillPrimary: 6} {
 		t.Run(whom, func(t *testing.T) {

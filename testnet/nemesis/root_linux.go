@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// toolApart calls a tool of the system in a network of its own, which vanishes with it: what it does
-// there shows whether it could be done here.
+// toolApart calls a tool of the system in a network of its own, which vanishes with it: what it
+// does there shows whether it could be done here.
 func toolApart(name string, args ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), toolTime)
 	defer cancel()
@@ -29,7 +29,7 @@ func toolApart(name string, args ...string) error {
 // process ends.
 func lockLoopback() (release func(), err error) {
 	path := filepath.Join(os.TempDir(), "byzd-nemesis-lo.lock")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // our words
 	if err != nil {
 		return nil, err
 	}

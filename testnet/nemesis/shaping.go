@@ -8,13 +8,14 @@ import (
 	"strings"
 )
 
-// shapingFaults let the kernel make the ways between nodes narrow, or slow: it needs root, iptables and
-// tc. What the nodes send to each other goes through classes of a queue that the loopback device gets
-// for as long as that lasts; everything else goes past them.
+// shapingFaults let the kernel make the ways between nodes narrow, or slow: it needs root, iptables
+// and tc. What the nodes send to each other goes through classes of a queue that the loopback
+// device gets for as long as that lasts; everything else goes past them.
 func shapingFaults() []*Fault {
 	shape := func(name, text, needs string, missing func() string, class, queue string) *Fault {
 		return &Fault{
-			Name: name, Text: text, hits: nobody, Slows: true, Needs: needs, missing: missing, byPacket: true,
+			Name: name, Text: text, hits: nobody, Slows: true,
+			Needs: needs, missing: missing, byPacket: true,
 			do: func(ctx context.Context, s *strike) error {
 				return s.shape(ctx, class, queue)
 			},
@@ -25,8 +26,8 @@ func shapingFaults() []*Fault {
 	return []*Fault{
 		shape("narrow", "no node sends more than 1 Mbit/s to the others", "root, iptables and tc",
 			noShaping("htb"), "rate 1mbit ceil 1mbit burst 16k", ""),
-		shape("packets-late", "packets between nodes take 100 ± 50 ms, some are lost, doubled, reordered "+
-			"and corrupted", "root, iptables, tc and its netem",
+		shape("packets-late", "packets between nodes take 100 ± 50 ms, some are lost, doubled, "+
+			"reordered and corrupted", "root, iptables, tc and its netem",
 			noShaping(late), "rate 10gbit", late),
 	}
 }
@@ -91,12 +92,11 @@ func (s *strike) shape(ctx context.Context, class, queue string) error {
 	err = tool("tc", "qdisc", "add", "dev", "lo", "root", "handle", queueHandle, "htb")
 	for i := range s.world.sizes[0] {
 		id := fmt.Sprintf("%s%x", queueHandle, i+1)
-		words := append([]string{"class", "add", "dev", "lo", "parent", queueHandle, "classid", id, "htb"},
-			strings.Fields(class)...)
-		err = errors.Join(err, tool("tc", words...))
+		words := "class add dev lo parent " + queueHandle + " classid " + id + " htb " + class
+		err = errors.Join(err, tool("tc", strings.Fields(words)...))
 		if queue != "" {
-			words = append([]string{"qdisc", "add", "dev", "lo", "parent", id}, strings.Fields(queue)...)
-			err = errors.Join(err, tool("tc", words...))
+			words = "qdisc add dev lo parent " + id + " " + queue
+			err = errors.Join(err, tool("tc", strings.Fields(words)...))
 		}
 		for _, p := range packets {
 			fmt.Fprintf(&text, "-A %s %s -m owner --gid-owner %s -j CLASSIFY --set-class %s\n",
@@ -129,7 +129,9 @@ func unshape(_ context.Context, s *strike) error {
 	return nil
 }
 
-func dropQueue() error { return tool("tc", "qdisc", "del", "dev", "lo", "root", "handle", queueHandle) }
+func dropQueue() error {
+	return tool("tc", "qdisc", "del", "dev", "lo", "root", "handle", queueHandle)
+}
 
 // sweepLoopback takes away the queue of a run that crashed: nobody holds its lock.
 func sweepLoopback() error {
@@ -142,7 +144,7 @@ func sweepLoopback() error {
 	}
 	release, err := lockLoopback()
 	if err != nil {
-		return nil //nolint:nilerr // whoever has it runs
+		return nil // whoever has it runs
 	}
 	defer release()
 	return dropQueue()

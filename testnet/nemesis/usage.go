@@ -11,8 +11,8 @@ import (
 	"byzd/testnet"
 )
 
-// Usage is what a node takes of the machine at one moment. Of the process it is known on Linux only,
-// and 0 elsewhere.
+// Usage is what a node takes of the machine at one moment. Of the process it is known on Linux
+// only, and 0 elsewhere.
 type Usage struct {
 	RSSBytes     int64 `json:"rss_bytes"`
 	Descriptors  int   `json:"descriptors"`

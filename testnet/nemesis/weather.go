@@ -9,8 +9,8 @@ import (
 	"byzd/testnet"
 )
 
-// weatherFaults make links bad, by the testnet's conditions: whoever sends loses, delays and doubles
-// what it sends. Clients reach all nodes as before.
+// weatherFaults make links bad, by the testnet's conditions: whoever sends loses, delays and
+// doubles what it sends. Clients reach all nodes as before.
 func weatherFaults() []*Fault {
 	bad := func(
 		name, text string, hits target, slow bool, w testnet.Weather, links func(*strike) [][2]int,
@@ -32,7 +32,8 @@ func weatherFaults() []*Fault {
 			testnet.Weather{Loss: 0.3}, isolated),
 		bad("lossy-all", "10 % of everything between nodes is lost", nobody, true,
 			testnet.Weather{Loss: 0.1}, everywhere),
-		bad("bad-weather", "everything takes 100 ± 50 ms, 10 % is lost, 20 % arrives twice", nobody, true,
+		bad("bad-weather", "everything takes 100 ± 50 ms, 10 % is lost, 20 % arrives twice",
+			nobody, true,
 			testnet.Weather{Loss: 0.1, Duplicate: 0.2, DelayMS: 100, JitterMS: 50}, everywhere),
 	}
 }

@@ -195,8 +195,8 @@ func (w *world) node(i int) (testnet.NodeState, error) {
 // metricsBytes bounds what is read of a node's metrics.
 const metricsBytes = 4 << 20
 
-// keptBack counts the frames, dials and accepts that the nodes' conditions have kept back or changed so
-// far.
+// keptBack counts the frames, dials and accepts that the nodes' conditions have kept back or
+// changed so far.
 func (w *world) keptBack(ctx context.Context) (sum uint64) {
 	for _, count := range w.conditions(ctx) {
 		sum += count
