@@ -236,6 +236,13 @@ func (g *gateway) discharge(clients *pbft.ClientTable) []Result {
 	return unknown(g.drop(func(w *waiting) bool { return clients.Discharged(w.bundle) }))
 }
 
+// giveUp tells clients what a state that was installed gives up.
+func (l *Loop) giveUp(clients *pbft.ClientTable) {
+	if lost := l.gateway.discharge(clients); len(lost) > 0 {
+		l.held = append(l.held, held{lsn: l.staged, applied: &Applied{Own: lost}})
+	}
+}
+
 // unknown are results that say that nobody here can tell what became of the operations.
 func unknown(ops []operation) []Result {
 	list := make([]Result, len(ops))

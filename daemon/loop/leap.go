@@ -267,7 +267,7 @@ func (l *Loop) land(epoch uint64, s *snapshot.Snapshot) {
 	l.archive.reset(ref)
 	l.states.installed(s)
 	l.last = &h
-	l.gateway.discharge(clients)
+	l.giveUp(clients)
 	st := pbft.Restored{
 		Executed: ref, Time: h.TimeMS, Kind: h.Kind, Clients: clients, Stable: s.Certificate,
 		History: map[uint64]crypto.Digest{ref.Seq: ref.Digest},

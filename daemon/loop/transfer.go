@@ -269,9 +269,7 @@ func (l *Loop) install(s *snapshot.Snapshot) {
 	l.states.installed(s)
 	l.last = &s.Manifest.Header
 	l.guard.jump(s.Certificate.Ref())
-	if lost := l.gateway.discharge(clients); len(lost) > 0 {
-		l.held = append(l.held, held{lsn: l.staged, applied: &Applied{Own: lost}})
-	}
+	l.giveUp(clients)
 	l.step(pbft.Installed{
 		Checkpoint: s.Certificate, TimeMS: s.Manifest.Header.TimeMS,
 		Kind: s.Manifest.Header.Kind, Clients: clients,
