@@ -4,7 +4,8 @@ package sim
 type class uint8
 
 // The classes. Those up to classCorrupt strike single messages, with a probability; the others
-// strike now and then, so many times per simulated second. The last ones are charged to f.
+// strike now and then, so many times per simulated second. classHandover strikes where an epoch
+// ends; it and classGhost are drawn where the members change only. The last ones are charged to f.
 const (
 	classDrop class = iota
 	classDuplicate
@@ -24,6 +25,8 @@ const (
 	classForeign
 	classPoison
 	classLiar
+	classHandover
+	classGhost
 	classLostSync
 	classMisdirect
 	classOldImage
@@ -61,6 +64,8 @@ func classes() [classCount]describe {
 		classForeign:   {"foreign", 0.5, 20, streamForeign, false, false},
 		classPoison:    {"forged-bundle", 0.5, 5, streamPoison, false, false},
 		classLiar:      {"lying-client", 0.5, 5, streamLiar, false, false},
+		classHandover:  {"crash-at-handover", 0.05, 0.7, streamEpochs, true, false},
+		classGhost:     {"old-key", 1, 30, streamEpochs, false, false},
 		classLostSync:  {"lost-sync", 0.5, 2, streamCharge, false, true},
 		classMisdirect: {"misdirected", 0.5, 2, streamCharge, false, true},
 		classOldImage:  {"old-image", 0.5, 2, streamCharge, false, true},

@@ -24,7 +24,13 @@ type client struct {
 	nonce   uint64
 	left    int // operations to begin with
 	doing   *operation
-	replies map[crypto.Digest]map[int]bool // by leaf, who gave it
+	replies map[crypto.Digest]map[voice]bool // by leaf, who gave it
+}
+
+// voice is a member whose reply counts. Members of different epochs do not add up.
+type voice struct {
+	epoch  uint64
+	member int
 }
 
 // operation is one thing that a client wants.
@@ -114,7 +120,7 @@ func (o *operation) ask() {
 	w := o.client.w
 	w.later(evPatience, 300_000+w.rnd[streamClient].Int64N(700_000), int64(o.tag))
 	n := w.gateway()
-	o.asked = n != nil
+	o.asked = false
 	if n == nil {
 		return
 	}
@@ -125,7 +131,12 @@ func (o *operation) ask() {
 	name := fmt.Sprintf("c%d", o.client.index)
 	w.tracef("%s asks %s for operation %d", name, n.name(), o.tag)
 	w.guard(func() { // the node may lose its power over it, the client goes on
-		if !n.loop.Submit(item, name, uint64(o.tag)) { //nolint:gosec // an index
+		o.asked = n.loop.Submit(item, name, uint64(o.tag)) //nolint:gosec // an index
+		switch {
+		case o.asked:
+		case n.loop.Self() < 0:
+			w.mark(markAskedOutside)
+		default:
 			w.mark(markBusy)
 		}
 	})
@@ -141,7 +152,7 @@ func (w *World) gateway() *node {
 		if !n.up || n.full || w.now < n.paused {
 			continue
 		}
-		if w.phase == phaseLive && (!w.core[n.index] || !n.correct) {
+		if w.phase == phaseLive && (!w.core[n.index] || !n.correct || !w.newest().has(n.replica)) {
 			continue
 		}
 		return n
@@ -226,6 +237,9 @@ func (w *World) answer(n *node, a *loop.Applied) {
 		switch o := w.tags[r.Tag]; {
 		case o.request != nil:
 		case r.Outcome != pbft.Run:
+			if n.loop.Self() < 0 {
+				w.mark(markLostGateway)
+			}
 			o.unknown()
 		default:
 			o.done(r.Value, n, n.correct)
@@ -239,10 +253,11 @@ func (w *World) answer(n *node, a *loop.Applied) {
 // reply gives a signed client one member's reply.
 func (w *World) reply(n *node, p *message.Reply) {
 	for _, c := range w.clients {
-		if !c.awaits(p) || p.Member != n.replica || p.Verify(w.cfg) != nil {
+		if !c.awaits(p) {
 			continue
 		}
-		if c.countReply(p) < w.cfg.Sizes.Weak {
+		e := w.signedIn(n, p)
+		if e == nil || c.countReply(p, e.cfg.Epoch) < e.cfg.Sizes.Weak {
 			continue
 		}
 		o := c.doing
@@ -260,6 +275,19 @@ func (w *World) reply(n *node, p *message.Reply) {
 	}
 }
 
+// signedIn is the epoch in which a node signed a reply: its own, or the one before it, in which it
+// was executed; nil if it has not.
+func (w *World) signedIn(n *node, p *message.Reply) *era {
+	epoch := n.loop.Cluster().Epoch
+	for back := uint64(0); back <= min(1, epoch); back++ {
+		e := w.eras[epoch-back]
+		if e.has(n.replica) && p.Member == e.place[n.replica] && p.Verify(e.cfg) == nil {
+			return e
+		}
+	}
+	return nil
+}
+
 // awaits reports whether a reply is to what a signed client is doing.
 func (c *client) awaits(p *message.Reply) bool {
 	o := c.doing
@@ -269,17 +297,23 @@ func (c *client) awaits(p *message.Reply) bool {
 	return p.Seq == o.request.Seq && (o.register || p.Session == o.request.Session)
 }
 
-// countReply notes a member's reply, and returns how many members have given the same.
-func (c *client) countReply(p *message.Reply) int {
+// countReply notes a member's reply, and returns how many members of its epoch have given the same.
+func (c *client) countReply(p *message.Reply, epoch uint64) int {
 	if c.replies == nil {
-		c.replies = map[crypto.Digest]map[int]bool{}
+		c.replies = map[crypto.Digest]map[voice]bool{}
 	}
 	leaf := p.Leaf()
 	if c.replies[leaf] == nil {
-		c.replies[leaf] = map[int]bool{}
+		c.replies[leaf] = map[voice]bool{}
 	}
-	c.replies[leaf][p.Member] = true
-	return len(c.replies[leaf])
+	c.replies[leaf][voice{epoch, p.Member}] = true
+	count := 0
+	for v := range c.replies[leaf] {
+		if v.epoch == epoch {
+			count++
+		}
+	}
+	return count
 }
 
 // drawOp draws an operation. No two have the same bytes: a write carries its number in the value,

@@ -65,12 +65,14 @@ func (w *World) strange(c class) {
 	r := w.rnd[classStream[c]]
 	switch c {
 	case classHint:
-		n, peer := w.nodes[r.IntN(len(w.nodes))], r.IntN(w.opts.N)
-		if n.up && !n.full && peer != n.replica && w.now >= n.paused {
+		n, peer := w.nodes[r.IntN(len(w.nodes))], r.IntN(w.newest().cfg.Sizes.N)
+		if n.up && !n.full && peer != n.loop.Self() && w.now >= n.paused {
 			n.loop.Hint(peer, r.IntN(2) == 0)
 		}
 	case classForeign:
 		w.sendForeign()
+	case classGhost:
+		w.sendOldKey()
 	case classPoison:
 		w.poison()
 	case classLiar:

@@ -8,17 +8,18 @@ import (
 	"byzd/crypto"
 )
 
-// maxMembers and maxClients bound a simulated cluster.
+// maxPeople and maxClients bound a simulated cluster: 13 members at first, and newcomers.
 const (
-	maxMembers = 13
+	maxPeople  = 20
 	maxClients = 16
 )
 
 // keyring holds keys that are the same in every run: to make them takes longer than a run.
 type keyring struct {
 	scheme  crypto.Scheme
-	signers [maxMembers]crypto.Signer
-	nodes   [maxMembers]crypto.NodeID
+	signers [2][maxPeople]crypto.Signer // first and second keys
+	nodes   [maxPeople]crypto.NodeID
+	admins  [adminKeys]crypto.Signer
 	clients [maxClients + 1]crypto.NetworkKey // the last one lies
 	ids     [maxClients + 1]crypto.NodeID
 }
@@ -32,13 +33,19 @@ func newKeyring() *keyring {
 		panic(err)
 	}
 	k := &keyring{scheme: scheme}
-	for i := range k.signers {
-		seed := keySeed("member", i)
-		k.signers[i], err = scheme.NewSigner(seed)
+	signer := func(what string, i int) crypto.Signer {
+		s, err := scheme.NewSigner(keySeed(what, i))
 		if err != nil {
-			panic(fmt.Sprintf("sim: key %d: %v", i, err))
+			panic(fmt.Sprintf("sim: %s key %d: %v", what, i, err))
 		}
-		k.nodes[i] = crypto.NewNetworkKey(seed).ID()
+		return s
+	}
+	for i := range k.nodes {
+		k.signers[0][i], k.signers[1][i] = signer("member", i), signer("second", i)
+		k.nodes[i] = crypto.NewNetworkKey(keySeed("member", i)).ID()
+	}
+	for i := range k.admins {
+		k.admins[i] = signer("admin", i)
 	}
 	for i := range k.clients {
 		k.clients[i] = crypto.NewNetworkKey(keySeed("client", i))

@@ -72,9 +72,10 @@ func (w *World) poison() {
 		return
 	}
 	n := w.nodes[w.opts.Traitors[r.IntN(len(w.opts.Traitors))].Node]
-	if !n.up {
+	if !n.up || n.place() < 0 {
 		return
 	}
+	e := n.era()
 	req := &message.ClientRequest{
 		Client: keys().ids[r.IntN(maxClients)], Session: 1 << 16, Op: lie(r.Uint64()),
 		Sig: make([]byte, message.ClientSignatureSize),
@@ -85,12 +86,12 @@ func (w *World) poison() {
 		}
 	}
 	b := &message.Bundle{
-		Session: uint64(n.replica), //nolint:gosec // a member's number
+		Session: e.cfg.Members[n.place()].Session,
 		Seq:     r.Uint64N(1 << 12),
 		Items:   []message.Item{{Signed: req}},
 	}
-	w.sealer(n.replica).SealBundle(b)
-	frame := message.Encode(w.cfg.Epoch, &message.Submission{Bundle: b})
+	w.sealer(e, n.replica).SealBundle(b)
+	frame := message.Encode(e.cfg.Epoch, &message.Submission{Bundle: b})
 	w.mark(markForgedBundle)
 	for _, to := range w.nodes {
 		if to.replica != n.replica {
@@ -102,26 +103,28 @@ func (w *World) poison() {
 // sendForeign sends what a member of another cluster or epoch has signed (O20).
 func (w *World) sendForeign() {
 	r := w.rnd[streamForeign]
-	m := w.recent[r.IntN(len(w.recent))]
+	said := w.recent[r.IntN(len(w.recent))]
+	m := said.msg
 	if m == nil {
 		return
 	}
+	e := w.eras[said.epoch]
 	from, to := w.nodes[r.IntN(len(w.nodes))], w.nodes[r.IntN(len(w.nodes))]
-	if from.replica == to.replica {
+	if from.replica == to.replica || !e.has(from.replica) {
 		return
 	}
-	cfg := *w.cfg
+	cfg := *e.cfg
 	p := &packet{from: from.replica, typ: m.Type(), foreign: true}
 	switch r.IntN(3) {
 	case 0: // another epoch says so
 		cfg.Epoch++
 	case 1: // another epoch's signature, and does not say so
 		cfg.Epoch++
-		m = resealed(&cfg, w, from.replica, m)
+		m = resealed(&cfg, w.sealer(e, from.replica), m)
 		cfg.Epoch--
 	default:
 		cfg.Cluster[0] ^= 1
-		m = resealed(&cfg, w, from.replica, m)
+		m = resealed(&cfg, w.sealer(e, from.replica), m)
 	}
 	if m == nil {
 		return
@@ -131,13 +134,49 @@ func (w *World) sendForeign() {
 	w.route(from, to, p)
 }
 
+// sendOldKey sends what a member that was removed signs in the epoch that it is no member of any
+// more, or what is signed there with a key that was replaced. Nobody may count it.
+func (w *World) sendOldKey() {
+	r := w.rnd[streamEpochs]
+	e := w.newest()
+	said := w.recent[r.IntN(len(w.recent))]
+	from, to := w.nodes[r.IntN(len(w.nodes))], w.nodes[r.IntN(len(w.nodes))]
+	if said.msg == nil || e.cfg.Epoch == 0 || from.replica == to.replica {
+		return
+	}
+	s := message.Sealer{Config: e.cfg, Self: e.place[from.replica]}
+	before := w.eras[e.cfg.Epoch-1]
+	switch {
+	case s.Self < 0 && before.has(from.replica): // by the number that it had
+		s.Self, s.Signer = before.place[from.replica], w.sealer(before, from.replica).Signer
+		if s.Self >= len(e.cfg.Members) {
+			return
+		}
+	case s.Self >= 0 && from.second: // the one of its two keys that the epoch does not name
+		s.Signer = w.signers[from.replica][0]
+		if e.cfg.Members[s.Self].Key.Equal(s.Signer.Public()) {
+			s.Signer = w.signers[from.replica][1]
+		}
+	default:
+		return
+	}
+	m := resealed(e.cfg, s, said.msg)
+	if m == nil {
+		return
+	}
+	w.mark(markOldKey)
+	w.route(from, to, &packet{
+		from: from.replica, typ: m.Type(), frame: message.Encode(e.cfg.Epoch, m), foreign: true,
+	})
+}
+
 // resealed is a statement as a member signs it under another configuration.
-func resealed(cfg *message.Config, w *World, replica int, m message.Message) message.Message {
-	s := message.Sealer{Config: cfg, Self: replica, Signer: w.signers[replica]}
+func resealed(cfg *message.Config, s message.Sealer, m message.Message) message.Message {
+	s.Config = cfg
 	switch m := m.(type) {
 	case *message.Vote:
 		v := *m
-		v.Voter, v.Sig = replica, nil
+		v.Voter, v.Sig = s.Self, nil
 		return s.Seal(&v).Message()
 	case *message.Checkpoint:
 		v := *m

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 
 	"byzd/daemon/loop"
-	"byzd/pbft/message"
 	"byzd/pbft/traitor"
 )
 
@@ -65,24 +65,29 @@ func drawSpec(r *rand.Rand, b *traitor.Behaviour, node, n int) string {
 	return b.Name + ":" + strings.Join(args, ",")
 }
 
-// arm makes a node a traitor.
-func (w *World) arm(n *node) *traitor.Traitor {
+// arm makes a node a traitor of an epoch; nil if it is no member of it.
+func (w *World) arm(n *node, e *era) *traitor.Traitor {
+	if !e.has(n.replica) {
+		return nil
+	}
 	cfg := traitor.Config{
-		Cluster: w.cfg, Self: n.replica, Sealer: w.sealer(n.replica), Forge: loop.Forger{},
-		Seed: w.seed,
+		Cluster: e.cfg, Self: e.place[n.replica], Sealer: w.sealer(e, n.replica),
+		Forge: loop.Forger{}, Seed: w.seed,
 	}
 	for _, t := range w.opts.Traitors {
-		cfg.Coalition = append(cfg.Coalition, t.Node)
-		if t.Node != n.replica {
+		if e.has(t.Node) {
+			cfg.Coalition = append(cfg.Coalition, e.place[t.Node])
+		}
+	}
+	for _, text := range n.specs {
+		if text = e.placed(text, n.replica); text == "" {
 			continue
 		}
-		for _, text := range t.Specs {
-			spec, err := traitor.Parse(text)
-			if err != nil {
-				panic(fmt.Sprintf("sim: %v", err))
-			}
-			cfg.Specs = append(cfg.Specs, spec)
+		spec, err := traitor.Parse(text)
+		if err != nil {
+			panic(fmt.Sprintf("sim: %v", err))
 		}
+		cfg.Specs = append(cfg.Specs, spec)
 	}
 	t, err := traitor.New(cfg)
 	if err != nil {
@@ -91,7 +96,19 @@ func (w *World) arm(n *node) *traitor.Traitor {
 	return t
 }
 
-// sealer signs for a replica.
-func (w *World) sealer(replica int) message.Sealer {
-	return message.Sealer{Config: w.cfg, Self: replica, Signer: w.signers[replica]}
+// placed is a lie to one replica as it is told to the member that this is; empty if it is none.
+func (e *era) placed(text string, liar int) string {
+	before, rest, found := strings.Cut(text, "to=")
+	if !found || rest == "" || rest[0] < '0' || rest[0] > '9' {
+		return text
+	}
+	number, after, more := strings.Cut(rest, ",")
+	r, err := strconv.Atoi(number)
+	if err != nil || r >= maxPeople || !e.has(r) || r == liar {
+		return ""
+	}
+	if more {
+		after = "," + after
+	}
+	return before + "to=" + strconv.Itoa(e.place[r]) + after
 }

@@ -8,13 +8,16 @@ import (
 // packet is a frame, or a message that was not encoded, on its way. All receivers of a broadcast
 // share it, and its check.
 type packet struct {
-	from  int // the replica at the other end
+	from  int    // the replica at the other end
+	epoch uint64 // once it is decoded
 	typ   message.Type
 	msg   message.Message
 	frame []byte
 
 	bad      bool // the network has changed it
 	foreign  bool // of another cluster or epoch
+	decoded  bool
+	garbled  error // why it cannot be decoded
 	opened   bool
 	verified message.Verified
 	err      error
@@ -28,20 +31,34 @@ func (w *World) open(p *packet) (message.Verified, error) {
 		return p.verified, p.err
 	}
 	p.opened = true
-	epoch := w.cfg.Epoch
-	if p.frame != nil {
-		var m message.Message
-		epoch, m, p.err = message.Decode(p.frame)
-		if p.err != nil {
-			return message.Verified{}, p.err
-		}
-		p.msg = m
+	if p.err = w.decode(p); p.err != nil {
+		return message.Verified{}, p.err
 	}
-	p.verified, p.err = message.Verify(w.cfg, w.bundles, p.from, epoch, p.msg)
-	if p.err != nil {
-		p.proof, p.guilty = message.Incriminate(w.cfg, p.from, epoch, p.msg, p.err)
+	e := w.era(p.epoch)
+	if e == nil {
+		p.err = message.RefusedEpoch
+		return message.Verified{}, p.err
+	}
+	from := max(e.place[p.from], 0) // who is no member may say that the epoch ended
+	p.verified, p.err = message.Verify(e.cfg, w.bundles, from, p.epoch, p.msg)
+	if p.err != nil && e.has(p.from) {
+		p.proof, p.guilty = message.Incriminate(e.cfg, from, p.epoch, p.msg, p.err)
 	}
 	return p.verified, p.err
+}
+
+// decode decodes a packet's frame.
+func (*World) decode(p *packet) error {
+	if p.decoded || p.frame == nil {
+		return p.garbled
+	}
+	p.decoded = true
+	var m message.Message
+	p.epoch, m, p.garbled = message.Decode(p.frame)
+	if p.garbled == nil {
+		p.msg = m
+	}
+	return p.garbled
 }
 
 // copy is the packet for a receiver that shares nothing with the others.
@@ -50,9 +67,10 @@ func (p *packet) copy() *packet { return &packet{from: p.from, typ: p.typ, frame
 // send gives a packet to the network.
 func (w *World) send(from *node, to int, p *packet) {
 	w.sends++
-	if from.index >= w.opts.N && w.nodes[from.replica].up {
+	if from.twin && w.nodes[from.replica].up {
 		w.mark(markTwinBoth)
 	}
+	e := from.era()
 	w.oracles.sent(from, to, p)
 	w.traceSend(from, to, p)
 	if w.tap != nil && p.frame != nil {
@@ -60,7 +78,8 @@ func (w *World) send(from *node, to int, p *packet) {
 	}
 	reached := 0
 	for _, n := range w.nodes {
-		if n.replica == p.from || to != pbft.All && n.replica != to {
+		at := e.place[n.replica]
+		if n.replica == p.from || at < 0 || to != pbft.All && at != to {
 			continue
 		}
 		reached++
@@ -77,6 +96,9 @@ func (w *World) send(from *node, to int, p *packet) {
 
 // route decides what becomes of a packet on one link.
 func (w *World) route(from, to *node, p *packet) {
+	if w.strangers(from, to) {
+		return
+	}
 	if w.blocked(from, to) {
 		w.mark(markCutOff)
 		return
@@ -133,7 +155,7 @@ func (w *World) calm(_, _ *node) bool { return w.phase != phaseFaults }
 func (w *World) corrupted(p *packet) *packet {
 	frame := p.frame
 	if frame == nil {
-		frame = message.Encode(w.cfg.Epoch, p.msg)
+		frame = message.Encode(p.epoch, p.msg)
 	}
 	frame = append([]byte(nil), frame...)
 	bit := w.rnd[streamCorrupt].IntN(8 * len(frame))
@@ -148,6 +170,9 @@ func (w *World) blocked(from, to *node) bool {
 
 // deliver does with a packet what the daemon does with a frame.
 func (w *World) deliver(n *node, p *packet) {
+	if w.meet(n, p) {
+		return
+	}
 	w.oracles.beforeDoor(n, p)
 	v, err := w.open(p)
 	if err != nil {

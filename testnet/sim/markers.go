@@ -112,6 +112,37 @@ const (
 	markReplayChecked
 	markUnknownHeader
 	markQueueFull
+	markAnnounced
+	markEpochEnded
+	markSecondEpoch
+	markJoined
+	markJoinedLiar
+	markLeft
+	markLeftLiar
+	markRotated
+	markGrew
+	markShrank
+	markFromOne
+	markNewcomerVoted
+	markRemovedRefused
+	markOldKey
+	markOldKeyRefused
+	markLateEpoch
+	markOutsideChecked
+	markOutsideTold
+	markRetired
+	markSlept
+	markCrashBetween
+	markCrashNewEpoch
+	markCrashAnnounced
+	markChangeAtViewChange
+	markNeverMade
+	markChangeTwice
+	markFewSigned
+	markEpochInLive
+	markAskedOutside
+	markLostGateway
+	markChangeChecked
 	markCount
 )
 
@@ -224,6 +255,37 @@ func markers() [markCount]row { //nolint:funlen // a table, one row for each mar
 		markReplayChecked:      {"O12 replayed a log", false},
 		markUnknownHeader:      {"O6 met a header that it did not know", true},
 		markQueueFull:          {"node's queue full", true},
+		markAnnounced:          {"change of the members announced", false},
+		markEpochEnded:         {"epoch ended", false},
+		markSecondEpoch:        {"two epochs ended in one run", false},
+		markJoined:             {"newcomer is a member", false},
+		markJoinedLiar:         {"newcomer that is a traitor is a member", false},
+		markLeft:               {"member removed", false},
+		markLeftLiar:           {"traitor removed", false},
+		markRotated:            {"key rotated", false},
+		markGrew:               {"one more liar withstood than before", false},
+		markShrank:             {"one liar less withstood than before", false},
+		markFromOne:            {"a cluster of one has grown", true},
+		markNewcomerVoted:      {"newcomer voted", false},
+		markRemovedRefused:     {"removed node's vote refused", false},
+		markOldKey:             {"statement with a removed or replaced key", false},
+		markOldKeyRefused:      {"statement with a removed or replaced key refused", false},
+		markLateEpoch:          {"message waited behind the door while its epoch ended", false},
+		markOutsideChecked:     {"O20 took fingerprints round an outsider's message", false},
+		markOutsideTold:        {"somebody told that an epoch ended", false},
+		markRetired:            {"removed node ended, needed by nobody", false},
+		markSlept:              {"node slept through an epoch's end", false},
+		markCrashBetween:       {"crash between RECONFIG and the next epoch's record", false},
+		markCrashNewEpoch:      {"crash while the next epoch's record was not durable", false},
+		markCrashAnnounced:     {"crash between the announcement and the change", false},
+		markChangeAtViewChange: {"view change with a RECONFIG batch prepared", false},
+		markNeverMade:          {"announced change never made", false},
+		markChangeTwice:        {"change ordered again after it was made", true},
+		markFewSigned:          {"change that too few administrators signed", false},
+		markEpochInLive:        {"epoch ended after the healing", false},
+		markAskedOutside:       {"client asked who is no member", false},
+		markLostGateway:        {"gateway removed while a client waited", false},
+		markChangeChecked:      {"O5 looked at what a change rests on", false},
 	}
 }
 
@@ -262,6 +324,7 @@ func (w *World) observed(n *node, e pbft.Observed) {
 		}
 	default:
 	}
+	w.handover(n, e)
 	if !n.correct {
 		return
 	}
@@ -270,8 +333,14 @@ func (w *World) observed(n *node, e pbft.Observed) {
 		w.mark(markComplained)
 	case pbft.EventViewChange:
 		w.viewChange(n, e)
+		if _, closing := w.oracles.closing[e.Batch.Digest]; closing {
+			w.mark(markChangeAtViewChange)
+		}
 	case pbft.EventNewView:
 		w.mark(markNewView)
+		if n.era() != w.newest() {
+			return
+		}
 		if w.topView = max(w.topView, e.View); w.topView == 3 {
 			w.mark(markDeepViews)
 		}
@@ -333,15 +402,17 @@ func (w *World) complained(*node) bool {
 func (w *World) noteSent(from *node, m message.Message) {
 	switch m := m.(type) {
 	case *message.Vote:
-		w.recent[w.events%uint64(len(w.recent))] = m
-		if m.Voter != from.replica {
+		w.remembered(from, m)
+		if m.Voter != from.place() {
 			w.mark(markPassedOn)
+		} else if epoch := from.era().cfg.Epoch; epoch > 0 && !w.eras[epoch-1].has(from.replica) {
+			w.mark(markNewcomerVoted)
 		}
 	case *message.Checkpoint:
-		w.recent[w.events%uint64(len(w.recent))] = m
+		w.remembered(from, m)
 		w.oracles.claimed(from, m.Seq, m.Root)
 	case *message.ViewChange:
-		w.recent[w.events%uint64(len(w.recent))] = m
+		w.remembered(from, m)
 		if m.Stmt.Stable.Seq > 0 {
 			w.mark(markStableAtChange)
 		}
@@ -357,6 +428,11 @@ func (w *World) noteSent(from *node, m message.Message) {
 	}
 }
 
+// remembered keeps a statement for whoever wants to say something like it.
+func (w *World) remembered(from *node, m message.Message) {
+	w.recent[w.events%uint64(len(w.recent))] = said{from.era().cfg.Epoch, m}
+}
+
 // noteDelivered looks at what a replica has taken.
 func (w *World) noteDelivered(n *node, p *packet) {
 	if !n.correct {
@@ -367,11 +443,11 @@ func (w *World) noteDelivered(n *node, p *packet) {
 		w.mark(markDecidedTaken)
 	case *message.Proof:
 		w.mark(markProofTaken)
-		if m.NewView != nil && p.from != w.cfg.Primary(m.NewView.View) {
+		if e := n.era(); m.NewView != nil && e.place[p.from] != e.cfg.Primary(m.NewView.View) {
 			w.mark(markNewViewByProof)
 		}
 	case *message.Submission:
-		if m.Bundle.Gateway != p.from {
+		if m.Bundle.Gateway != n.era().place[p.from] {
 			w.mark(markBundleFetched)
 		}
 	default:
@@ -396,10 +472,11 @@ func (w *World) noteCrash(n *node) {
 	if st.Fenced {
 		w.mark(markCrashFenced)
 	}
-	if st.Primary == n.replica {
+	if st.Primary == n.loop.Self() {
 		w.mark(markCrashPrimary)
 	}
 	if n.boot == 5 {
 		w.mark(markRestartMany)
 	}
+	w.noteHandoverCrash(n)
 }

@@ -18,7 +18,7 @@ import (
 type node struct {
 	w       *World
 	index   int // in World.nodes
-	replica int // its number in the cluster; that of a twin is its sibling's
+	replica int // its number, whatever its place in an epoch; that of a twin is its sibling's
 	boot    int32
 
 	mem     *disk.Memory
@@ -28,12 +28,18 @@ type node struct {
 	loop    *loop.Loop
 	liar    *traitor.Traitor // nil if it does not lie
 	correct bool             // neither a liar, nor charged to f
+	twin    bool             // the second one with its key
+	specs   []string         // what it lies about, in every epoch that it is a member of
+	liarIn  *era             // what liar was made for
 
 	up       bool
 	dead     bool   // it dies in this very event: nothing it does has an effect any more
 	broken   string // why it cannot start any more; empty while it can
 	failures int    // of starts
 	held     bool   // it stays down until the phase lets it go
+	absent   bool   // it is no member yet, and nobody has started it
+	gone     bool   // it was removed, and has ended
+	second   bool   // it has its second key
 	image    *disk.Memory
 
 	inbox    []*packet
@@ -57,8 +63,15 @@ type node struct {
 	fetching bool  // a state
 	nextJump int64 // what the wall clock has jumped by since the process started, in ms
 
+	peers    uint64 // replicas that it talks to
+	learners uint64 // those whom an announced change names
+	begun    uint64 // LSN that is durable when its epoch is
+
 	top executed // of this boot
 }
+
+// may reports whether the node's process may be started.
+func (n *node) may() bool { return !n.held && !n.absent && !n.gone && n.broken == "" }
 
 // clock is what the node's clock says, in ms. The daemon's clock is monotonic: it starts at the
 // wall clock and never steps, so a jump shows after a restart only, and drift at once.
@@ -181,6 +194,7 @@ func (n *node) turn() {
 		}
 		n.dead = true
 	}
+	n.retire()
 	n.bury()
 }
 
@@ -284,13 +298,15 @@ type decoded struct{ frames }
 func (k decoded) SendMessage(to int, m message.Message) {
 	if k.n.effect() {
 		defer k.n.point(pointSend)()
-		k.n.w.send(k.n, to, &packet{from: k.n.replica, typ: m.Type(), msg: m})
+		k.n.w.send(k.n, to, &packet{
+			from: k.n.replica, typ: m.Type(), msg: m, epoch: k.n.loop.Cluster().Epoch,
+		})
 	}
 }
 
 // name is the node's in traces.
 func (n *node) name() string {
-	if n.index >= n.w.opts.N {
+	if n.twin {
 		return fmt.Sprintf("n%d'", n.replica)
 	}
 	return fmt.Sprintf("n%d", n.replica)

@@ -17,7 +17,7 @@ type bounds struct {
 func (o *oracles) noteTraffic(_ *node, to int, m message.Message) {
 	count := uint64(1)
 	if to == pbft.All {
-		count = uint64(o.w.opts.N - 1) //nolint:gosec // small
+		count = uint64(o.w.newest().cfg.Sizes.N - 1) //nolint:gosec // small
 	}
 	switch m.(type) {
 	case *message.PrePrepare, *message.Vote:
@@ -34,7 +34,7 @@ func (o *oracles) cheap() {
 			return
 		}
 	}
-	if len(w.liars()) > 0 || len(w.opts.Twins) > 0 ||
+	if len(w.liars()) > 0 || len(w.opts.Twins) > 0 || len(w.opts.Changes) > 0 ||
 		w.marks[markViewChange]+w.marks[markPlannedChange] > 0 {
 		return
 	}
@@ -59,6 +59,7 @@ func (w *World) stuck() string {
 			n.broken)
 		if n.up {
 			s := n.loop.Replica().State()
+			fmt.Fprintf(&b, " epoch=%d", n.loop.Cluster().Epoch)
 			fmt.Fprintf(&b, " view=%d/%d open=%t exec=%d decided=%d stable=%d tip=%d high=%v "+
 				"pending=%d oldest=%dms waiting=%d tau=%d complaint=%q reason=%q idle=%t full=%t",
 				s.View, s.Target, s.Open, s.Executed, s.Decided, s.Stable, s.Tip, s.High, s.Pending,

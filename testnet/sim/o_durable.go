@@ -23,16 +23,17 @@ func (o *oracles) acknowledged(n *node, a *loop.Applied) {
 	}
 	o.looked++
 	want := a.Batch.Header.Digest()
+	e := w.eras[a.Batch.Header.Epoch]
 	count := 0
 	for _, m := range w.nodes {
-		if m.correct && w.onDisk(m, a.Batch.Header.Seq, want) {
+		if m.correct && e.has(m.replica) && w.onDisk(m, a.Batch.Header.Seq, want) {
 			count++
 		}
 	}
 	w.mark(markDurableChecked)
-	if count < w.cfg.Sizes.Weak {
+	if count < e.cfg.Sizes.Weak {
 		w.fail("O11", "replica %d acknowledged batch %d, which is on %d correct disks, not on %d",
-			n.replica, a.Batch.Header.Seq, count, w.cfg.Sizes.Weak)
+			n.replica, a.Batch.Header.Seq, count, e.cfg.Sizes.Weak)
 	}
 }
 
@@ -41,7 +42,7 @@ func (o *oracles) acknowledged(n *node, a *loop.Applied) {
 func (w *World) onDisk(n *node, seq uint64, want crypto.Digest) bool {
 	d := n.mem.Clone()
 	d.Crash()
-	s, _, err := snapshot.Latest(d, func(uint64) *message.Config { return w.cfg })
+	s, _, err := snapshot.Latest(d, w.config)
 	found := err == nil && s != nil && s.Seq() >= seq
 	_ = journal.Scan(d, func(_ uint64, r journal.Record) error {
 		if message.RecordType(r.Type) != message.RecordBatch {

@@ -59,6 +59,10 @@ func (o *oracles) executed(n *node, ref message.Ref) {
 // ran is O3 and O4: it looks at what running a batch gave.
 func (o *oracles) ran(n *node, a *loop.Applied) {
 	w, seq := o.w, a.Batch.Header.Seq
+	if e := w.eraAt(seq).cfg.Epoch; e != a.Batch.Header.Epoch {
+		w.fail("O2", "replica %d executed batch %d of epoch %d, which is of epoch %d",
+			n.replica, seq, a.Batch.Header.Epoch, e)
+	}
 	sum := uint64(len(a.Verdicts))
 	for i, v := range a.Verdicts {
 		at := uint64(v.Bundle)<<32 ^ uint64(v.Item)<<8 //nolint:gosec // indices
@@ -72,8 +76,9 @@ func (o *oracles) ran(n *node, a *loop.Applied) {
 		return
 	}
 	o.sums[seq] = sum
-	for _, v := range a.Verdicts {
+	for i, v := range a.Verdicts {
 		o.runs(a.Batch, v)
+		o.answered(a.Batch, v, string(a.Results[i]))
 	}
 }
 
@@ -90,7 +95,12 @@ func (o *oracles) runs(b *message.Batch, v pbft.Verdict) {
 			return
 		}
 		at = place{s.Session, s.Seq, -1}
-	} else if w.nodes[bundle.Gateway].liar == nil && w.ops[string(item.Op)] == nil {
+	} else if rc := item.Reconfig; rc != nil {
+		if w.admin.asked[rc.Change.Digest()] == nil {
+			w.fail("O3", "batch %d holds a change that no administrator made", b.Header.Seq)
+		}
+	} else if len(w.nodes[w.eras[b.Header.Epoch].replicas[bundle.Gateway]].specs) == 0 &&
+		w.ops[string(item.Op)] == nil {
 		w.fail("O3", "batch %d holds an operation that nobody asked replica %d for",
 			b.Header.Seq, bundle.Gateway)
 	}

@@ -66,7 +66,7 @@ func (o *oracles) readLog(source *node) ([]*message.Batch, error) {
 	for at := source.top; at.seq > 0; {
 		b := o.body(at.digest)
 		if b == nil {
-			if o.w.opts.N == 1 {
+			if o.w.eraAt(at.seq).cfg.Sizes.N == 1 {
 				return nil, nil // what it has cut off never travelled
 			}
 			return nil, fmt.Errorf("nobody has batch %d %s", at.seq, at.digest.Short())
@@ -111,7 +111,7 @@ func (t *travel) init() {
 
 // keep keeps what a message shows of batches, but for lists and bodies that are not what the header
 // says.
-func (t *travel) keep(cfg *message.Config, m message.Message) {
+func (t *travel) keep(config func(epoch uint64) *message.Config, m message.Message) {
 	switch m := m.(type) {
 	case *message.PrePrepare:
 		d := m.Header.Digest()
@@ -121,7 +121,8 @@ func (t *travel) keep(cfg *message.Config, m message.Message) {
 	case *message.Submission:
 		t.bundles[m.Bundle.ID()] = m.Bundle
 	case *message.BatchReply:
-		if m.Batch.CheckBody(cfg) == "" {
+		cfg := config(m.Batch.Header.Epoch)
+		if cfg != nil && m.Batch.CheckBody(cfg) == "" {
 			t.bodies[m.Batch.Header.Digest()] = m.Batch
 		}
 	default:
@@ -136,6 +137,9 @@ func (o *oracles) runAgain(batches []*message.Batch) {
 	for _, b := range batches {
 		for _, v := range table.Plan(b) {
 			item := &b.Bundles[v.Bundle].Items[v.Item]
+			if item.Reconfig != nil {
+				continue
+			}
 			op := item.Op
 			if item.Signed != nil {
 				w.markOutcome(v.Outcome)
@@ -147,6 +151,10 @@ func (o *oracles) runAgain(batches []*message.Batch) {
 			if x := w.ops[string(op)]; x != nil {
 				o.compare(x, b.Header.Seq, v, result)
 			}
+		}
+		if next := w.era(b.Header.Epoch + 1); b.Header.Kind == message.Reconfig && next != nil {
+			table = table.Rebase(w.config(b.Header.Epoch), next.cfg)
+			o.approved(next, b)
 		}
 	}
 }

@@ -9,17 +9,23 @@ import (
 // contents for one slot fail the run. It needs to know nothing about the protocol but what a slot
 // is; beyond that it holds replicas to the two promises that a VIEW-CHANGE makes.
 type ledger struct {
-	said   []map[slot]uint64 // by replica
-	target []uint64          // the highest view that a VIEW-CHANGE left for
-	commit []message.Rank    // the highest COMMIT that left
-	viewed []uint64          // the highest view that a vote left in
-	stable []uint64          // the highest checkpoint that was cited
+	said []map[slot]uint64 // by replica
+	made []vows            // by replica
+}
+
+// vows bind a replica in an epoch, the last one that it has said anything in.
+type vows struct {
+	epoch  uint64
+	target uint64       // the highest view that a VIEW-CHANGE left for
+	commit message.Rank // the highest COMMIT that left
+	viewed uint64       // the highest view that a vote left in
+	stable uint64       // the highest checkpoint that was cited
 }
 
 // slot is what at most one content may be signed for.
 type slot struct {
-	kind      crypto.Kind
-	view, seq uint64
+	kind             crypto.Kind
+	epoch, view, seq uint64
 }
 
 // kindBundle stands for the numbers of a gateway's bundles, which are no statement's kind.
@@ -29,13 +35,16 @@ func (l *ledger) init(n int) {
 	for range n {
 		l.said = append(l.said, map[slot]uint64{})
 	}
-	l.target, l.commit = make([]uint64, n), make([]message.Rank, n)
-	l.viewed, l.stable = make([]uint64, n), make([]uint64, n)
+	l.made = make([]vows, n)
 }
 
 // say enters what leaves a correct replica.
 func (o *oracles) say(n *node, m message.Message) {
-	i := n.replica
+	e := n.era()
+	i, cfg := e.place[n.replica], e.cfg
+	if i < 0 {
+		return // it signs nothing; that nothing of it counts, others show
+	}
 	switch m := m.(type) {
 	case *message.PrePrepare:
 		d := m.Header.Digest()
@@ -45,27 +54,31 @@ func (o *oracles) say(n *node, m message.Message) {
 			o.vote(n, m.Kind, m.Rank(), m.Digest)
 		}
 	case *message.Checkpoint:
-		o.enter(n, slot{crypto.KindCheckpoint, 0, m.Seq}, tag(tag(7, m.Digest[:]), m.Root[:]))
+		if m.Voter == i {
+			o.enter(n, slot{crypto.KindCheckpoint, cfg.Epoch, 0, m.Seq},
+				tag(tag(7, m.Digest[:]), m.Root[:]))
+		}
 	case *message.ViewChange:
 		if m.Stmt.Voter == i {
 			o.change(n, m)
 		}
 	case *message.NewView:
-		if o.w.cfg.Primary(m.View) != i {
+		if cfg.Primary(m.View) != i {
 			return
 		}
-		s := m.Statement(o.w.cfg)
-		o.enter(n, slot{crypto.KindNewView, m.View, 0}, tag(7, s[:]))
+		s := m.Statement(cfg)
+		o.enter(n, slot{crypto.KindNewView, cfg.Epoch, m.View, 0}, tag(7, s[:]))
 		if len(m.PrepareSig) > 0 {
-			was := o.viewed[i] // it is in the view only when the NEW-VIEW has come back to it
+			p := &o.made[n.replica]
+			was := p.viewed // it is in the view only when the NEW-VIEW has come back to it
 			at := message.Rank{View: m.View, Seq: m.Base.Seq}
 			o.vote(n, crypto.KindPrepare, at, m.Base.Digest)
-			o.viewed[i] = was
+			p.viewed = was
 		}
 	case *message.Submission:
 		if b := m.Bundle; b.Gateway == i {
 			id := b.ID()
-			o.enter(n, slot{kindBundle, b.Session, b.Seq}, tag(7, id[:]))
+			o.enter(n, slot{kindBundle, cfg.Epoch, b.Session, b.Seq}, tag(7, id[:]))
 		}
 	default:
 	}
@@ -82,37 +95,44 @@ func (o *oracles) enter(n *node, s slot, content uint64) bool {
 		return false
 	}
 	o.said[n.replica][s] = content
+	if p := &o.made[n.replica]; p.epoch < s.epoch {
+		*p = vows{epoch: s.epoch}
+	} else if p.epoch > s.epoch {
+		o.w.fail("O7", "replica %d signed something new of epoch %d (%v view %d number %d) in epoch %d",
+			n.replica, s.epoch, s.kind, s.view, s.seq, p.epoch)
+	}
 	return true
 }
 
 // vote enters a PREPARE or COMMIT. A new one below a view that was promised breaks the promise.
 func (o *oracles) vote(n *node, kind crypto.Kind, at message.Rank, d crypto.Digest) {
-	i := n.replica
-	if !o.enter(n, slot{kind, at.View, at.Seq}, tag(7, d[:])) {
+	if !o.enter(n, slot{kind, n.era().cfg.Epoch, at.View, at.Seq}, tag(7, d[:])) {
 		return
 	}
-	if at.View < o.target[i] {
+	p := &o.made[n.replica]
+	if at.View < p.target {
 		o.w.fail("O7", "replica %d said %v in view %d after its VIEW-CHANGE to view %d",
-			i, kind, at.View, o.target[i])
+			n.replica, kind, at.View, p.target)
 	}
-	o.viewed[i] = max(o.viewed[i], at.View)
-	if kind == crypto.KindCommit && o.commit[i].Less(at) {
-		o.commit[i] = at
+	p.viewed = max(p.viewed, at.View)
+	if kind == crypto.KindCommit && p.commit.Less(at) {
+		p.commit = at
 	}
 }
 
 // change enters a VIEW-CHANGE. It must not rank what it shows below what was committed to.
 func (o *oracles) change(n *node, m *message.ViewChange) {
-	i, t := n.replica, &m.Stmt.Tuple
+	t := &m.Stmt.Tuple
 	content := tag(t.HighView^t.High.Seq<<20, t.High.Digest[:])
 	content = mix(content, tag(t.Stable.Seq, t.Root[:]))
-	if !o.enter(n, slot{crypto.KindViewChange, t.NewView, 0}, content) {
+	if !o.enter(n, slot{crypto.KindViewChange, n.era().cfg.Epoch, t.NewView, 0}, content) {
 		return
 	}
-	if t.HighRank().Less(o.commit[i]) {
+	p := &o.made[n.replica]
+	if t.HighRank().Less(p.commit) {
 		o.w.fail("O7", "replica %d hides its COMMIT (%d,%d) in its VIEW-CHANGE to view %d",
-			i, o.commit[i].View, o.commit[i].Seq, t.NewView)
+			n.replica, p.commit.View, p.commit.Seq, t.NewView)
 	}
-	o.target[i] = max(o.target[i], t.NewView)
-	o.stable[i] = max(o.stable[i], t.Stable.Seq)
+	p.target = max(p.target, t.NewView)
+	p.stable = max(p.stable, t.Stable.Seq)
 }

@@ -7,15 +7,16 @@ import (
 
 // positions is O8, O14 and what O9 and O18 need: where each replica stands.
 type positions struct {
-	last       []standing
-	roots      map[uint64]crypto.Digest // by sequence number, as CHECKPOINTs claimed first
-	viewAtHeal uint64
+	last        []standing
+	roots       map[uint64]crypto.Digest // by sequence number, as CHECKPOINTs claimed first
+	viewAtHeal  uint64
+	epochAtHeal uint64
 }
 
 // standing is where a replica stood when it was last looked at.
 type standing struct {
-	boot                           int32
-	view, target, stable, executed uint64
+	boot                                  int32
+	epoch, view, target, stable, executed uint64
 }
 
 func (p *positions) init(n int) {
@@ -27,17 +28,20 @@ func (o *oracles) restarted(n *node) {
 	if !n.correct {
 		return
 	}
-	st, i := n.loop.Replica().State(), n.replica
-	switch {
-	case st.Target < o.target[i]:
+	st, i, epoch := n.loop.Replica().State(), n.replica, n.era().cfg.Epoch
+	switch p := &o.made[i]; {
+	case epoch < p.epoch:
+		o.w.fail("O8", "replica %d restarts in epoch %d, but voted in epoch %d", i, epoch, p.epoch)
+	case epoch > p.epoch:
+	case st.Target < p.target:
 		o.w.fail("O8", "replica %d restarts bound to view %d, but sent a VIEW-CHANGE to view %d",
-			i, st.Target, o.target[i])
-	case st.View < o.viewed[i]:
+			i, st.Target, p.target)
+	case st.View < p.viewed:
 		o.w.fail("O8", "replica %d restarts in view %d, but voted in view %d",
-			i, st.View, o.viewed[i])
-	case st.Stable < o.stable[i]:
+			i, st.View, p.viewed)
+	case st.Stable < p.stable:
 		o.w.fail("O8", "replica %d restarts at checkpoint %d, but cited %d",
-			i, st.Stable, o.stable[i])
+			i, st.Stable, p.stable)
 	}
 }
 
@@ -48,9 +52,10 @@ func (o *oracles) ticked(n *node) {
 	}
 	st := n.loop.Replica().State()
 	was := &o.last[n.index]
-	now := standing{n.boot, st.View, st.Target, st.Stable, st.Executed}
-	if was.boot == now.boot && (now.view < was.view || now.target < was.target ||
-		now.stable < was.stable || now.executed < was.executed) {
+	now := standing{n.boot, n.era().cfg.Epoch, st.View, st.Target, st.Stable, st.Executed}
+	if was.boot == now.boot && (now.epoch < was.epoch || now.stable < was.stable ||
+		now.executed < was.executed ||
+		now.epoch == was.epoch && (now.view < was.view || now.target < was.target)) {
 		o.w.fail("O8", "replica %d went back from %+v to %+v", n.replica, *was, now)
 	}
 	*was = now
@@ -78,7 +83,7 @@ func (o *oracles) sameState() {
 	var root crypto.Digest
 	var first *node
 	for _, n := range o.w.nodes {
-		if !n.correct {
+		if !n.correct || !o.w.newest().has(n.replica) {
 			continue
 		}
 		if first == nil {
@@ -105,12 +110,12 @@ func (o *oracles) claimed(n *node, seq uint64, root crypto.Digest) {
 func (o *oracles) fewViews() {
 	w := o.w
 	if w.opts.Params.RotateEvery > 0 || w.opts.Charged >= 0 || len(w.opts.Twins) > 0 ||
-		w.topView <= o.viewAtHeal {
+		w.topView <= o.viewAtHeal || w.newest().cfg.Epoch != o.epochAtHeal {
 		return
 	}
 	w.mark(markViewsChecked)
 	w.viewsUsed = w.topView - o.viewAtHeal
-	if limit := uint64(w.cfg.Sizes.F) + 2; w.viewsUsed > limit { //nolint:gosec // not negative
+	if limit := uint64(w.newest().cfg.Sizes.F) + 2; w.viewsUsed > limit { //nolint:gosec // not negative
 		w.fail("O18", "the core went from view %d to view %d after the healing; %d are enough",
 			o.viewAtHeal, w.topView, limit)
 	}
@@ -118,17 +123,17 @@ func (o *oracles) fewViews() {
 
 // noteHeal remembers the highest view that a correct replica is bound to when all is healed.
 func (o *oracles) noteHeal() {
-	o.viewAtHeal = o.w.topView
+	o.viewAtHeal, o.epochAtHeal = o.w.topView, o.w.newest().cfg.Epoch
 	for _, n := range o.w.nodes {
-		if n.correct {
-			o.viewAtHeal = max(o.viewAtHeal, o.target[n.replica])
+		if p := &o.made[n.replica]; n.correct && p.epoch == o.epochAtHeal {
+			o.viewAtHeal = max(o.viewAtHeal, p.target)
 		}
 	}
 }
 
 // installed is O10: a state is put in place only where a quorum certified it.
 func (o *oracles) installed(n *node, ref message.Ref) {
-	if o.w.opts.N > 1 && o.decided[ref.Seq] != ref.Digest {
+	if o.decided[ref.Seq] != ref.Digest {
 		o.w.fail("O10", "replica %d installed the state after batch %d %s, which nobody certified",
 			n.replica, ref.Seq, ref.Digest.Short())
 	}

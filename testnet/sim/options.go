@@ -37,6 +37,7 @@ type Options struct {
 	Rush     bool  // traitors hear first and are heard at once
 	Twins    []int // replicas that run twice with one key
 	Charged  int   // the replica whose disk lies; -1 for none
+	Changes  []Change
 }
 
 // Traitor is a replica that lies.
@@ -47,7 +48,13 @@ type Traitor struct {
 
 // Draw returns the options of a seed.
 func Draw(seed uint64) Options {
-	r := newStreams(seed)[streamSwarm]
+	s := newStreams(seed)
+	o := drawCluster(s[streamSwarm])
+	o.drawChanges(s[streamEpochs])
+	return o
+}
+
+func drawCluster(r *rand.Rand) Options {
 	o := Options{N: drawMembers(r), Charged: -1}
 	o.Real = r.IntN(8) == 0
 	o.Codec = o.Real
@@ -77,6 +84,9 @@ func Draw(seed uint64) Options {
 		return o
 	}
 	for c, d := range classes() {
+		if class(c) == classHandover || class(c) == classGhost {
+			continue
+		}
 		on, rate := r.IntN(2) == 0, drawRate(r, d)
 		if on && !d.charged {
 			o.Rates[c] = rate

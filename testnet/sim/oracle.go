@@ -21,6 +21,7 @@ type oracles struct {
 	durability
 	bounds
 	refusals
+	outsiders
 	travel
 }
 
@@ -55,7 +56,7 @@ func newOracles(w *World, off map[string]bool) *oracles {
 	o := &oracles{w: w, off: off}
 	o.execution.init()
 	o.certificates.init()
-	o.ledger.init(w.opts.N)
+	o.ledger.init(w.opts.people())
 	o.positions.init(len(w.nodes))
 	o.travel.init()
 	return o
@@ -69,16 +70,16 @@ func (o *oracles) started(n *node) {
 
 // sent is called with everything that leaves a node.
 func (o *oracles) sent(from *node, to int, p *packet) {
-	m := p.msg
+	epoch, m := p.epoch, p.msg
 	if m == nil {
 		var err error
-		if _, m, err = message.Decode(p.frame); err != nil {
+		if epoch, m, err = message.Decode(p.frame); err != nil {
 			return
 		}
 	}
 	o.noteTraffic(from, to, m)
-	o.gather(from, m)
-	o.keep(o.w.cfg, m)
+	o.gather(epoch, m)
+	o.keep(o.w.config, m)
 	if from.correct {
 		o.say(from, m)
 		o.w.noteSent(from, m)
@@ -92,7 +93,7 @@ func (o *oracles) accepted(n *node, p *packet) {
 			n.replica, o.w.describe(p))
 	}
 	if n.correct {
-		o.recheck(n, p.msg)
+		o.recheck(n, p.epoch, p.msg)
 	}
 }
 
@@ -114,6 +115,9 @@ func (o *oracles) refused(n *node, p *packet) {
 	}
 	if p.foreign {
 		w.mark(markForeignRefused)
+		if n.era().cfg.Epoch > 0 && p.epoch == n.era().cfg.Epoch {
+			w.mark(markOldKeyRefused)
+		}
 	}
 	if n.correct {
 		o.untouched(n)
@@ -155,9 +159,9 @@ func (o *oracles) applied(n *node, a *loop.Applied) {
 func (o *oracles) accused(n *node, e *message.Evidence) {
 	w := o.w
 	w.mark(markAccused)
-	if n.correct && w.honest(e.Culprit) {
+	if culprit := n.era().replicas[e.Culprit]; n.correct && w.honest(culprit) {
 		w.fail("O16", "replica %d accuses replica %d, which is correct, of %v",
-			n.replica, e.Culprit, e.Kind)
+			n.replica, culprit, e.Kind)
 	}
 }
 
@@ -183,6 +187,7 @@ func (o *oracles) live() { o.fewViews() }
 func (o *oracles) end() {
 	o.sameState()
 	o.cheap()
+	o.oneEpoch()
 	o.linearizable()
 }
 

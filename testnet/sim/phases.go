@@ -1,5 +1,11 @@
 package sim
 
+import (
+	"fmt"
+
+	"byzd/pbft/quorum"
+)
+
 // The lengths of the phases, in µs. The phase with faults has the length that was drawn.
 const (
 	warmUp     = 400_000
@@ -15,6 +21,7 @@ func (w *World) nextPhase() {
 		w.tracef("phase %v", w.phase)
 		w.startClients()
 		w.startFaults()
+		w.startAdmin()
 		w.later(evPhase, w.opts.Safety*1000, 0)
 	case phaseFaults:
 		w.heal()
@@ -45,8 +52,8 @@ func (w *World) nextPhase() {
 // bound is how long after the healing everything must be done, in µs (VERIFY P5): f+1 view timeouts
 // of what they can have grown to, and what it takes to start, to be let in and to catch up.
 func (w *World) bound() int64 {
-	f := int64(w.cfg.Sizes.F)
-	return (5_000 + (f+2)*3*w.opts.Params.MaxViewTimeout) * 1000
+	f, epochs := int64(w.newest().cfg.Sizes.F), int64(len(w.opts.Changes)) // that may end meanwhile
+	return (1 + epochs) * (5_000 + (f+2)*3*w.opts.Params.MaxViewTimeout) * 1000
 }
 
 // heal chooses a core of a quorum of correct nodes and frees it from every fault. The other correct
@@ -57,19 +64,23 @@ func (w *World) heal() {
 	w.mendAll()
 	r := w.rnd[streamHeal]
 	w.oracles.noteHeal()
-	left := w.cfg.Sizes.Quorum
+	left := w.quorums()
 	for _, i := range r.Perm(len(w.nodes)) {
 		n := w.nodes[i]
+		if n.absent || n.gone {
+			continue
+		}
 		n.paused, n.fuse = 0, 0
 		n.mem.Full(false)
 		n.mem.Fail(0)
 		n.mem.FailSync(0)
-		n.disk.misplace = 0
+		if n.disk != nil { // else it has not started yet
+			n.disk.misplace = 0
+		}
 		switch {
 		case !n.correct:
 			n.comeBack()
-		case left > 0:
-			left--
+		case left.needs(n.replica):
 			w.core[i] = true
 			n.rightClock()
 			n.comeBack()
@@ -79,8 +90,8 @@ func (w *World) heal() {
 			w.isolate(n)
 		}
 	}
-	if left > 0 {
-		w.fail("O13", "%d of a quorum of correct nodes are lacking", left)
+	if lacking := left.lacking(); lacking > 0 {
+		w.fail("O13", "%d of a quorum of correct nodes are lacking", lacking)
 	}
 	for i, c := range w.clients {
 		if c == w.liar {
@@ -117,7 +128,7 @@ const clockSlack = 2000
 // comeBack starts a node that is down.
 func (n *node) comeBack() {
 	n.held = false
-	if !n.up && n.broken == "" {
+	if !n.up && n.may() {
 		n.w.plan(event{at: n.w.now + 1, kind: evRestart}, n)
 	}
 }
@@ -163,8 +174,11 @@ func (w *World) level(which []bool) bool {
 	var top executed
 	first := true
 	for i, n := range w.nodes {
-		if !which[i] {
+		if !which[i] || !w.newest().has(n.replica) {
 			continue
+		}
+		if n.up && n.era() != w.newest() {
+			return false
 		}
 		if !n.up || !n.loop.Idle() || len(n.inbox) > 0 || n.loop.Waiting() > 0 {
 			return false
@@ -198,5 +212,87 @@ func (w *World) drained() bool {
 	for i, n := range w.nodes {
 		all[i] = n.correct
 	}
-	return w.level(all)
+	return w.level(all) && w.released()
+}
+
+// released reports whether all correct nodes that were removed know that they were.
+func (w *World) released() bool {
+	for _, n := range w.nodes {
+		if !n.correct || n.absent || n.gone || !w.wasMember(n) {
+			continue
+		}
+		if !n.up {
+			return false
+		}
+		if retired, _ := n.loop.Retired(); !retired {
+			return false
+		}
+	}
+	return true
+}
+
+// wasMember reports whether a node was a member once, and is none any more.
+func (w *World) wasMember(n *node) bool {
+	was := false
+	for _, e := range w.eras {
+		was = was || e.has(n.replica)
+	}
+	return was && !w.newest().has(n.replica)
+}
+
+// quorums are how many correct members are still to be chosen of each epoch: of the last one, of
+// those that may follow, and of those before, whose members lead the others on.
+type quorums []quorumLeft
+
+type quorumLeft struct {
+	members uint64 // by replica
+	left    int
+}
+
+func (w *World) quorums() quorums {
+	var list quorums
+	for _, e := range w.eras {
+		q := quorumLeft{left: e.cfg.Sizes.Quorum}
+		for _, r := range e.replicas {
+			q.members |= 1 << r
+			if w.nodes[r].gone { // it is needed by nobody
+				q.left = min(q.left, 0)
+			}
+		}
+		list = append(list, q)
+	}
+	for _, seats := range w.openChanges() {
+		sizes, err := quorum.Of(len(seats))
+		if err != nil {
+			panic(fmt.Sprintf("sim: %v", err))
+		}
+		q := quorumLeft{left: sizes.Quorum}
+		for _, s := range seats {
+			q.members |= 1 << s.Replica
+		}
+		list = append(list, q)
+	}
+	return list
+}
+
+// needs reports whether a replica is needed, and counts it where it is a member.
+func (q quorums) needs(replica int) bool {
+	needed := false
+	for i := range q {
+		needed = needed || q[i].left > 0 && q[i].members&(1<<replica) != 0
+	}
+	for i := range q {
+		if needed && q[i].members&(1<<replica) != 0 {
+			q[i].left--
+		}
+	}
+	return needed
+}
+
+func (q quorums) lacking() int {
+	most := 0
+	for i := range q {
+		most = max(most, q[i].left)
+	}
+	return most
 }

@@ -17,6 +17,7 @@ const (
 	evMend                      // what a fault broke is as before
 	evPhase                     // the next phase begins
 	evPower                     // a node loses its power, and starts again later
+	evAdmin                     // an administrator wants a change of the members
 )
 
 // event is one thing that will happen. Events of one time happen in the order of tie, which is

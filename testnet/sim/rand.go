@@ -33,6 +33,7 @@ const (
 	streamLiar
 	streamHeal
 	streamSample
+	streamEpochs
 	streamCount
 )
 

@@ -88,6 +88,9 @@ func (o *Options) String() string {
 	for _, i := range o.Twins {
 		words = append(words, fmt.Sprintf("twin=%d", i))
 	}
+	for i := range o.Changes {
+		words = append(words, "change="+o.Changes[i].String())
+	}
 	return strings.Join(words, " ")
 }
 
@@ -95,6 +98,7 @@ func (o *Options) String() string {
 // be those of a seed. The error wraps [ErrOptions].
 func ParseOptions(base Options, text string) (Options, error) {
 	base.Traitors, base.Twins, base.Rates = nil, nil, [classCount]float64{}
+	base.Changes = nil
 	for _, word := range splitOptions(text) {
 		name, value, _ := strings.Cut(word, "=")
 		if err := base.parse(name, value); err != nil {
@@ -139,6 +143,10 @@ func (o *Options) parse(name, value string) error {
 	case "twin":
 		i, err := strconv.Atoi(value)
 		o.Twins = append(o.Twins, i)
+		return err
+	case "change":
+		c, err := parseChange(value)
+		o.Changes = append(o.Changes, c)
 		return err
 	case "traitor":
 		number, specs, _ := strings.Cut(strings.TrimSuffix(value, ")"), "(")

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 
+	"byzd/crypto"
 	"byzd/daemon/disk"
 	"byzd/daemon/journal"
 	"byzd/daemon/kv"
@@ -24,18 +25,21 @@ func (n *node) start() {
 	}
 	n.store = kv.New()
 	var links loop.Links = frames{n}
-	if !w.opts.Codec && n.liar == nil {
+	if !w.opts.Codec && len(n.specs) == 0 {
 		links = decoded{frames{n}}
 	}
 	cfg := loop.Config{
-		Cluster: w.cfg, Self: n.replica, Sealer: w.sealer(n.replica), Journal: n.journal,
+		Cluster: w.cfg, Self: w.eras[0].place[n.replica], Node: keys().nodes[n.replica],
+		Sealer: w.sealer(w.eras[0], n.replica), Journal: n.journal,
+		Announced: n.announced, Reconfigured: n.reconfigured,
 		Disk: n.disk, Store: n.store, Links: links, Applied: n.applied, Watch: n.watch,
 		Forgot: forgot, Save: n.save, Keep: w.opts.keep(),
 		Salt: mix(w.seed, uint64(n.index)<<32^uint64(n.boot)), //nolint:gosec // small
 	}
-	if n.liar != nil {
-		cfg.Adversary = n.liar
+	if n.second {
+		cfg.Signers = []crypto.Signer{w.signers[n.replica][1]}
 	}
+	n.learners = 0
 	n.loop, err = loop.Open(cfg)
 	if err == nil {
 		err = n.journal.Flush()
@@ -53,11 +57,14 @@ func (n *node) start() {
 		w.mark(markFromSnapshot)
 	}
 	n.inbox = n.inbox[:0]
-	n.synced = n.loop.Staged()
+	n.synced, n.begun = n.loop.Staged(), 0
+	n.enroll()
+	n.rearm()
 	if n.journal.Report().TornBytes > 0 {
 		w.mark(markTornTail)
 	}
 	w.oracles.started(n)
+	w.noteSlept(n)
 	n.loop.Tick(n.clock())
 	n.turn()
 	w.plan(event{at: w.now + w.opts.TickEvery*1000, kind: evTick}, n)

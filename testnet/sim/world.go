@@ -34,8 +34,10 @@ func (p phase) String() string {
 type World struct {
 	seed    uint64
 	opts    Options
-	cfg     *message.Config
-	signers []crypto.Signer
+	cfg     *message.Config // the first epoch
+	eras    []*era          // those that some node has begun
+	signers [][2]crypto.Signer
+	admin   admin
 	bundles cache
 	rnd     streams
 	choices choices
@@ -55,10 +57,10 @@ type World struct {
 	clients []*client
 	ops     map[string]*operation
 	tags    []*operation
-	liar    *client             // nil if none lies
-	asked   map[string]bool     // signatures of requests that clients have made
-	recent  [16]message.Message // statements that were sent lately
-	pending int                 // operations that the liveness phase waits for
+	liar    *client         // nil if none lies
+	asked   map[string]bool // signatures of requests that clients have made
+	recent  [16]said        // statements that were sent lately
+	pending int             // operations that the liveness phase waits for
 
 	oracles *oracles
 	current *packet // that is being delivered
@@ -81,6 +83,12 @@ type World struct {
 	probe     *probe      // of the crash-point sweep; nil if there is none
 	deviate   *deviations // of the search for them; nil if there is none
 	tap       func(frame []byte)
+}
+
+// said is a statement, and the epoch that it was made in.
+type said struct {
+	epoch uint64
+	msg   message.Message
 }
 
 // Failure is what an oracle found.
@@ -156,11 +164,11 @@ func New(seed uint64, s Setup) *World {
 	}
 	w.choices.only = s.Only
 	w.configure()
-	for i := range w.opts.N {
+	for i := range w.opts.people() {
 		w.addNode(i)
 	}
 	for _, i := range w.opts.Twins {
-		w.addNode(i)
+		w.addNode(i).twin = true
 	}
 	links := len(w.nodes) * len(w.nodes)
 	w.last, w.walls = make([]int64, links), make([]int16, links)
@@ -172,24 +180,35 @@ func New(seed uint64, s Setup) *World {
 
 func (w *World) configure() {
 	ring := keys()
-	n := w.opts.N
-	members := make([]message.Member, n)
-	pubs := make([]crypto.PublicKey, n)
-	w.signers = make([]crypto.Signer, n)
+	members := make([]message.Member, w.opts.N)
 	for i := range members {
-		w.signers[i] = ring.signers[i]
-		pubs[i] = ring.signers[i].Public()
 		members[i] = message.Member{
-			Name: fmt.Sprintf("n%d", i), Node: ring.nodes[i], Key: pubs[i],
+			Name: fmt.Sprintf("n%d", i), Node: ring.nodes[i], Key: ring.signers[0][i].Public(),
 		}
 	}
+	var signers []crypto.Signer // the first keys, the second ones, the administrators'
+	people := w.opts.people()
+	for k := range ring.signers {
+		signers = append(signers, ring.signers[k][:people]...)
+	}
+	signers = append(signers, ring.admins[:]...)
 	var scheme crypto.Scheme = &memo{Scheme: ring.scheme, answers: map[crypto.Digest]bool{}}
 	if !w.opts.Real {
+		pubs := make([]crypto.PublicKey, len(signers))
+		for i := range signers {
+			pubs[i] = signers[i].Public()
+		}
 		tags := newTagScheme(ring.scheme, pubs, w.seed)
-		for i := range w.signers {
-			w.signers[i] = &tags.holders[i]
+		for i := range signers {
+			signers[i] = &tags.holders[i]
 		}
 		scheme = tags
+	}
+	for i := range people {
+		w.signers = append(w.signers, [2]crypto.Signer{signers[i], signers[people+i]})
+	}
+	w.admin = admin{
+		keys: signers[2*people:], latest: -1, made: map[int]bool{}, asked: map[crypto.Digest]*asked{},
 	}
 	var name [8]byte
 	for i := range name {
@@ -200,18 +219,25 @@ func (w *World) configure() {
 	if err != nil {
 		panic(fmt.Sprintf("sim: seed %d: %v", w.seed, err))
 	}
-	w.cfg = cfg
+	cfg.Admins.Threshold = adminsNeeded
+	for _, s := range w.admin.keys {
+		cfg.Admins.Keys = append(cfg.Admins.Keys, s.Public())
+	}
+	w.cfg, w.eras = cfg, []*era{newEra(cfg)}
 }
 
-func (w *World) addNode(replica int) {
-	n := &node{w: w, index: len(w.nodes), replica: replica, correct: true}
+func (w *World) addNode(replica int) *node {
+	n := &node{
+		w: w, index: len(w.nodes), replica: replica, correct: true, absent: replica >= w.opts.N,
+	}
 	n.mem = newMemory()
 	if err := promises.MarkNew(n.mem); err != nil {
 		panic(fmt.Sprintf("sim: %v", err))
 	}
 	for _, t := range w.opts.Traitors {
 		if t.Node == replica {
-			n.correct, n.liar = false, w.arm(n)
+			n.correct, n.specs = false, t.Specs
+			n.liar, n.liarIn = w.arm(n, w.eras[0]), w.eras[0]
 		}
 	}
 	for _, t := range w.opts.Twins {
@@ -223,6 +249,7 @@ func (w *World) addNode(replica int) {
 		n.correct = false
 	}
 	w.nodes = append(w.nodes, n)
+	return n
 }
 
 // plan plans an event of a node.
@@ -245,7 +272,9 @@ const eventsMax = 2_000_000
 func (w *World) Run() *Result {
 	w.tracef("seed %d %s", w.seed, w.opts.String())
 	for _, n := range w.nodes {
-		w.guard(n.start)
+		if !n.absent {
+			w.guard(n.start)
+		}
 	}
 	w.later(evPhase, warmUp, 0)
 	for w.failure == nil && w.phase != phaseDone && len(w.queue.heap) > 0 {
@@ -300,7 +329,7 @@ func (w *World) happen(e *event) {
 	}
 	n := w.nodes[e.node]
 	if e.kind == evRestart {
-		if !n.up && !n.held && n.broken == "" && n.boot == e.boot {
+		if !n.up && n.may() && n.boot == e.boot {
 			w.tracef("%s starts", n.name())
 			n.jump()
 			n.start()
@@ -341,6 +370,8 @@ func (w *World) happenToAll(e *event) {
 		w.mend(int(e.arg))
 	case evPhase:
 		w.nextPhase()
+	case evAdmin:
+		w.administer(int(e.arg))
 	default:
 	}
 }
