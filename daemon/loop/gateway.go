@@ -80,12 +80,13 @@ func newGateway(session, reserved uint64) gateway {
 
 // Submit gathers a client's operation for the next bundle; its result comes with the tag in an
 // [Applied]. client tells clients apart. It reports false if too much waits already: the client
-// should come back later. A signed request that is under way here already is not taken again, so
-// that clients which repeat themselves while nothing is executed fill nobody's memory.
+// should come back later; or if this node is no member, or a change of the members too large. A
+// signed request that is under way here already is not taken again, so that clients which repeat
+// themselves while nothing is executed fill nobody's memory.
 func (l *Loop) Submit(item message.Item, client string, tag uint64) bool {
 	g := &l.gateway
-	if l.cfg.Self == pbft.Observer {
-		return false
+	if l.cfg.Self == pbft.Observer || item.Reconfig != nil && itemSize(&item) > l.room() {
+		return false // no bundle is that large, and no member would take it
 	}
 	if l.forgotten(item, client, tag) {
 		return true
@@ -108,7 +109,16 @@ func itemSize(item *message.Item) int {
 	if item.Signed != nil {
 		return len(item.Signed.Op) + 160
 	}
+	if item.Reconfig != nil {
+		return len(message.EncodeReconfiguration(item.Reconfig)) + 8
+	}
 	return len(item.Op) + 8
+}
+
+// room is how many bytes of operations a bundle holds at most.
+func (l *Loop) room() int {
+	frame := 2 + 3*8 + 4 + 4 + l.cfg.Cluster.Scheme.SignatureSize()
+	return l.cfg.Cluster.Params.MaxBundleBytes - frame
 }
 
 // submitGathered makes bundles of what was gathered, while not too many are under way.
@@ -117,8 +127,7 @@ func (l *Loop) submitGathered() {
 	if g.forgot || l.replica.Fenced() {
 		return // a disk from yesterday would give the same numbers to other bundles (R7.3, R14)
 	}
-	frame := 2 + 3*8 + 4 + 4 + l.cfg.Cluster.Scheme.SignatureSize()
-	room := min(bundleBytes, l.cfg.Cluster.Params.MaxBundleBytes-frame)
+	room := min(bundleBytes, l.room())
 	for len(g.gathered) > 0 && len(g.waiting) < maxOutstanding {
 		n, size := 0, 0
 		for n < len(g.gathered) && n < bundleOps {

@@ -293,3 +293,28 @@ func TestGatewayTakesARepeatedRequestOnce(t *testing.T) {
 		t.Error("a repeated request that was done is not taken again")
 	}
 }
+
+// R17, R18: a change of the members that no bundle can hold is refused where it is handed in. Its
+// bundle would be refused by all others, and its gateway complain of every primary, for ever.
+func TestChangeLargerThanABundle(t *testing.T) {
+	c := newClusterWith(t, 4, func(p *message.Params) { p.MaxBundleBytes = 1 << 10 })
+	c.runFor(1000, nil)
+	change := message.ChangeOf(c.cfg)
+	for i := 4; i < 16; i++ {
+		m, _ := pbfttest.Member(c.cfg.Scheme, i)
+		change.Members = append(change.Members, m)
+	}
+	rc := &message.Reconfiguration{Change: change}
+	if c.nodes[0].loop.Submit(message.Item{Reconfig: rc}, "admin", 1) {
+		t.Error("a change that fits into no bundle is taken")
+	}
+	rc = &message.Reconfiguration{Change: message.ChangeOf(c.cfg)}
+	if !c.nodes[0].loop.Submit(message.Item{Reconfig: rc}, "admin", 1) {
+		t.Error("a small change is not taken")
+	}
+	c.put(0, 2, "k", "v")
+	c.runFor(1000, nil)
+	if _, done := c.nodes[0].results[2]; !done {
+		t.Error("nothing is ordered any more")
+	}
+}

@@ -299,9 +299,15 @@ func TestNextConfigRefuses(t *testing.T) {
 	if _, err := rc.NextConfig(later.cfg, &w.last(top, rc).Header); err == nil {
 		t.Error("a change of epoch 0 ends epoch 1 as well")
 	}
+	small := *w.cfg // the bundle with everybody's word would be refused, for ever
+	small.Params.MaxBundleBytes = 1500
+	_, err := rc.Approved(&small, top)
+	if err == nil || !strings.Contains(err.Error(), "max-bundle-bytes") {
+		t.Errorf("with small bundles: %v", err)
+	}
 	closed := *w.cfg
 	closed.Admins = message.Admins{}
-	_, err := rc.Approved(&closed, top)
+	_, err = rc.Approved(&closed, top)
 	if err == nil || !strings.Contains(err.Error(), "no administrators") {
 		t.Errorf("without administrators: %v", err)
 	}

@@ -164,6 +164,11 @@ func (rc *Reconfiguration) Approved(cfg *Config, base Ref) (*Config, error) {
 		return nil, fmt.Errorf("%w: %d of the %d administrators that must agree have signed",
 			ErrChange, have, need)
 	}
+	if size := rc.bundleSize(cfg); size > cfg.Params.MaxBundleBytes {
+		return nil, fmt.Errorf("%w: with the words of %d members it takes a bundle of %d bytes, and "+
+			"max-bundle-bytes is %d", ErrChange, len(rc.Change.Members), size,
+			cfg.Params.MaxBundleBytes)
+	}
 	statement := rc.approvalBytes(cfg)
 	for i := range rc.Approvals {
 		a := &rc.Approvals[i]
@@ -174,6 +179,17 @@ func (rc *Reconfiguration) Approved(cfg *Config, base Ref) (*Config, error) {
 		}
 	}
 	return next, nil
+}
+
+// bundleSize is how large the bundle is that holds the change, when all members of the next epoch
+// are ready. One that is too large is refused by every member, and its gateway would wait for it, and
+// all members complain of each primary, for ever.
+func (rc *Reconfiguration) bundleSize(cfg *Config) int {
+	var w writer
+	bare := Reconfiguration{Change: rc.Change, Approvals: rc.Approvals}
+	bare.encode(&w)
+	sig := cfg.Scheme.SignatureSize()
+	return bundleHead + sig + 1 + len(w.buf) + len(rc.Change.Members)*(32+2+HeaderSize+4+sig)
 }
 
 var errNotReady = errors.New("not enough members of the next epoch are ready")
