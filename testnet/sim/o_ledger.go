@@ -77,11 +77,26 @@ func (o *oracles) say(n *node, m message.Message) {
 		}
 	case *message.Submission:
 		if b := m.Bundle; b.Gateway == i {
-			id := b.ID()
-			o.enter(n, slot{kindBundle, cfg.Epoch, b.Session, b.Seq}, tag(7, id[:]))
+			o.enter(n, slot{kindBundle, 0, b.Session, b.Seq}, contentOf(b))
 		}
 	default:
 	}
+}
+
+// contentOf is what a bundle holds, whatever its gateway's place in an epoch is.
+func contentOf(b *message.Bundle) uint64 {
+	sum := b.Ack
+	for i := range b.Items {
+		item := &b.Items[i]
+		sum = mix(sum, tag(7, item.Op))
+		if item.Signed != nil {
+			sum = mix(sum, tag(8, item.Signed.Sig))
+		}
+		if item.Reconfig != nil {
+			sum = mix(sum, tag(9, message.EncodeReconfiguration(item.Reconfig)))
+		}
+	}
+	return sum
 }
 
 // enter enters one content, and reports whether it is new.
@@ -95,7 +110,9 @@ func (o *oracles) enter(n *node, s slot, content uint64) bool {
 		return false
 	}
 	o.said[n.replica][s] = content
-	if p := &o.made[n.replica]; p.epoch < s.epoch {
+	if p := &o.made[n.replica]; s.kind == kindBundle {
+		return true // it survives epochs
+	} else if p.epoch < s.epoch {
 		*p = vows{epoch: s.epoch}
 	} else if p.epoch > s.epoch {
 		o.w.fail("O7", "replica %d signed something new of epoch %d (%v view %d number %d) in epoch %d",
