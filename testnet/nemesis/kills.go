@@ -176,8 +176,9 @@ func (k *killing) startUntilReady(ctx context.Context, victim int) error {
 		go func() { started <- k.world.net.Restart(ctx, victim) }()
 		if k.report.Done < k.report.Planned && k.random.IntN(3) == 0 {
 			err := k.killStarting(ctx, victim)
-			if _ = <-started; err != nil { // that it could not be started is what was wanted
-				return err
+			// That it could not be started is what was wanted, and no failure by itself.
+			if failed := <-started; err != nil {
+				return errors.Join(err, failed)
 			}
 			continue
 		}
