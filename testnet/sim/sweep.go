@@ -44,7 +44,8 @@ func sweepOptions(scenario string) (Options, error) {
 	case "silent-primary":
 		o.Traitors = []Traitor{{Node: 0, Specs: []string{"mute"}}}
 	case "wiped":
-		o.Charged, o.Rates[classWipe] = 3, 3
+		// So long that the others have cut what the wiped node lacks: it must fetch a state.
+		o.Charged, o.Rates[classWipe], o.Ops, o.Safety = 3, 3, 30, 1500
 		o.SnapshotEvery, o.KeepBatches = 50, 1
 	default:
 		return o, fmt.Errorf("%w: there is no scenario %q", ErrSweep, scenario)
@@ -75,9 +76,14 @@ func (c SweepCrash) String() string {
 // Run runs it. A crash that the run does not come to is a failure: then the run is not the one that
 // was recorded.
 func (c SweepCrash) Run(s Setup) (*Result, error) {
+	r, _, err := c.run(s)
+	return r, err
+}
+
+func (c SweepCrash) run(s Setup) (*Result, *probe, error) {
 	opts, err := sweepOptions(c.Scenario)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p := &probe{node: c.Node, index: c.Index, after: c.After, damage: c.Damage}
 	s.Options, s.Off, s.probe = &opts, sweepOff(), p
@@ -85,7 +91,7 @@ func (c SweepCrash) Run(s Setup) (*Result, error) {
 	if r.Failure == nil && !p.fired {
 		r.Failure = &Failure{Oracle: "sweep", Text: "the run never came to its crash point"}
 	}
-	return r, nil
+	return r, p, nil
 }
 
 // SweepFailure is a crash after which an oracle found something.
@@ -96,12 +102,14 @@ type SweepFailure struct {
 
 // Sweep is what came of sweeps.
 type Sweep struct {
-	Runs     int             // recorded
-	Points   [pointKinds]int // effects that they have
-	Crashed  [pointKinds]int // of them, those at which a node crashed, or was to
-	All      int             // crashes that there were to be
-	Crashes  int             // that there were
-	Marks    [markCount]uint64
+	Runs     int               // recorded
+	Points   [pointKinds]int   // effects that they have
+	Crashed  [pointKinds]int   // of them, those at which a node crashed, or was to
+	Fetching int               // of all points, those of a node that fetches a state
+	All      int               // crashes that there were to be
+	Crashes  int               // that there were
+	Marks    [markCount]uint64 // that the recorded runs came to
+	Struck   [markCount]uint64 // crashes by what they struck
 	Failures []SweepFailure
 	Elapsed  time.Duration
 }
@@ -168,6 +176,9 @@ func (s *Sweep) record(scenario string, seed uint64, every, shift int) ([]SweepC
 	var todo []SweepCrash
 	for i, at := range p.points {
 		s.Points[at.kind]++
+		if at.fetch {
+			s.Fetching++
+		}
 		if (i+shift)%every != 0 {
 			continue
 		}
@@ -218,12 +229,15 @@ func (s *Sweep) crash(
 				if over {
 					return
 				}
-				r, err := todo[i].Run(Setup{})
+				r, p, err := todo[i].run(Setup{})
 				if err != nil {
 					panic("sim: " + err.Error()) // its scenario is known
 				}
 				mu.Lock()
 				s.Crashes++
+				for m, count := range &p.struck {
+					s.Struck[m] += count
+				}
 				if r.Failure != nil {
 					s.Failures = append(s.Failures, SweepFailure{todo[i], r.Failure})
 				}

@@ -29,6 +29,9 @@ func TestCrashPoints(t *testing.T) {
 			t.Errorf("no recorded run came to marker %d", m)
 		}
 	}
+	if s.Fetching == 0 {
+		t.Error("no effect of a node that fetches a state")
+	}
 	t.Logf("%d crashes in %.1f s; effects %v", s.Crashes, s.Elapsed.Seconds(), s.Points)
 }
 

@@ -56,6 +56,7 @@ type effectPoint struct {
 	Index int // of the node's effects, from 0
 	kind  pointKind
 	dirty [2]bool // before and after: something unsynced is on the disk
+	fetch bool    // a state is being fetched
 }
 
 // probe counts the effects of all nodes of a run, and cuts the power at one of them.
@@ -69,6 +70,7 @@ type probe struct {
 	after       bool
 	damage      damage
 	fired       bool
+	struck      [markCount]uint64 // what the crash came in the middle of
 }
 
 // powerLoss unwinds the process that loses its power in the middle of a turn.
@@ -92,6 +94,7 @@ func (n *node) point(kind pointKind) (done func()) {
 		p.points = append(p.points, effectPoint{
 			Node: n.index, Index: index, kind: kind,
 			dirty: [2]bool{n.mem.UnsyncedBytes() > 0, false},
+			fetch: n.up && n.loop.Replica().State().Fetching > 0,
 		})
 	}
 	p.strike(n, index, false)
@@ -122,6 +125,13 @@ func (w *World) lose(loss powerLoss) {
 	w.tracef("%s loses its power at effect %d, after it %t, disk %v", n.name(), p.index, p.after,
 		p.damage)
 	w.current = nil
+	if n.up {
+		before := w.marks
+		w.noteCrash(n)
+		for m := range before {
+			p.struck[m] = w.marks[m] - before[m]
+		}
+	}
 	n.up, n.dead = false, false
 	n.boot++
 	clear(n.inbox)

@@ -22,9 +22,25 @@ func (s *Sweep) Write(out io.Writer) error {
 	_, err := fmt.Fprintf(out, "%-20s %9d %9d\n%d recorded runs, %d crashes, %d failures, %.1f s, "+
 		"%.0f crashes/s\n", "all", points, crashed, s.Runs, s.Crashes, len(s.Failures),
 		s.Elapsed.Seconds(), float64(s.Crashes)/max(s.Elapsed.Seconds(), 1e-9))
+	for _, m := range sweepMarks() {
+		if err == nil {
+			_, err = fmt.Fprintf(out, "%7d: %s\n", s.Struck[m], markers()[m].name)
+		}
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(out, "%d points of a node that fetches a state\n", s.Fetching)
+	}
 	if err == nil && s.Crashes < s.All {
 		_, err = fmt.Fprintf(out, "ended early: %d of %d crashes, drawn from all of these points\n",
 			s.Crashes, s.All)
 	}
 	return err
+}
+
+// sweepMarks are what some crashes must have come in the middle of.
+func sweepMarks() []marker {
+	return []marker{
+		markCrashHeld, markCrashFlushing, markCrashInChange, markCrashFetching, markCrashFenced,
+		markCrashPrimary,
+	}
 }
