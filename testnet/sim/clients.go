@@ -231,8 +231,8 @@ func (o *operation) done(result []byte, from *node, trusted bool) {
 func (w *World) answer(n *node, a *loop.Applied) {
 	for i := range a.Own {
 		r := &a.Own[i]
-		if r.Tag >= uint64(len(w.tags)) || r.Item.Signed != nil {
-			continue // a lying client's, or one that counts replies
+		if r.Tag >= uint64(len(w.tags)) || r.Item.Signed != nil || r.Item.Reconfig != nil {
+			continue // a lying client's, or one that counts replies, or no client's
 		}
 		switch o := w.tags[r.Tag]; {
 		case o.request != nil:
