@@ -153,7 +153,7 @@ func (n *node) open(sealer message.Sealer) error {
 	if r := n.journal.Report(); r.TornBytes > 0 {
 		n.opts.Log.WithField("bytes", r.TornBytes).Info("cut off a torn tail of the journal")
 	}
-	n.evidence, err = newEvidence(n.opts.Proofs, n.opts.Cluster, n.opts.Log)
+	n.evidence, err = newEvidence(n.opts.Proofs, n.opts.Log)
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (n *node) open(sealer message.Sealer) error {
 		n.opts.Log.WithError(err).Warn("a snapshot is damaged and was not used")
 	}
 	for _, e := range n.loop.Evidence() {
-		n.evidence.add(e)
+		n.evidence.add(n.found(e))
 	}
 	n.former = former(n.loop, n.loop.Cluster().Epoch)
 	n.in = newInbound(newEra(n.loop.Cluster(), n.loop.Self()), n.refusals, n.closing)
@@ -314,10 +314,11 @@ func (n *node) watch(e pbft.Effect) {
 	case pbft.Observed:
 		n.observed(e)
 	case pbft.Accuse:
+		found := n.found(e.Evidence)
 		n.opts.Log.WithFields(map[string]any{
-			"kind": e.Evidence.Kind, "culprit": n.cluster().Members[e.Evidence.Culprit].Name,
+			"kind": found.Kind, "culprit": found.in.Members[found.Culprit].Name,
 		}).Warn("a lie is proved")
-		n.evidence.add(e.Evidence)
+		n.evidence.add(found)
 	case pbft.Halt:
 		n.opts.Log.WithField("hint", haltAdvice(e.Why)).Error("this node votes no more: " + e.Why)
 	}

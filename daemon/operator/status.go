@@ -69,7 +69,8 @@ type Traitor struct {
 // Evidence is a proof that this node holds.
 type Evidence struct {
 	Kind    string `json:"kind"`
-	Culprit int    `json:"culprit"`
+	Culprit int    `json:"culprit"`         // a member's number in its epoch
+	Epoch   uint64 `json:"epoch,omitempty"` // that the lie was told in
 	File    string `json:"file"`
 }
 

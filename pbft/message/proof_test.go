@@ -96,7 +96,7 @@ func TestProofErrorsSayWhatIsWrong(t *testing.T) {
 		"empty":         {w.cfg, nil, "does not begin like one of byzd's proofs"},
 		"another file":  {w.cfg, []byte("{\"proof\": true}"), "does not begin like one of byzd's"},
 		"cut off":       {w.cfg, data[:60], "the file ends after 60 bytes"},
-		"new version":   {w.cfg, closed(version), "version 9; this byzd reads version 1"},
+		"new version":   {w.cfg, closed(version), "version 9; this byzd reads the versions 1 and 2"},
 		"damaged":       {w.cfg, flipped(data, 100), "the closing digest does not fit"},
 		"other cluster": {w.inCluster("x").cfg, data, "but the genesis is that of cluster"},
 		"other epoch":   {w.inEpoch(3).cfg, data, "it is about epoch 0, not 3"},
@@ -118,5 +118,48 @@ func TestProofErrorsSayWhatIsWrong(t *testing.T) {
 				t.Errorf("error is %q, want one that says %q", err, c.want)
 			}
 		})
+	}
+}
+
+// A proof of a later epoch carries the chain that leads there from the genesis, so that nothing but
+// the genesis is needed to check it (DESIGN §9); without it, whoever checks brings the chain.
+func TestProofOfALaterEpochCarriesItsChain(t *testing.T) {
+	w := newWorld(t, 4, crypto.SchemeEd25519)
+	end := w.epochProof(w.growth(w.cfg.Base, 2), w.cfg.Base)
+	next, err := end.Verify(w.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := *w
+	later.cfg = next
+	e := message.ContradictingVotes(
+		later.prepare(2, 3, 7, crypto.Hash("a")), later.prepare(2, 3, 7, crypto.Hash("b")))
+	data := message.EncodeProof(next, e, end)
+	back, in, err := message.OpenProof(w.cfg, nil, data)
+	if err != nil || in.Epoch != 1 || in.Digest() != next.Digest() || back.Culprit != e.Culprit {
+		t.Fatalf("with the genesis alone: %v, epoch %+v", err, in)
+	}
+	if _, err := message.DecodeProof(next, data); err != nil {
+		t.Errorf("with its own configuration: %v", err)
+	}
+	for i := 0; i < len(data)-len(crypto.Digest{}); i += 3 {
+		if _, err := message.DecodeProof(w.cfg, closed(flipped(data, i))); err == nil {
+			t.Errorf("byte %d flipped and closed again: accepted", i)
+		}
+	}
+	bare := message.EncodeProof(next, e)
+	if _, err := message.DecodeProof(w.cfg, bare); !errors.Is(err, message.RefusedEpoch) {
+		t.Errorf("without a chain: %v", err)
+	}
+	chain := []*message.EpochProof{end}
+	if _, in, err := message.OpenProof(w.cfg, chain, bare); err != nil || in.Epoch != 1 {
+		t.Errorf("with the chain beside it: %v", err)
+	}
+	// Signed in epoch 1, it proves nothing about epoch 0, and nobody can make it say so.
+	if _, err := message.DecodeProof(w.cfg, message.EncodeProof(w.cfg, e)); err == nil {
+		t.Error("it holds in another epoch")
+	}
+	if message.ProofName(next, e) == message.ProofName(w.cfg, e) {
+		t.Error("proofs of two epochs have one name")
 	}
 }
