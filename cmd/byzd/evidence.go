@@ -20,19 +20,19 @@ func evidenceCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			{
 				Name: "list", Usage: "list the proofs in the home of a testnet or of a node",
-				Flags:  []cli.Flag{genesisFlag()},
+				Flags:  []cli.Flag{genesisFlag(), epochsFlag()},
 				Action: listEvidence,
 			},
 			{
 				Name: "verify", ArgsUsage: "FILE",
 				Usage:  "check a proof with nothing but the genesis",
-				Flags:  []cli.Flag{genesisFlag()},
+				Flags:  []cli.Flag{genesisFlag(), epochsFlag()},
 				Action: verifyEvidence,
 			},
 			{
 				Name: "show", ArgsUsage: "FILE",
 				Usage:  "check a proof, and show what was signed",
-				Flags:  []cli.Flag{genesisFlag()},
+				Flags:  []cli.Flag{genesisFlag(), epochsFlag()},
 				Action: showEvidence,
 			},
 		},
@@ -93,7 +93,7 @@ func findProofs(s *scope) ([]listedProof, error) {
 		}
 	}
 	for i, dir := range dirs {
-		found, err := judge.ListProofs(s.cluster, dir)
+		found, err := judge.ListProofs(s.cluster, s.epochs, dir)
 		if err != nil {
 			return nil, err
 		}
@@ -105,7 +105,7 @@ func findProofs(s *scope) ([]listedProof, error) {
 			if p.Err != nil {
 				l.Error = p.Err.Error()
 			} else {
-				l.Culprit = new(s.nameOf(p.Culprit))
+				l.Culprit = new(s.nameOf(p.In, p.Culprit))
 			}
 			list = append(list, l)
 		}
@@ -113,12 +113,22 @@ func findProofs(s *scope) ([]listedProof, error) {
 	return list, nil
 }
 
-// nameOf is what a member is called: its number in a testnet, its name elsewhere.
-func (s *scope) nameOf(member int) judge.Name {
-	if s.numbered {
-		return judge.Name{Number: member}
+// nameOf is what a member of an epoch is called: its number in a testnet, as far as that is known,
+// its name elsewhere.
+func (s *scope) nameOf(in *message.Config, member int) judge.Name {
+	m := &in.Members[member]
+	if !s.numbered {
+		return judge.Name{Text: m.Name}
 	}
-	return judge.Name{Text: s.cluster.Members[member].Name}
+	if i := s.cluster.Member(m.Node); i >= 0 {
+		return judge.Name{Number: i}
+	}
+	for _, n := range s.nodes {
+		if n.Number >= 0 && n.Name == m.Name {
+			return judge.Name{Number: n.Number}
+		}
+	}
+	return judge.Name{Text: m.Name}
 }
 
 // verifiedProof is what a good proof says.
@@ -134,8 +144,8 @@ func verifyEvidence(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	name := s.nameOf(e.Culprit)
-	text := judge.Describe(nodeWord(s, name), e)
+	name := s.nameOf(e.In, e.Culprit)
+	text := judge.Describe(nodeWord(s, name), e.Evidence)
 	if c.Bool(flagJSON) {
 		return json.NewEncoder(c.App.Writer).Encode(verifiedProof{
 			Name: filepath.Base(file), Kind: e.Kind.String(), Culprit: name, Text: text,
@@ -146,7 +156,7 @@ func verifyEvidence(c *cli.Context) error {
 }
 
 // oneProof reads and verifies the proof that the command line names.
-func oneProof(c *cli.Context) (s *scope, e *message.Evidence, file string, err error) {
+func oneProof(c *cli.Context) (s *scope, e *message.OpenedProof, file string, err error) {
 	args, err := arguments(c, 1, 1, "FILE --genesis FILE")
 	if err != nil {
 		return nil, nil, "", err
@@ -159,8 +169,11 @@ func oneProof(c *cli.Context) (s *scope, e *message.Evidence, file string, err e
 	if s, err = newScope(c, home); err != nil {
 		return nil, nil, "", err
 	}
-	e, err = judge.ReadProof(s.cluster, args[0])
+	e, err = judge.ReadProof(s.cluster, s.epochs, args[0])
 	switch {
+	case errors.Is(err, message.RefusedEpoch):
+		err = failf(exitFailed, "byzd member proof writes what leads there from the genesis; name "+
+			"it with --epochs FILE", "%s: %w", args[0], err)
 	case errors.Is(err, message.ErrProof):
 		err = failf(exitFailed, "see that file and genesis are the right ones, and unchanged",
 			"%s proves nothing: %w", args[0], err)

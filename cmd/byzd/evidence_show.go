@@ -16,6 +16,7 @@ import (
 type shownProof struct {
 	verifiedProof
 
+	Epoch      uint64   `json:"epoch,omitempty"`
 	Convicts   bool     `json:"convicts"`
 	Statements []string `json:"statements"`
 	Bytes      int      `json:"bytes"`
@@ -27,20 +28,23 @@ func showEvidence(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	name := s.nameOf(e.Culprit)
+	name := s.nameOf(e.In, e.Culprit)
 	p := shownProof{
 		verifiedProof: verifiedProof{
 			Name: filepath.Base(file), Kind: e.Kind.String(), Culprit: name,
-			Text: judge.Describe(nodeWord(s, name), e),
+			Text: judge.Describe(nodeWord(s, name), e.Evidence),
 		},
-		Convicts: e.Kind.Convicts(), Statements: statementsOf(s, e),
-		Bytes: len(message.EncodeProof(s.cluster, e)),
+		Epoch: e.In.Epoch, Convicts: e.Kind.Convicts(), Statements: statementsOf(s, e),
+		Bytes: len(message.EncodeProof(e.In, e.Evidence, e.Chain...)),
 	}
 	if c.Bool(flagJSON) {
 		return json.NewEncoder(c.App.Writer).Encode(p)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n  kind      %s\n  culprit   %s\n", p.Text, p.Kind, nodeWord(s, name))
+	if p.Epoch > 0 {
+		fmt.Fprintf(&b, "  epoch     %d\n", p.Epoch)
+	}
 	for _, line := range p.Statements {
 		fmt.Fprintf(&b, "  signed    %s\n", line)
 	}
@@ -50,7 +54,7 @@ func showEvidence(c *cli.Context) error {
 }
 
 // statementsOf tells what was signed, and by whom.
-func statementsOf(s *scope, e *message.Evidence) []string {
+func statementsOf(s *scope, e *message.OpenedProof) []string {
 	var lines []string
 	for _, st := range []*message.Statement{&e.First, &e.Second} {
 		if st.Kind == 0 {
@@ -60,7 +64,7 @@ func statementsOf(s *scope, e *message.Evidence) []string {
 		if members := st.Signers.Members(); len(members) > 0 {
 			names := make([]string, len(members))
 			for i, m := range members {
-				names[i] = nodeWord(s, s.nameOf(m))
+				names[i] = nodeWord(s, s.nameOf(e.In, m))
 			}
 			line += ", in a certificate of " + strings.Join(names, ", ")
 		}

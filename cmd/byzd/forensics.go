@@ -27,7 +27,7 @@ func forensicsCommand() *cli.Command {
 			"at least f+1 are named, each with a proof that byzd evidence verify accepts.\n" +
 			"Exit code 4: there is a fork; 3: something could not be read; 0: there is none.",
 		Flags: []cli.Flag{
-			genesisFlag(),
+			genesisFlag(), epochsFlag(),
 			&cli.StringFlag{
 				Name: "evidence", DefaultText: "evidence/ in the first home",
 				Usage: "`DIR` for the proofs that are found",
@@ -52,8 +52,14 @@ func forensics(c *cli.Context) error {
 	bar := newProgress(c.App.ErrWriter)
 	h := judge.NewHistory(s.cluster)
 	h.Numbered, h.Progress = s.numbered, bar.show
-	for _, e := range proofs {
-		h.Hear(e)
+	for _, end := range s.epochs {
+		h.HearIn(end.Manifest.Header.Epoch, end)
+	}
+	for _, p := range proofs {
+		for _, end := range p.Chain {
+			h.HearIn(end.Manifest.Header.Epoch, end)
+		}
+		h.HearIn(p.In.Epoch, p.Evidence)
 	}
 	if err := h.Read(c.Context, s.nodes); err != nil {
 		bar.clear()
@@ -82,7 +88,7 @@ func forensics(c *cli.Context) error {
 const maxSources = 4096
 
 // findSources sorts out what was named: homes of testnets and of nodes, and proofs.
-func findSources(c *cli.Context, sources []string) (*scope, []*message.Evidence, error) {
+func findSources(c *cli.Context, sources []string) (*scope, []*message.OpenedProof, error) {
 	const hint = "name the homes of nodes that you trust, or that of a testnet, and files of " +
 		"proofs with --genesis FILE"
 	var s *scope
@@ -142,17 +148,25 @@ func trusted(nodes []judge.Node) []judge.Node {
 	return list
 }
 
-func readProofs(s *scope, files []string) ([]*message.Evidence, error) {
-	var proofs []*message.Evidence
+func readProofs(s *scope, files []string) ([]*message.OpenedProof, error) {
+	var proofs []*message.OpenedProof
 	for _, file := range files {
-		e, err := judge.ReadProof(s.cluster, file)
+		p, err := judge.ReadProof(s.cluster, s.epochs, file)
 		if err != nil {
 			return nil, failf(exitFailed, "see that file and genesis are the right ones",
 				"%s proves nothing: %w", file, err)
 		}
-		proofs = append(proofs, e)
+		proofs = append(proofs, p)
 	}
 	return proofs, nil
+}
+
+// inEpoch says of which epoch something is, if it is not the first.
+func inEpoch(epoch uint64) string {
+	if epoch == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" in epoch %d", epoch)
 }
 
 // printForensics prints the findings for people or for programs.
@@ -168,8 +182,8 @@ func printForensics(c *cli.Context, s *scope, f *judge.Forensics) error {
 		b.WriteString("  no fork: no two certificates contradict each other\n")
 	}
 	for _, fork := range f.Forks {
-		fmt.Fprintf(&b, "  fork      at sequence number %d\n            %s\n            %s\n"+
-			"  cause     %s\n", fork.Sequence, fork.One, fork.Other, fork.Cause)
+		fmt.Fprintf(&b, "  fork      at sequence number %d%s\n            %s\n            %s\n"+
+			"  cause     %s\n", fork.Sequence, inEpoch(fork.Epoch), fork.One, fork.Other, fork.Cause)
 		if fork.Unproven != "" {
 			fmt.Fprintf(&b, "  missing   %s\n", fork.Unproven)
 		}

@@ -22,8 +22,9 @@ import (
 // scope is what is judged: whose journals, and under which genesis.
 type scope struct {
 	title    string
-	cluster  *message.Config
-	numbered bool // nodes go by their numbers
+	cluster  *message.Config       // of the first epoch
+	epochs   []*message.EpochProof // what leads to later ones, if it was named
+	numbered bool                  // nodes go by their numbers
 	nodes    []judge.Node
 	proofs   string // the directory for those that are found
 }
@@ -91,7 +92,7 @@ func (s *scope) dropSurplus() {
 		s.nodes = slices.DeleteFunc(s.nodes, func(n judge.Node) bool { return n.Number < 0 })
 	}
 	s.title = fmt.Sprintf("%d of %d nodes, by their operator endpoints",
-		len(found), len(s.cluster.Members))
+		len(found), max(len(found), len(s.cluster.Members)))
 }
 
 // homeScope is a testnet, or one node. hint is for a directory that is neither.
@@ -127,7 +128,7 @@ func testnetScope(c *cli.Context, home string, state *testnet.State) (*scope, er
 	}
 	s.numbered = true
 	traitors := 0
-	for i := range s.cluster.Members {
+	for i := range max(len(s.cluster.Members), len(state.Nodes)) {
 		if i >= len(state.Nodes) {
 			s.nodes = append(s.nodes, judge.Node{
 				Number: i, Home: filepath.Join(home, fmt.Sprintf("node-%d", i)),
@@ -136,8 +137,8 @@ func testnetScope(c *cli.Context, home string, state *testnet.State) (*scope, er
 		}
 		n := &state.Nodes[i]
 		node := judge.Node{
-			Number: i, Traitor: n.Traitor(), Home: n.Home, Unused: n.Process == testnet.New,
-			Fired: map[string]int{},
+			Number: i, Name: n.Name, Traitor: n.Traitor(), Home: n.Home,
+			Unused: n.Process == testnet.New, Fired: map[string]int{},
 		}
 		for name, count := range n.Fired {
 			node.Fired[name] = int(min(count, math.MaxInt32))
@@ -195,5 +196,23 @@ func newScope(c *cli.Context, home string) (*scope, error) {
 	if err := sameCluster(file, home, cluster); err != nil {
 		return nil, err
 	}
-	return &scope{cluster: cluster, numbered: g.Testnet, proofs: judge.EvidenceDir(home)}, nil
+	s := &scope{cluster: cluster, numbered: g.Testnet, proofs: judge.EvidenceDir(home)}
+	if file := c.String("epochs"); file != "" {
+		data, err := os.ReadFile(filepath.Clean(file))
+		if err != nil {
+			return nil, err
+		}
+		if s.epochs, err = message.DecodeEpochs(cluster, data); err != nil {
+			return nil, failf(exitFailed, "byzd member proof writes such a file", "%s: %w", file, err)
+		}
+	}
+	return s, nil
+}
+
+func epochsFlag() cli.Flag {
+	return &cli.StringFlag{
+		Name: "epochs",
+		Usage: "`FILE` that leads from the genesis to later epochs, as byzd member proof writes it, " +
+			"for proofs that carry nothing",
+	}
 }

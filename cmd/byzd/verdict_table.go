@@ -72,8 +72,11 @@ func facts(s *scope, v *judge.Verdict) [][2]string {
 		lines = append(lines, [2]string{name, fmt.Sprintf(format, args...)})
 	}
 	add("executed", "up to batch %d, %d operations", v.Sequence, v.Operations)
+	if v.Epoch > 0 {
+		add("epochs", "%d, each with its own members", v.Epoch+1)
+	}
 	if v.From > 0 {
-		add("judged", "from batch %d on: the log does not reach back further", v.From)
+		add("judged", "from batch %d on: the logs do not reach back further", v.From)
 	}
 	add("checked", "%d of %d journals, %d signatures, %d checkpoint roots",
 		v.Logs, v.Nodes, v.Signatures, v.Roots)
@@ -98,7 +101,7 @@ func facts(s *scope, v *judge.Verdict) [][2]string {
 }
 
 func nodeWord(s *scope, name judge.Name) string {
-	if s.numbered {
+	if s.numbered && name.Text == "" {
 		return "node " + name.String()
 	}
 	return name.String()

@@ -86,30 +86,40 @@ func proofDigest(data []byte) crypto.Digest { return crypto.Hash("byzd/proof/1",
 // its culprit. cfg is the configuration of its epoch, or an earlier one that the chain in the file
 // begins at. The error wraps [ErrProof] and says what is wrong with the file.
 func DecodeProof(cfg *Config, data []byte) (*Evidence, error) {
-	e, _, err := OpenProof(cfg, nil, data)
-	return e, err
+	p, err := OpenProof(cfg, nil, data)
+	if err != nil {
+		return nil, err
+	}
+	return p.Evidence, nil
+}
+
+// OpenedProof is a proof that holds.
+type OpenedProof struct {
+	*Evidence
+
+	In    *Config       // the epoch that it is about: its numbers are those of its members
+	Chain []*EpochProof // what leads there from the genesis
 }
 
 // OpenProof is [DecodeProof] for a file that may be about a later epoch and carry no chain: then
-// chain leads there. It also returns the configuration that the evidence is about, whose members
-// its numbers are.
-func OpenProof(cfg *Config, chain []*EpochProof, data []byte) (*Evidence, *Config, error) {
+// chain leads there.
+func OpenProof(cfg *Config, chain []*EpochProof, data []byte) (*OpenedProof, error) {
 	f, err := openProof(cfg, data)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrProof, err)
+		return nil, fmt.Errorf("%w: %w", ErrProof, err)
 	}
 	if len(f.chain) > 0 {
 		chain = f.chain
 	}
 	in, err := configOf(cfg, chain, f.epoch)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrProof, err)
+		return nil, fmt.Errorf("%w: %w", ErrProof, err)
 	}
 	if err := f.evidence.Verify(in); err != nil {
-		return nil, nil, fmt.Errorf("%w: it accuses member %d of %v, and that does not hold: %w",
+		return nil, fmt.Errorf("%w: it accuses member %d of %v, and that does not hold: %w",
 			ErrProof, f.evidence.Culprit, f.evidence.Kind, err)
 	}
-	return f.evidence, in, nil
+	return &OpenedProof{Evidence: f.evidence, In: in, Chain: chain}, nil
 }
 
 // proofFile is what stands in a file of evidence. Nothing of it is verified but the form.

@@ -135,9 +135,9 @@ func TestProofOfALaterEpochCarriesItsChain(t *testing.T) {
 	e := message.ContradictingVotes(
 		later.prepare(2, 3, 7, crypto.Hash("a")), later.prepare(2, 3, 7, crypto.Hash("b")))
 	data := message.EncodeProof(next, e, end)
-	back, in, err := message.OpenProof(w.cfg, nil, data)
-	if err != nil || in.Epoch != 1 || in.Digest() != next.Digest() || back.Culprit != e.Culprit {
-		t.Fatalf("with the genesis alone: %v, epoch %+v", err, in)
+	back, err := message.OpenProof(w.cfg, nil, data)
+	if err != nil || back.In.Digest() != next.Digest() || back.Culprit != e.Culprit {
+		t.Fatalf("with the genesis alone: %v, %+v", err, back)
 	}
 	if _, err := message.DecodeProof(next, data); err != nil {
 		t.Errorf("with its own configuration: %v", err)
@@ -152,7 +152,7 @@ func TestProofOfALaterEpochCarriesItsChain(t *testing.T) {
 		t.Errorf("without a chain: %v", err)
 	}
 	chain := []*message.EpochProof{end}
-	if _, in, err := message.OpenProof(w.cfg, chain, bare); err != nil || in.Epoch != 1 {
+	if back, err := message.OpenProof(w.cfg, chain, bare); err != nil || back.In.Epoch != 1 {
 		t.Errorf("with the chain beside it: %v", err)
 	}
 	// Signed in epoch 1, it proves nothing about epoch 0, and nobody can make it say so.

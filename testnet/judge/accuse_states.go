@@ -19,9 +19,9 @@ type checkpoint struct {
 func (a *accusations) checkpoints() {
 	certs := a.checkpointCertificates()
 	states := map[uint64][]*checkpoint{}
-	for _, c := range a.h.said.states {
+	for _, c := range a.era.said.states {
 		for _, cert := range certs[c.Seq] {
-			a.add(message.WrongRoot(a.h.Config, c, cert))
+			a.add(message.WrongRoot(a.era.cfg, c, cert))
 		}
 		states[c.Seq] = append(states[c.Seq], &checkpoint{*c, c.Statement()})
 	}
@@ -41,7 +41,7 @@ func (a *accusations) checkpoints() {
 // checkpointCertificates lists the versions of each checkpoint.
 func (a *accusations) checkpointCertificates() map[uint64][]*message.CheckpointCertificate {
 	certs := map[uint64][]*message.CheckpointCertificate{}
-	for _, c := range a.h.said.checkpoints {
+	for _, c := range a.era.said.checkpoints {
 		alike := func(o *message.CheckpointCertificate) bool {
 			return o.Digest == c.Digest && o.Root == c.Root && o.Signers == c.Signers &&
 				bytes.Equal(o.Aggregate, c.Aggregate)
@@ -58,7 +58,7 @@ func (a *accusations) parted(list []*checkpoint) {
 	for i, s := range list {
 		for _, other := range list[:i] {
 			if s.Voter == other.Voter && s.Digest != other.Digest {
-				a.add(message.Contradiction(a.h.Config, message.EvidenceForkedRoot, s.Voter,
+				a.add(message.Contradiction(a.era.cfg, message.EvidenceForkedRoot, s.Voter,
 					other.said, s.said, nil))
 			}
 		}
@@ -67,7 +67,7 @@ func (a *accusations) parted(list []*checkpoint) {
 
 // statesIn takes the CHECKPOINTs out of a certificate.
 func (a *accusations) statesIn(c *message.CheckpointCertificate) []*checkpoint {
-	cfg := a.h.Config
+	cfg := a.era.cfg
 	var list []*checkpoint
 	for _, i := range c.Signers.Members() {
 		s := &checkpoint{Checkpoint: message.Checkpoint{
@@ -88,11 +88,11 @@ func (a *accusations) statesIn(c *message.CheckpointCertificate) []*checkpoint {
 
 // batches finds primaries that proposed what no correct one proposes (E7).
 func (a *accusations) batches() {
-	for _, p := range a.h.said.proposals {
+	for _, p := range a.era.said.proposals {
 		var suspect []*message.Bundle
 		first := map[message.RequestKey]*message.Bundle{}
 		for _, id := range p.IDs {
-			b := a.h.said.bundles[id]
+			b := a.era.said.bundles[id]
 			switch {
 			case b == nil:
 			case first[b.Key()] != nil:
@@ -104,45 +104,59 @@ func (a *accusations) batches() {
 				}
 			}
 		}
-		v := p.Vote(a.h.Config)
-		a.add(message.InvalidBatch(a.h.Config, v, p.Header, p.IDs, suspect))
+		v := p.Vote(a.era.cfg)
+		a.add(message.InvalidBatch(a.era.cfg, v, p.Header, p.IDs, suspect))
 	}
 }
 
 // forged reports whether a bundle is not validly signed; each is checked once.
 func (a *accusations) forged(b *message.Bundle) bool {
-	return a.h.verifyOnce(b, 1, func(cfg *message.Config) error {
+	return a.h.verifyOnce(a.era, b, 1, func(cfg *message.Config) error {
 		m := &message.Submission{Bundle: b}
 		_, err := message.Verify(cfg, unchecked{}, 0, cfg.Epoch, m)
 		return err
 	}) != nil
 }
 
-// bundles finds gateways that gave one place to two bundles (E9).
-func (a *accusations) bundles() {
-	type slot struct {
-		gateway int
-		key     message.RequestKey
-	}
-	first := map[slot]*message.Bundle{}
+// bundles finds gateways that gave one place to two bundles (E9). Bundles survive epochs, and so
+// does the place: what a gateway signed in an earlier epoch counts as long as its key is the same.
+func (a *accusations) bundles(first map[slot]said) {
 	each := func(b *message.Bundle) {
-		at := slot{b.Gateway, b.Key()}
-		other := first[at]
-		if other == nil {
-			first[at] = b
+		if b.Gateway >= len(a.era.cfg.Members) {
 			return
 		}
-		if b.ID() != other.ID() && b.Gateway < len(a.h.Config.Members) {
-			a.add(message.ContradictingWords(
-				a.h.Config, other.Word(a.h.Config), b.Word(a.h.Config)))
+		at := slot{a.era.node(b.Gateway), b.Key()}
+		other, known := first[at]
+		if !known {
+			first[at] = said{a.era, b}
+			return
+		}
+		if b.ID() != other.bundle.ID() {
+			word := other.bundle.Word(other.era.cfg)
+			word.Gateway = b.Gateway
+			a.add(message.ContradictingWords(a.era.cfg, word, b.Word(a.era.cfg)))
 		}
 	}
-	for _, b := range a.h.said.bundles {
+	for _, b := range a.era.said.bundles {
 		each(b)
 	}
 	for _, batch := range a.h.batches {
+		if batch.Header.Epoch != a.era.cfg.Epoch {
+			continue
+		}
 		for _, b := range batch.Bundles {
 			each(b)
 		}
 	}
+}
+
+// slot is a place in the session of a node's gateway, and said who filled it first, and when.
+type slot struct {
+	node int
+	key  message.RequestKey
+}
+
+type said struct {
+	era    *era
+	bundle *message.Bundle
 }

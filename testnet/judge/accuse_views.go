@@ -20,7 +20,7 @@ func (a *accusations) hiding() {
 		key := voter{s.View, s.Voter}
 		top[key] = max(top[key], s.Seq)
 	})
-	for _, s := range a.h.said.changes {
+	for _, s := range a.era.said.changes {
 		for key, seq := range top {
 			rank := message.Rank{View: key.view, Seq: seq}
 			if key.member == s.Voter && key.view < s.NewView && s.HighRank().Less(rank) {
@@ -39,7 +39,7 @@ func (a *accusations) hidden(change *message.VcStmt, view uint64) {
 		if s.Voter != change.Voter || a.has(s.Voter, message.EvidenceHiding) || !a.genuine(s) {
 			return
 		}
-		a.add(message.Contradiction(a.h.Config, message.EvidenceHiding, s.Voter, s.said,
+		a.add(message.Contradiction(a.era.cfg, message.EvidenceHiding, s.Voter, s.said,
 			change.Statement(), nil))
 	})
 }
@@ -49,9 +49,9 @@ const keptVersions = 16
 
 // newViews finds primaries that started one view twice, or against the rules (E3 and E6).
 func (a *accusations) newViews() {
-	cfg := a.h.Config
+	cfg := a.era.cfg
 	said := map[uint64][]*message.NewView{}
-	for _, m := range a.h.said.newViews {
+	for _, m := range a.era.said.newViews {
 		if m.CheckContent(cfg) != "" {
 			a.add(message.InvalidNewView(cfg, m))
 		}
@@ -71,7 +71,7 @@ func (a *accusations) changes() {
 		member int
 	}
 	said := map[voter][]*message.VcStmt{}
-	for _, s := range a.h.said.changes {
+	for _, s := range a.era.said.changes {
 		key := voter{s.NewView, s.Voter}
 		known := false
 		for _, other := range said[key] {

@@ -38,26 +38,26 @@ func within(cfg *message.Config, c *message.Certificate, member int) *spoken {
 // genuine reports whether it is its voter's. A forged vote must not stand in the way of a real one.
 func (a *accusations) genuine(s *spoken) bool {
 	if c := s.proof; c != nil {
-		return a.h.verifyOnce(c, c.Signers.Count(), c.Verify) == nil
+		return a.h.verifyOnce(a.era, c, c.Signers.Count(), c.Verify) == nil
 	}
 	a.h.checked++
-	_, err := message.Verify(a.h.Config, unchecked{}, 0, a.h.Config.Epoch, &s.Vote)
+	_, err := message.Verify(a.era.cfg, unchecked{}, 0, a.era.cfg.Epoch, &s.Vote)
 	return err == nil
 }
 
 // each goes through all votes, alone or in certificates, that are wanted.
 func (a *accusations) each(wanted func(*message.Vote) bool, fn func(*spoken)) {
-	for _, c := range a.h.said.certs {
+	for _, c := range a.era.said.certs {
 		if !wanted(&message.Vote{Kind: c.Kind, View: c.View, Seq: c.Seq, Digest: c.Digest}) {
 			continue
 		}
 		for _, i := range c.Signers.Members() {
-			if s := within(a.h.Config, c, i); s != nil {
+			if s := within(a.era.cfg, c, i); s != nil {
 				fn(s)
 			}
 		}
 	}
-	for _, v := range a.h.said.votes {
+	for _, v := range a.era.said.votes {
 		if wanted(v) {
 			fn(alone(v))
 		}
@@ -83,10 +83,10 @@ func (a *accusations) votes() {
 			conflicts[p] = true
 		}
 	}
-	for _, c := range a.h.said.certs {
+	for _, c := range a.era.said.certs {
 		note(place{c.Kind, c.View, c.Seq}, c.Digest)
 	}
-	for _, v := range a.h.said.votes {
+	for _, v := range a.era.said.votes {
 		note(placeOf(v), v.Digest)
 	}
 	if len(conflicts) > 0 {
@@ -112,7 +112,7 @@ func (a *accusations) conflicting(conflicts map[place]bool) {
 				said[key] = s
 			}
 		} else if other.Digest != s.Digest {
-			a.add(message.Contradiction(a.h.Config, kind, s.Voter, other.said, s.said, nil))
+			a.add(message.Contradiction(a.era.cfg, kind, s.Voter, other.said, s.said, nil))
 		}
 	})
 }
@@ -127,24 +127,19 @@ type lane struct {
 // Batches of the chain that most was executed of are on one chain, so only the neighbourhood of
 // others is of interest.
 func (a *accusations) forks() {
-	var main *Chain
-	for _, l := range a.h.correct() {
-		if l.chain != nil && (main == nil || l.chain.Top() > main.Top()) {
-			main = l.chain
-		}
-	}
+	main := a.h.longest()
 	off := map[lane][]uint64{} // sequence numbers of strange batches
 	note := func(kind crypto.Kind, view uint64, ref message.Ref) {
 		if main == nil || !main.has(ref) {
 			off[lane{kind, view}] = append(off[lane{kind, view}], ref.Seq)
 		}
 	}
-	for _, c := range a.h.said.certs {
+	for _, c := range a.era.said.certs {
 		if len(c.Aggregate) > 0 {
 			note(c.Kind, c.View, c.Ref())
 		}
 	}
-	for _, v := range a.h.said.votes {
+	for _, v := range a.era.said.votes {
 		note(v.Kind, v.View, v.Ref())
 	}
 	if len(off) == 0 {
@@ -211,7 +206,7 @@ func (a *accusations) neighbours(
 		headers := a.h.headersDown(high.Ref(), votes[low].Seq)
 		for k := low; k >= 0 && votes[k].Seq == votes[low].Seq; k-- {
 			e := message.Contradiction(
-				a.h.Config, kind, high.Voter, votes[k].said, high.said, headers)
+				a.era.cfg, kind, high.Voter, votes[k].said, high.said, headers)
 			if e != nil {
 				proofs = append(proofs, e)
 			}

@@ -14,10 +14,13 @@ import (
 
 // chains rebuilds what each node executed, and says where that is not possible.
 func (h *History) chains(v *Verdict) {
+	h.settle()
 	for i, l := range h.Logs {
 		h.progress("rebuilding chains", i, len(h.Logs))
-		var faults []error
-		l.chain, faults = h.executed(l)
+		faults := h.executed(l)
+		if len(l.damaged) > 0 {
+			v.note("%s keeps a state that is none, which is not used: %s", h.who(l), l.damages())
+		}
 		if l.Traitor {
 			if l.Gap != nil {
 				v.note("%s, a traitor: %v", h.who(l), l.Gap)
@@ -30,40 +33,27 @@ func (h *History) chains(v *Verdict) {
 		if l.Gap != nil {
 			v.executionIsUnknown("%s: %v", h.who(l), l.Gap)
 		}
-		if h.Numbered && l.chain.Before != h.Config.Base {
-			v.executionIsUnknown("the log of %s begins with batch %d only",
-				h.who(l), l.chain.Before.Seq+1)
+		if n := len(l.unsorted); n > 0 {
+			v.executionIsUnknown("%s keeps %d records of epoch %d, and nothing that was read leads "+
+				"there from the genesis", h.who(l), n, l.unsorted[0].Epoch)
 		}
 	}
 }
 
-// replays executes each maximal chain of a correct node again. Chains that are a beginning of
-// another one are covered by it; normally one remains.
-func (h *History) replays() []*replay {
+// tallest lists the correct nodes' logs, those that reach furthest first.
+func (h *History) tallest() []*Log {
 	logs := h.correct()
 	slices.SortStableFunc(logs, func(a, b *Log) int {
 		return cmp.Compare(b.chain.Top(), a.chain.Top())
 	})
-	var replays []*replay
-	for _, l := range logs {
-		if l.chain.Before != h.Config.Base {
-			continue
-		}
-		covered := slices.ContainsFunc(replays, func(r *replay) bool {
-			_, forked := divergence(r.chain, l.chain)
-			return !forked
-		})
-		if !covered {
-			replays = append(replays, h.replay(l.chain, false))
-		}
-	}
-	return replays
+	return logs
 }
 
 // judgeAgreement compares what the correct nodes executed: the batches, and the roots of the states
 // that they came to.
 func (h *History) judgeAgreement(v *Verdict, replays []*replay) {
 	h.judgeForks(v)
+	h.judgeEpochs(v, replays)
 	for _, l := range h.correct() {
 		h.judgeClaims(v, l)
 	}
@@ -80,7 +70,7 @@ func (h *History) judgeForks(v *Verdict) {
 	places := map[uint64]bool{}
 	for i, a := range logs {
 		for _, b := range logs[:i] {
-			if seq, forked := divergence(a.chain, b.chain); forked {
+			if seq, forked := parting(a, b); forked {
 				places[seq] = true
 			}
 		}
@@ -98,13 +88,13 @@ func (h *History) judgeForks(v *Verdict) {
 func (h *History) describeFork(logs []*Log, seq uint64) string {
 	sides := map[crypto.Digest][]*Log{}
 	for _, l := range logs {
-		if d, ok := l.chain.At(seq); ok {
+		if d, ok := l.at(seq); ok {
 			sides[d] = append(sides[d], l)
 		}
 	}
 	var parts []string
 	var both quorum.Set
-	var view *uint64 // of the first certificate; two of one view tell who signed both (E2, E2′)
+	var first *claim // two of one view tell who signed both (E2, E2′)
 	order := slices.SortedFunc(maps.Keys(sides), func(a, b crypto.Digest) int {
 		return cmp.Compare(sides[a][0].Node, sides[b][0].Node)
 	})
@@ -115,9 +105,9 @@ func (h *History) describeFork(logs []*Log, seq uint64) string {
 			switch {
 			case c.commit == nil:
 				both = quorum.Set{}
-			case view == nil:
-				both, view = c.signers(), &c.commit.View
-			case *view != c.commit.View:
+			case first == nil:
+				both, first = c.signers(), c
+			case first.era != c.era || first.commit.View != c.commit.View:
 				both = quorum.Set{}
 			default:
 				both = both.Intersect(c.signers())
@@ -128,7 +118,7 @@ func (h *History) describeFork(logs []*Log, seq uint64) string {
 	text := fmt.Sprintf("different batches at sequence number %d: %s", seq,
 		strings.Join(parts, "; "))
 	if both.Count() > 0 {
-		text += "; signed by both sides: " + h.members(both)
+		text += "; signed by both sides: " + h.members(first.era, both)
 	}
 	return text
 }
@@ -142,25 +132,37 @@ func (c *claim) signers() quorum.Set {
 
 func (h *History) describeClaim(c *claim) string {
 	if c.stable != nil {
-		return fmt.Sprintf("CHECKPOINTs of batch %d by %s", c.ref.Seq, h.members(c.signers()))
+		return fmt.Sprintf("CHECKPOINTs of batch %d%s by %s", c.ref.Seq, c.era.in(),
+			h.members(c.era, c.signers()))
 	}
-	return fmt.Sprintf("COMMITs of batch %d in view %d by %s",
-		c.ref.Seq, c.commit.View, h.members(c.signers()))
+	return fmt.Sprintf("COMMITs of batch %d in view %d%s by %s", c.ref.Seq, c.commit.View,
+		c.era.in(), h.members(c.era, c.signers()))
 }
 
-func (h *History) members(set quorum.Set) string {
-	var names []string
-	for _, i := range set.Members() {
-		names = append(names, h.name(i))
+// judgeEpochs compares what the proofs of the epochs' ends lead to with what the batches that ended
+// them make of the members.
+func (h *History) judgeEpochs(v *Verdict, replays []*replay) {
+	for _, e := range h.eras[1:] {
+		for _, r := range replays {
+			made, ends := r.configs[e.cfg.Base]
+			if ends && made != e.cfg.Digest() || !ends && r.ran(e.cfg.Base) {
+				v.say(Agreement, Broken, "a quorum of epoch %d certified members of the next one that "+
+					"batch %d does not lead to", e.before.cfg.Epoch, e.cfg.Base.Seq)
+			}
+		}
 	}
-	return strings.Join(names, ", ")
+}
+
+// ran reports whether a replay executed a batch.
+func (r *replay) ran(ref message.Ref) bool {
+	return r.chain.has(ref) && ref.Seq > r.chain.Before.Seq && ref.Seq <= r.executed
 }
 
 // judgeClaims looks for certificates in a log that are not on the chain that its node executed: a
 // node keeps only those that decided what it executed, or will execute.
 func (h *History) judgeClaims(v *Verdict, l *Log) {
 	for _, c := range l.decided {
-		d, covered := l.chain.At(c.ref.Seq)
+		d, covered := l.at(c.ref.Seq)
 		if !covered || d == c.ref.Digest {
 			continue
 		}
@@ -186,7 +188,7 @@ func (h *History) judgeCheckpoints(v *Verdict, replays []*replay) {
 	for _, l := range h.correct() {
 		for _, c := range l.checkpoints {
 			name := h.who(l)
-			if d, ok := l.chain.At(c.Seq); ok && d != c.Digest {
+			if d, ok := l.at(c.Seq); ok && d != c.Digest {
 				v.say(Agreement, Broken, "%s executed %s at sequence number %d, certified is %s",
 					name, c.Digest.Short(), c.Seq, d.Short())
 			}
@@ -229,7 +231,7 @@ func (h *History) judgeRoot(v *Verdict, replays []*replay, c *message.Checkpoint
 func (h *History) judgeCertifiedRoots(v *Verdict, replays []*replay) {
 	for _, l := range h.correct() {
 		for _, c := range l.decided {
-			if c.stable == nil || c.stable.IsBase(h.Config) || !differs(replays, c.stable) {
+			if c.stable == nil || c.stable.IsBase(c.era.cfg) || !differs(replays, c.stable) {
 				continue
 			}
 			if h.verify(c) != nil {
@@ -237,7 +239,7 @@ func (h *History) judgeCertifiedRoots(v *Verdict, replays []*replay) {
 			}
 			h.judgeRoot(v, replays, &message.Checkpoint{
 				Seq: c.ref.Seq, Digest: c.ref.Digest, Root: c.stable.Root,
-			}, "a quorum ("+h.members(c.signers())+") certified")
+			}, "a quorum ("+h.members(c.era, c.signers())+") certified")
 			return
 		}
 	}

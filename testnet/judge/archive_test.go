@@ -33,7 +33,7 @@ func TestArchivedCheckpointsNameTheCoalition(t *testing.T) {
 				t.Fatal(err)
 			}
 			home := filepath.Join(root, string(rune('a'+node)))
-			filed(t, c, home, &message.Record{Type: message.RecordStable, Stable: cert})
+			archived(t, c, home, &message.Record{Type: message.RecordStable, Stable: cert})
 			nodes = append(nodes, Node{Number: node, Home: home})
 		}
 		h := NewHistory(c.cfg)
@@ -57,8 +57,8 @@ func TestArchivedCheckpointsNameTheCoalition(t *testing.T) {
 	}
 }
 
-// filed makes a home whose journal holds nothing, and whose archive holds a record.
-func filed(t *testing.T, c *cluster, home string, rec *message.Record) {
+// archived makes a home whose journal holds nothing, and whose archive holds a record.
+func archived(t *testing.T, c *cluster, home string, rec *message.Record) {
 	t.Helper()
 	for _, name := range []string{journalName, archiveName} {
 		d, err := disk.OS(filepath.Join(home, name))

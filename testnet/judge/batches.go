@@ -14,7 +14,7 @@ func (h *History) judgeDoubles(v *Verdict, r *replay, c *message.Checkpoint, who
 	if len(r.repeated) == 0 || r.repeated[0].batch > c.Seq {
 		return
 	}
-	if h.replay(r.chain, true).roots[c.Seq] == c.Root {
+	if h.replay(r.chain, r.start, true).roots[c.Seq] == c.Root {
 		first := r.repeated[0]
 		v.say(Integrity, Broken, "after batch %d %s the root that comes of executing operations "+
 			"twice; the first that was ordered again is %d of session %d, in batch %d",
@@ -49,7 +49,7 @@ func (h *History) judgeBatches(v *Verdict, replays []*replay) {
 			continue
 		}
 		b := bundles[i]
-		h.judgeBundle(v, b.seq, b.bundle, why)
+		h.judgeBundle(v, b, why)
 	}
 	if shown > shownFaults {
 		v.note("%d more bundles like these", shown-shownFaults)
@@ -64,11 +64,13 @@ func (h *History) judgeBodies(v *Verdict, l *Log) {
 	if len(l.spoiled) == 0 {
 		return
 	}
-	for i, d := range l.chain.Digests {
-		if why, spoiled := l.spoiled[d]; spoiled {
-			v.say(Integrity, Broken, "%s keeps a body of batch %d that is not what was certified: "+
-				"%v", h.who(l), l.chain.Before.Seq+uint64(i)+1, why)
-			return
+	for _, c := range l.chains() {
+		for i, d := range c.Digests {
+			if why, spoiled := l.spoiled[d]; spoiled {
+				v.say(Integrity, Broken, "%s keeps a body of batch %d that is not what was "+
+					"certified: %v", h.who(l), c.Before.Seq+uint64(i)+1, why)
+				return
+			}
 		}
 	}
 }
@@ -76,6 +78,7 @@ func (h *History) judgeBodies(v *Verdict, l *Log) {
 // ordered is a bundle, and where it was ordered first.
 type ordered struct {
 	seq    uint64
+	era    *era
 	bundle *message.Bundle
 }
 
@@ -85,16 +88,19 @@ func (h *History) executedBundles() []ordered {
 	batches := map[crypto.Digest]bool{}
 	bundles := map[crypto.Digest]bool{}
 	for _, l := range h.correct() {
-		for _, d := range l.chain.Digests {
-			b := h.batches[d]
-			if batches[d] || b == nil {
-				continue
-			}
-			batches[d] = true
-			for _, bundle := range b.Bundles {
-				if !bundles[bundle.ID()] {
-					bundles[bundle.ID()] = true
-					list = append(list, ordered{b.Header.Seq, bundle})
+		for _, c := range l.chains() {
+			for _, d := range c.Digests {
+				b := h.batches[d]
+				if batches[d] || b == nil {
+					continue
+				}
+				batches[d] = true
+				e := h.eraOf(l, b.Header.Epoch)
+				for _, bundle := range b.Bundles {
+					if !bundles[bundle.ID()] {
+						bundles[bundle.ID()] = true
+						list = append(list, ordered{b.Header.Seq, e, bundle})
+					}
 				}
 			}
 		}
@@ -113,7 +119,7 @@ func (h *History) checkBundles(list []ordered) []error {
 		workers.Go(func() {
 			for from := range todo {
 				for i := from; i < min(from+chunk, len(list)); i++ {
-					refusals[i] = checkBundle(h.Config, list[i].bundle)
+					refusals[i] = checkBundle(list[i].era.cfg, list[i].bundle)
 				}
 				done <- from
 			}
@@ -162,8 +168,10 @@ func checkBundle(cfg *message.Config, b *message.Bundle) error {
 
 // judgeBundle says what it means that a bundle was executed that its gateway, or a client, did not
 // sign.
-func (h *History) judgeBundle(v *Verdict, seq uint64, b *message.Bundle, why error) {
-	text := fmt.Sprintf("batch %d holds bundle %d of %s's gateway", seq, b.Seq, h.name(b.Gateway))
+func (h *History) judgeBundle(v *Verdict, o ordered, why error) {
+	b := o.bundle
+	text := fmt.Sprintf("batch %d holds bundle %d of %s's gateway", o.seq, b.Seq,
+		h.name(o.era.node(b.Gateway)))
 	domain := h.Config.RequestDomain()
 	for i := range b.Items {
 		s := b.Items[i].Signed

@@ -11,7 +11,7 @@ import (
 // Describe says in one sentence who did what, as a verified proof shows it. who is what the culprit
 // is called.
 func Describe(who string, e *message.Evidence) string {
-	first, second := said(&e.First), said(&e.Second)
+	first, second := say(&e.First), say(&e.Second)
 	switch e.Kind {
 	case message.EvidencePrepares, message.EvidenceCommits:
 		return fmt.Sprintf("%s signed two %ss for view %d and sequence number %d: of batch %s and "+
@@ -80,7 +80,7 @@ type saying struct {
 	body []byte
 }
 
-func said(s *message.Statement) saying {
+func say(s *message.Statement) saying {
 	kind := s.Kind.String()
 	switch s.Kind {
 	case crypto.KindPrepare:

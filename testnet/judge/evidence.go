@@ -22,11 +22,9 @@ const evidenceName = "evidence"
 func EvidenceDir(home string) string { return filepath.Join(home, evidenceName) }
 
 // MaxProofBytes bounds what is read as a proof: above the largest one, of a batch with the largest
-// bundle that any genesis allows (8 MiB), which nobody signed (E7).
-const MaxProofBytes = 10 << 20
-
-// proofName is the name of the file of a proof, the same as in the nodes' homes.
-func proofName(p Proof) string { return fmt.Sprintf("%s-node%d.proof", p.Kind, p.Culprit) }
+// bundle that any genesis allows (8 MiB), which nobody signed (E7), with the longest chain of epochs
+// that a file carries (16 MiB).
+const MaxProofBytes = 26 << 20
 
 // WriteProofs leaves the verdict's proofs in a directory, one file each, for whoever wants to check
 // them without trusting this judge, and names the files in the result. A good proof of the same is
@@ -44,10 +42,11 @@ func (h *History) WriteProofs(v *Verdict, dir string) error {
 		return fmt.Errorf("directory of proofs: %w", err)
 	}
 	for _, p := range v.Proofs {
-		name := proofName(p)
+		name := message.ProofName(p.era.cfg, p.Evidence)
 		file := filepath.Join(dir, name)
-		if old, err := ReadProof(h.Config, file); err != nil || old.Key() != p.Evidence.Key() {
-			data := message.EncodeProof(h.Config, p.Evidence)
+		old, err := ReadProof(h.Config, nil, file)
+		if err != nil || old.Key() != p.Evidence.Key() || old.In.Epoch != p.Epoch() {
+			data := message.EncodeProof(p.era.cfg, p.Evidence, p.era.chain()...)
 			if err := d.WriteAtomic(name, data); err != nil {
 				return fmt.Errorf("write proof: %w", err)
 			}
@@ -65,8 +64,11 @@ func (p ProofFile) compare(q ProofFile) int {
 		p.Culprit.compare(q.Culprit), cmp.Compare(p.Kind, q.Kind), cmp.Compare(p.File, q.File))
 }
 
-// ReadProof reads and verifies the proof in a file.
-func ReadProof(cfg *message.Config, file string) (e *message.Evidence, err error) {
+// ReadProof reads and verifies the proof in a file, with the genesis' configuration. A file of a
+// later epoch carries what leads there, or else chain does.
+func ReadProof(genesis *message.Config, chain []*message.EpochProof, file string) (
+	p *message.OpenedProof, err error,
+) {
 	f, err := os.Open(filepath.Clean(file))
 	if err != nil {
 		return nil, err
@@ -79,7 +81,7 @@ func ReadProof(cfg *message.Config, file string) (e *message.Evidence, err error
 	if len(data) > MaxProofBytes {
 		return nil, fmt.Errorf("%s is larger than %d bytes; it is no proof", file, MaxProofBytes)
 	}
-	return message.DecodeProof(cfg, data)
+	return message.OpenProof(genesis, chain, data)
 }
 
 // Listed is a file in a directory of proofs. Without Err it convicts Culprit.
@@ -87,12 +89,15 @@ type Listed struct {
 	Name    string
 	File    string // absolute
 	Kind    string
-	Culprit int
+	Culprit int             // the member's number in its epoch
+	In      *message.Config // of which that is
 	Err     error
 }
 
 // ListProofs reads the proofs in a directory; one that is missing holds none.
-func ListProofs(cfg *message.Config, dir string) ([]Listed, error) {
+func ListProofs(genesis *message.Config, chain []*message.EpochProof, dir string) (
+	[]Listed, error,
+) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("directory of proofs: %w", err)
@@ -110,11 +115,10 @@ func ListProofs(cfg *message.Config, dir string) ([]Listed, error) {
 			continue
 		}
 		l := Listed{Name: entry.Name(), File: filepath.Join(dir, entry.Name())}
-		e, err := ReadProof(cfg, l.File)
-		if err != nil {
+		if p, err := ReadProof(genesis, chain, l.File); err != nil {
 			l.Err = err
 		} else {
-			l.Kind, l.Culprit = e.Kind.String(), e.Culprit
+			l.Kind, l.Culprit, l.In = p.Kind.String(), p.Culprit, p.In
 		}
 		list = append(list, l)
 	}

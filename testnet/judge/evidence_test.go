@@ -34,7 +34,7 @@ func TestProofsAreLeftForStrangers(t *testing.T) {
 	if len(v.Evidence) != len(v.Proofs) || len(v.Evidence) != 4 {
 		t.Fatalf("%d files of %d proofs", len(v.Evidence), len(v.Proofs))
 	}
-	list, err := ListProofs(c.cfg, dir)
+	list, err := ListProofs(c.cfg, nil, dir)
 	if err != nil || len(list) != 4 {
 		t.Fatalf("%d listed, %v", len(list), err)
 	}
@@ -42,7 +42,7 @@ func TestProofsAreLeftForStrangers(t *testing.T) {
 		if !filepath.IsAbs(p.File) {
 			t.Errorf("%s is not absolute", p.File)
 		}
-		e, err := ReadProof(c.cfg, p.File)
+		e, err := ReadProof(c.cfg, nil, p.File)
 		if err != nil || e.Culprit != p.Culprit.Number || e.Kind.String() != p.Kind {
 			t.Errorf("%s: %v", p.File, err)
 		}
@@ -54,17 +54,17 @@ func TestProofsAreLeftForStrangers(t *testing.T) {
 	if err := os.WriteFile(v.Evidence[0].File, []byte("?"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if list, _ = ListProofs(c.cfg, dir); list[0].Err == nil {
+	if list, _ = ListProofs(c.cfg, nil, dir); list[0].Err == nil {
 		t.Error("a damaged proof was listed as good")
 	}
 	v.Evidence = nil
 	if err := h.WriteProofs(v, dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadProof(c.cfg, v.Evidence[0].File); err != nil {
+	if _, err := ReadProof(c.cfg, nil, v.Evidence[0].File); err != nil {
 		t.Error(err)
 	}
-	if list, err := ListProofs(c.cfg, filepath.Join(dir, "none")); err != nil || len(list) != 0 {
+	if list, err := ListProofs(c.cfg, nil, filepath.Join(dir, "none")); err != nil || len(list) != 0 {
 		t.Errorf("a directory that is not there: %d, %v", len(list), err)
 	}
 }

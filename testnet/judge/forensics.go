@@ -14,6 +14,7 @@ import (
 // Fork is a place where two chains part that quorums certified, and what brought that about: more
 // than f members lied, and the certificates say which (PROTOCOL §4.13 with rules R7.6 to R7.8).
 type Fork struct {
+	Epoch    uint64 `json:"epoch,omitempty"`
 	Sequence uint64 `json:"sequence"` // the lowest at which the two chains differ
 	One      string `json:"one"`      // what certifies the one, of the lower view
 	Other    string `json:"other"`    // what certifies the other
@@ -22,12 +23,14 @@ type Fork struct {
 	Guilty []Name `json:"guilty"`
 	// Unproven says why fewer than f+1 can be named; empty if they are.
 	Unproven string `json:"unproven,omitempty"`
+
+	needed int // f+1 of its epoch
 }
 
 // Forensics is what the journals of correct nodes tell of a broken agreement.
 type Forensics struct {
 	Forks    []Fork      `json:"forks"`  // one for each pair of chains; the lowest first
-	Needed   int         `json:"needed"` // f+1: so many at least are guilty of a fork
+	Needed   int         `json:"needed"` // f+1 of the first fork's epoch: so many are guilty at least
 	Culprits []Name      `json:"culprits"`
 	Evidence []ProofFile `json:"evidence"` // filled in by WriteFindings
 	Notes    []string    `json:"notes"`
@@ -41,9 +44,14 @@ type Forensics struct {
 func Investigate(h *History) *Forensics {
 	v := &Verdict{}
 	h.chains(v)
-	f := &Forensics{Needed: h.Config.Sizes.Weak, Culprits: []Name{}, Evidence: []ProofFile{}}
-	f.Notes = []string{}
+	f := &Forensics{
+		Needed: h.latest().cfg.Sizes.Weak, Culprits: []Name{}, Evidence: []ProofFile{},
+		Notes: []string{},
+	}
 	h.judgeCulprits(v)
+	if len(v.Forks) > 0 {
+		f.Needed = v.Forks[0].needed
+	}
 	f.Forks, f.verdict = append([]Fork{}, v.Forks...), v
 	f.Culprits = append(f.Culprits, v.Culprits...)
 	for _, note := range v.Notes {
@@ -77,7 +85,6 @@ type branch struct {
 
 // noteForks traces every fork that certificates show, and says whether enough are named.
 func (h *History) noteForks(v *Verdict) {
-	named := convicted(v.Proofs)
 	var pairs [][2]*claim
 	var at []uint64
 	if main := h.longest(); main != nil {
@@ -93,11 +100,14 @@ func (h *History) noteForks(v *Verdict) {
 		}
 	}
 	for i, pair := range pairs {
-		fork := h.trace(pair[0], branch{at[i], pair[1]}, named)
-		if named.Count() < h.Config.Sizes.Weak {
+		e := pair[0].earlier(pair[1]).era
+		named := e.convicted(v.Proofs)
+		fork := h.trace(pair[0], branch{at[i], pair[1]}, e, named)
+		fork.Epoch, fork.needed = e.cfg.Epoch, e.cfg.Sizes.Weak
+		if named.Count() < fork.needed {
 			fork.Unproven = fmt.Sprintf("%d of the %d at least that must have lied are named: the "+
 				"certificates, NEW-VIEWs or headers that show the rest are not in these journals",
-				named.Count(), h.Config.Sizes.Weak)
+				named.Count(), fork.needed)
 		}
 		v.Forks = append(v.Forks, *fork)
 	}
@@ -107,6 +117,14 @@ func (h *History) noteForks(v *Verdict) {
 			v.note(forkNote+"%d: %s", f.Sequence, f.Unproven)
 		}
 	}
+}
+
+// earlier is the claim of the lower epoch.
+func (c *claim) earlier(other *claim) *claim {
+	if other.era.cfg.Epoch < c.era.cfg.Epoch {
+		return other
+	}
+	return c
 }
 
 // forkNote opens the notes on forks.
@@ -129,14 +147,16 @@ func (h *History) claims() []*claim {
 	for _, l := range h.correct() {
 		list = append(list, l.decided...)
 	}
-	for _, a := range h.said.alarms {
-		for _, c := range []*message.Certificate{a.First, a.Second} {
-			if c != nil && c.Kind == crypto.KindCommit {
-				list = append(list, &claim{ref: c.Ref(), commit: c})
+	for _, e := range h.eras {
+		for _, a := range e.said.alarms {
+			for _, c := range []*message.Certificate{a.First, a.Second} {
+				if c != nil && c.Kind == crypto.KindCommit {
+					list = append(list, &claim{ref: c.Ref(), era: e, commit: c})
+				}
 			}
-		}
-		if c := a.FirstCheckpoint; c != nil {
-			list = append(list, &claim{ref: c.Ref(), stable: c})
+			if c := a.FirstCheckpoint; c != nil {
+				list = append(list, &claim{ref: c.Ref(), era: e, stable: c})
+			}
 		}
 	}
 	return list
@@ -169,27 +189,37 @@ func (h *History) branches(main *Chain) []branch {
 }
 
 // clash finds two certificates of different batches at one sequence number where no chain shows the
-// fork: all that is left of it when the journals were cut above it. Of several it is the lowest.
+// fork: all that is left of it when the journals were cut above it. Of several it is the lowest, and
+// one of two certificates of one epoch, which tell who signed both.
 func (h *History) clash() (pair [2]*claim, found bool) {
-	first := map[uint64]*claim{}
+	first := map[uint64][]*claim{}
 	for _, c := range h.claims() {
-		other := first[c.ref.Seq]
-		switch {
-		case other == nil:
-			if h.verify(c) == nil {
-				first[c.ref.Seq] = c
+		known := false
+		for _, other := range first[c.ref.Seq] {
+			if other.ref.Digest == c.ref.Digest {
+				known = known || other.era == c.era
+				continue
 			}
-		case other.ref.Digest == c.ref.Digest || found && pair[0].ref.Seq <= c.ref.Seq:
-		case h.verify(c) == nil:
-			pair, found = [2]*claim{other, c}, true
+			one := pair[0] != nil && pair[0].era == pair[1].era
+			better := !found || other.era == c.era && !one ||
+				(other.era == c.era) == one && c.ref.Seq < pair[0].ref.Seq
+			if better && h.verify(c) == nil {
+				pair, found = [2]*claim{other, c}, true
+			}
+		}
+		if !known && h.verify(c) == nil {
+			first[c.ref.Seq] = append(first[c.ref.Seq], c)
 		}
 	}
 	return pair, found
 }
 
-// tellsMore reports whether a certificate says more about a fork than another one.
+// tellsMore reports whether a certificate says more about a fork than another one: one of the epoch
+// that it began in, and there a commit certificate, which names its view.
 func (c *claim) tellsMore(other *claim) bool {
 	switch {
+	case c.era.cfg.Epoch != other.era.cfg.Epoch:
+		return c.era.cfg.Epoch < other.era.cfg.Epoch
 	case c.commit == nil || other.commit == nil:
 		return c.commit != nil || other.commit == nil && c.ref.Seq < other.ref.Seq
 	default:
@@ -223,8 +253,8 @@ func (h *History) onMain(main *Chain, seq uint64) *claim {
 	return best
 }
 
-// trace says how a fork came about.
-func (h *History) trace(trunk *claim, b branch, named quorum.Set) *Fork {
+// trace says how a fork in an era came about.
+func (h *History) trace(trunk *claim, b branch, e *era, named quorum.Set) *Fork {
 	low, high := trunk, b.claim
 	if low.commit != nil && high.commit != nil && high.commit.View < low.commit.View {
 		low, high = high, low
@@ -235,6 +265,9 @@ func (h *History) trace(trunk *claim, b branch, named quorum.Set) *Fork {
 	}
 	var guilty quorum.Set
 	switch {
+	case low.era != high.era:
+		f.Cause, guilty = "of one side only certificates of a later epoch are left, which do not "+
+			"tell who broke the earlier one", named
 	case low.commit == nil || high.commit == nil:
 		f.Cause, guilty = "the checkpoints alone do not tell in which views", named
 		if low.stable != nil && high.stable != nil && low.ref.Seq == high.ref.Seq {
@@ -246,12 +279,12 @@ func (h *History) trace(trunk *claim, b branch, named quorum.Set) *Fork {
 			"(R7.6: E1, E4)", low.commit.View)
 		guilty = named
 	default:
-		f.Cause, guilty = h.traceViews(low.commit, high.commit, named)
+		f.Cause, guilty = h.traceViews(e, low.commit, high.commit, named)
 	}
 	for _, i := range guilty.Members() {
-		f.Guilty = append(f.Guilty, h.nameOf(i))
+		f.Guilty = append(f.Guilty, h.nameOf(e.node(i)))
 	}
-	if names := h.members(guilty); names != "" {
+	if names := h.members(e, guilty); names != "" {
 		f.Cause += ": " + names
 	}
 	return f
@@ -264,14 +297,14 @@ func (h *History) describeBranch(c *claim) string {
 // traceViews applies rule R7.7: of the NEW-VIEWs that correct nodes accepted after the view of the
 // lower certificate, up to that of the higher one, the first whose base forgets it.
 func (h *History) traceViews(
-	low, high *message.Certificate, named quorum.Set,
+	e *era, low, high *message.Certificate, named quorum.Set,
 ) (cause string, guilty quorum.Set) {
 	var first *message.NewView
 	for _, l := range h.correct() {
 		for _, m := range l.entered {
-			if m.View > low.View && m.View <= high.View && h.forgets(m, low) &&
-				(first == nil || m.View < first.View) {
-				first = m
+			if m.era == e && m.View > low.View && m.View <= high.View &&
+				h.forgets(m.NewView, low) && (first == nil || m.View < first.View) {
+				first = m.NewView
 			}
 		}
 	}

@@ -53,7 +53,8 @@ func TestHonestWordsIncriminateNobody(t *testing.T) {
 				all = all.Add(i)
 				h.Fill(h.Add(i, false), source(records(t, node.disk)))
 			}
-			if said := len(h.said.votes) + len(h.said.changes) + len(h.said.states); said < 100 {
+			e := &h.eras[0].said
+			if said := len(e.votes) + len(e.changes) + len(e.states); said < 100 {
 				t.Errorf("only %d statements were heard", said)
 			}
 			for _, p := range h.Incriminated(all) {

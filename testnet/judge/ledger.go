@@ -2,6 +2,7 @@ package judge
 
 import (
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -52,11 +53,59 @@ func newLedger(cfg *message.Config) *ledger {
 		held: make([]int, len(cfg.Members)),
 	}
 	for i := range cfg.Members {
-		l.rows[uint64(i)] = &row{
-			owner: cfg.Members[i].Node, member: i, window: gatewayWindow, done: map[uint64]bool{},
-		}
+		l.rows[cfg.Members[i].Session] = gatewayRow(cfg, i)
 	}
 	return l
+}
+
+// gatewayRow is the session of a member's gateway as it begins.
+func gatewayRow(cfg *message.Config, i int) *row {
+	return &row{
+		owner: cfg.Members[i].Node, member: i, window: gatewayWindow, done: map[uint64]bool{},
+	}
+}
+
+// rebase goes on in the next epoch, as rule R3 says: the gateway of a member that left has no
+// session any more, that of a new one has one; a client's session stays, and counts against the
+// member that it was made through, wherever that stands now. The sessions of members that left are
+// shared out in the order of their numbers, each to the member that has fewest, the first of those.
+func (l *ledger) rebase(before, next *message.Config) {
+	l.limit, l.held = next.Params.MaxClientRows/len(next.Members), make([]int, len(next.Members))
+	for i := range before.Members {
+		if next.Member(before.Members[i].Node) < 0 {
+			delete(l.rows, before.Members[i].Session)
+		}
+	}
+	for i := range next.Members {
+		if r := l.rows[next.Members[i].Session]; r != nil {
+			r.member = i
+		} else {
+			l.rows[next.Members[i].Session] = gatewayRow(next, i)
+		}
+	}
+	var left []*row
+	for _, id := range slices.Sorted(maps.Keys(l.rows)) {
+		r := l.rows[id]
+		if id < message.FirstClientSession {
+			continue
+		}
+		if to := next.Member(before.Members[r.member].Node); to >= 0 {
+			r.member = to
+			l.held[to]++
+		} else {
+			left = append(left, r)
+		}
+	}
+	for _, r := range left {
+		least := 0
+		for i, n := range l.held {
+			if n < l.held[least] {
+				least = i
+			}
+		}
+		r.member = least
+		l.held[least]++
+	}
 }
 
 // take uses a place up, if it is free.
@@ -153,9 +202,20 @@ func (l *ledger) settled(b *message.Bundle) bool {
 // largeResult is the size above which the ledger has a digest in place of a reply's result.
 const largeResult = 64 << 10
 
+// keptReply is a reply as the ledger has it: client, batch and outcome, then a flag, and the result
+// or, of a large one, the digest that stands for the reply.
+func keptReply(p *message.Reply) []byte {
+	out := append(numbers(append([]byte(nil), p.Client[:]...), p.Batch), p.Outcome)
+	if len(p.Result) > largeResult {
+		leaf := p.Leaf()
+		return append(append(out, 1), leaf[:]...)
+	}
+	return append(append(out, 0), p.Result...)
+}
+
 // tree is what replicas put under their checkpoints: under "s" and its number every session, with
 // the places of its window as bits, and under "r", its session and its number every kept reply.
-func (l *ledger) tree(replies map[uint64]map[uint64]*message.Reply) merkle.Tree {
+func (l *ledger) tree(replies map[uint64]map[uint64][]byte) merkle.Tree {
 	edit := merkle.Tree{}.Edit()
 	for id, r := range l.rows {
 		out := append([]byte(nil), r.owner[:]...)
@@ -171,16 +231,8 @@ func (l *ledger) tree(replies map[uint64]map[uint64]*message.Reply) merkle.Tree 
 		edit.Set(numbers([]byte{'s'}, id), numbers(out, words...))
 	}
 	for session, kept := range replies {
-		for seq, p := range kept {
-			out := numbers(append([]byte(nil), p.Client[:]...), p.Batch)
-			out = append(out, p.Outcome)
-			if len(p.Result) > largeResult {
-				leaf := p.Leaf()
-				out = append(append(out, 1), leaf[:]...)
-			} else {
-				out = append(append(out, 0), p.Result...)
-			}
-			edit.Set(numbers([]byte{'r'}, session, seq), out)
+		for seq, value := range kept {
+			edit.Set(numbers([]byte{'r'}, session, seq), value)
 		}
 	}
 	return edit.Tree()
@@ -191,4 +243,65 @@ func numbers(out []byte, values ...uint64) []byte {
 		out = binary.BigEndian.AppendUint64(out, v)
 	}
 	return out
+}
+
+// readLedger reads what tree wrote, of a state of an epoch. It is certified, so an error means that
+// a quorum signed what no replica can have come to.
+func readLedger(cfg *message.Config, t merkle.Tree) (
+	l *ledger, replies map[uint64]map[uint64][]byte, err error,
+) {
+	l = newLedger(cfg)
+	clear(l.rows)
+	replies = map[uint64]map[uint64][]byte{}
+	t.Ascend(nil, nil, func(key, value []byte) bool {
+		switch {
+		case len(key) == 1+8 && key[0] == 's':
+			err = l.readRow(cfg, binary.BigEndian.Uint64(key[1:]), value)
+		case len(key) == 1+16 && key[0] == 'r':
+			session := binary.BigEndian.Uint64(key[1:])
+			if replies[session] == nil {
+				replies[session] = map[uint64][]byte{}
+			}
+			replies[session][binary.BigEndian.Uint64(key[9:])] = slices.Clone(value)
+		default:
+			err = fmt.Errorf("its ledger holds a key %x", key)
+		}
+		return err == nil
+	})
+	for i := range cfg.Members {
+		if err == nil && l.rows[cfg.Members[i].Session] == nil {
+			err = fmt.Errorf("the session of %s's gateway is missing", cfg.Members[i].Name)
+		}
+	}
+	return l, replies, err
+}
+
+// readRow reads one session.
+func (l *ledger) readRow(cfg *message.Config, id uint64, value []byte) error {
+	r := &row{window: clientWindow, done: map[uint64]bool{}}
+	if id < message.FirstClientSession {
+		r.window = gatewayWindow
+	}
+	const head = len(crypto.NodeID{}) + 4*8
+	if uint64(len(value)) != uint64(head)+r.window/8 {
+		return fmt.Errorf("session %d has %d bytes", id, len(value))
+	}
+	rest := value[copy(r.owner[:], value):]
+	word := func(i uint64) uint64 { return binary.BigEndian.Uint64(rest[8*i:]) }
+	if word(0) >= uint64(len(cfg.Members)) {
+		return fmt.Errorf("session %d counts against member %d", id, word(0))
+	}
+	r.member, r.nonce, r.low, r.used = int(word(0)), word(1), word(2), word(3) //nolint:gosec // small
+	for seq := r.low; seq < r.low+r.window; seq++ {
+		place := seq % r.window
+		if word(4+place/64)&(1<<(place%64)) != 0 {
+			r.done[seq] = true
+		}
+	}
+	l.rows[id] = r
+	if id >= message.FirstClientSession {
+		l.live[r.owner] = id
+		l.held[r.member]++
+	}
+	return nil
 }

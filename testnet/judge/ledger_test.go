@@ -19,7 +19,7 @@ func TestLedgerAgreesWithTheReplicasClientTable(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		table, ledger := pbft.NewClientTable(c.cfg), newLedger(c.cfg)
 		replay := &replay{
-			ledger: ledger, replies: map[uint64]map[uint64]*message.Reply{}, store: nil,
+			ledger: ledger, replies: map[uint64]map[uint64][]byte{}, store: nil,
 		}
 		rows := merkle.Tree{}
 		sessions := []uint64{0}

@@ -28,7 +28,9 @@ func usualPace() pace { return pace{look: 200 * time.Millisecond, silent: 3 * ti
 // status is what the judge reads of a node's /status. It believes a node about what it is waiting
 // for and what it lied, and about nothing else.
 type status struct {
-	Node     json.Number `json:"node"`
+	Node     json.Number `json:"node"` // the member's number in its epoch, -1 of none
+	Name     string      `json:"name"`
+	Epoch    uint64      `json:"epoch"`
 	Cluster  string      `json:"cluster"`
 	Sequence uint64      `json:"sequence"`
 	Pending  struct {
@@ -76,6 +78,7 @@ func watchAt(
 			w.nodes = append(w.nodes, &watched{Node: &nodes[i]})
 		}
 	}
+	h.introduce(nodes)
 	if len(w.nodes) == 0 {
 		return nil, w.lies(), nil
 	}
@@ -126,18 +129,24 @@ type watched struct {
 	began    uint64    // the sequence number in it
 	last     status
 	drained  bool
+	observes bool // it is no member of the epoch that it is in
 }
 
 // look asks all nodes once, all at the same time.
 func (w *watch) look(ctx context.Context) {
 	var all sync.WaitGroup
-	for _, n := range w.nodes {
-		if n.foreign != nil || n.settled(w.target) {
-			continue
+	answers := make([]*answered, len(w.nodes))
+	for i, n := range w.nodes {
+		if n.foreign == nil && !n.settled(w.target) {
+			all.Go(func() { answers[i] = ask(ctx, n.Operator) })
 		}
-		all.Go(func() { n.ask(ctx, w.h) })
 	}
 	all.Wait()
+	for i, a := range answers {
+		if a != nil {
+			w.nodes[i].take(w.h, a)
+		}
+	}
 	if w.target == 0 {
 		for _, n := range w.nodes {
 			if n.correct() {
@@ -147,33 +156,50 @@ func (w *watch) look(ctx context.Context) {
 	}
 }
 
-func (n *watched) correct() bool { return !n.Traitor && n.answered && n.foreign == nil }
+// correct reports whether progress is expected of a node: of a member that does not lie.
+func (n *watched) correct() bool {
+	return !n.Traitor && !n.observes && n.answered && n.foreign == nil
+}
 
 // settled reports whether a node need not be asked again.
 func (n *watched) settled(target uint64) bool {
-	return n.answered && !n.silent && (n.Traitor || n.drained && n.last.Sequence >= target)
+	return n.answered && !n.silent &&
+		(n.Traitor || n.observes || n.drained && n.last.Sequence >= target)
 }
 
-// ask looks at one node. It runs beside those of other nodes and touches nothing but n.
-func (n *watched) ask(ctx context.Context, h *History) {
+// answered is what a node said, nil if it did not, and when it was asked and answered.
+type answered struct {
+	st    *status
+	asked time.Time
+	heard time.Time
+}
+
+// ask looks at one node.
+func ask(ctx context.Context, operator string) *answered {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	asked := time.Now()
-	st, err := readStatus(ctx, n.Operator)
-	if err != nil {
-		n.silent = true
+	a := &answered{asked: time.Now()}
+	a.st, _ = readStatus(ctx, operator)
+	a.heard = time.Now()
+	return a
+}
+
+// take takes in what a node said.
+func (n *watched) take(h *History, a *answered) {
+	st := a.st
+	n.silent = st == nil
+	if n.silent {
 		return
 	}
-	n.silent = false
 	if why := n.stranger(h, st); why != nil {
 		n.foreign, n.last = why, *st
 		return
 	}
 	if !n.answered {
-		n.answered, n.began, n.first = true, st.Sequence, time.Now()
+		n.answered, n.began, n.first = true, st.Sequence, a.heard
 	}
 	// The oldest operation came at asked-oldest or later.
-	oldest := asked.Add(-time.Duration(st.Pending.OldestMS) * time.Millisecond)
+	oldest := a.asked.Add(-time.Duration(st.Pending.OldestMS) * time.Millisecond)
 	moved := st.Sequence > n.began && oldest.After(n.first)
 	n.last = *st
 	n.drained = n.drained || st.Pending.Count == 0 || moved
@@ -185,13 +211,29 @@ func (n *watched) stranger(h *History, st *status) error {
 		return fmt.Errorf("%s is of cluster %.8s", n.Operator, st.Cluster)
 	}
 	number, err := st.Node.Int64()
-	if err != nil || number < 0 || number >= int64(len(h.Config.Members)) {
+	if err != nil || number < -1 {
 		return fmt.Errorf("%s calls itself node %q", n.Operator, st.Node)
 	}
-	if n.Number >= 0 && int(number) != n.Number {
-		return fmt.Errorf("%s is node %d", n.Operator, number)
+	n.observes = number < 0
+	who := h.called(st.Name)
+	switch {
+	case n.observes && n.Number >= 0:
+		return nil // who is no member yet has no name
+	case n.observes && who < 0:
+		return fmt.Errorf("%s is a node that is no member", n.Operator)
+	case who >= 0:
+	case st.Name != "" && st.Epoch > 0: // a member of a later epoch, whom nobody introduced
+		who = len(h.people)
+		h.people = append(h.people, person{name: st.Name})
+	case number >= int64(len(h.Config.Members)) || st.Name != "" && number >= 0:
+		return fmt.Errorf("%s calls itself node %q", n.Operator, st.Node)
+	default:
+		who = int(number)
 	}
-	n.Number = int(number)
+	if n.Number >= 0 && who != n.Number {
+		return fmt.Errorf("%s is %s", n.Operator, h.name(who))
+	}
+	n.Number = who
 	return nil
 }
 
@@ -249,7 +291,7 @@ func (w *watch) notice() {
 	var reasons []string
 	for _, n := range w.nodes {
 		switch who := w.whoIs(n); {
-		case n.foreign != nil || n.Traitor && n.answered:
+		case n.foreign != nil || (n.Traitor || n.observes) && n.answered:
 		case n.silent:
 			reasons = append(reasons, who+" to answer")
 		case n.settled(w.target):
@@ -300,6 +342,11 @@ func (w *watch) done() bool {
 func (w *watch) result() *Live {
 	for _, n := range w.nodes {
 		if n.foreign != nil || !n.answered {
+			continue
+		}
+		if n.observes {
+			w.live.Notes = append(w.live.Notes, fmt.Sprintf("%s is no member of epoch %d: nothing is "+
+				"expected of it", w.whoIs(n), n.last.Epoch))
 			continue
 		}
 		if !n.Traitor {

@@ -8,12 +8,35 @@ import (
 
 // Hear adds what is signed in a message that some member sent, or that was found anywhere: whatever
 // a clever accuser could get hold of. Nothing is verified yet; every proof that is built of it is.
-func (h *History) Hear(m message.Message) {
-	s := &h.said
+//
+// What is heard is of the first epoch; [History.HearIn] is for the others.
+func (h *History) Hear(m message.Message) { h.HearIn(h.Config.Epoch, m) }
+
+// HearIn is [History.Hear] of a message of an epoch. If nothing that was read leads there yet, it
+// waits until something does.
+func (h *History) HearIn(epoch uint64, m message.Message) {
+	if end, ok := m.(*message.EpochProof); ok {
+		h.ends[end.Manifest.Header.Epoch] = append(h.ends[end.Manifest.Header.Epoch], end)
+		h.follow()
+	}
+	known := false
+	for _, e := range h.eras {
+		if e.cfg.Epoch == epoch {
+			h.hear(e, m)
+			known = true
+		}
+	}
+	if !known {
+		h.unheard = append(h.unheard, heard{m, epoch})
+	}
+}
+
+func (h *History) hear(e *era, m message.Message) {
+	s := &e.said
 	switch m := m.(type) {
 	case *message.PrePrepare:
 		s.proposals = append(s.proposals, m)
-		s.votes = append(s.votes, m.Vote(h.Config))
+		s.votes = append(s.votes, m.Vote(e.cfg))
 		h.learnHeader(&m.Header)
 	case *message.Vote:
 		s.votes = append(s.votes, m)
@@ -24,25 +47,25 @@ func (h *History) Hear(m message.Message) {
 		s.certs, s.checkpoints = append(s.certs, m.High), append(s.checkpoints, m.Stable)
 		s.votes = append(s.votes, m.Statements...)
 	case *message.NewView:
-		s.addNewView(h.Config, m)
+		s.addNewView(e.cfg, m)
 	case *message.Complain:
 		s.votes = append(s.votes, m.Statements...)
 	case *message.Proof:
-		h.hearProof(m)
+		e.hearProof(m)
 	case *message.Decided:
-		h.hearProof(&m.Proof)
+		e.hearProof(&m.Proof)
 		for i := range m.Headers {
 			h.learnHeader(&m.Headers[i])
 		}
 		for _, b := range m.Bodies {
-			h.hearBundles(b.Bundles...)
+			e.hearBundles(b.Bundles...)
 		}
 	case *message.BatchReply:
 		h.learnHeader(&m.Batch.Header)
-		h.hearBundles(m.Batch.Bundles...)
+		e.hearBundles(m.Batch.Bundles...)
 		s.votes = append(s.votes, m.Votes...)
 	case *message.Submission:
-		h.hearBundles(m.Bundle)
+		e.hearBundles(m.Bundle)
 	case *message.FenceAnswer:
 		s.votes = append(s.votes, m.Votes...)
 		for i := range m.Stmts {
@@ -50,29 +73,31 @@ func (h *History) Hear(m message.Message) {
 		}
 	case *message.Evidence:
 		s.addProof(m)
+	case *message.EpochProof:
+		s.checkpoints = append(s.checkpoints, m.Certificate)
 	}
 }
 
-func (h *History) hearProof(m *message.Proof) {
+func (e *era) hearProof(m *message.Proof) {
 	for _, c := range []*message.Certificate{m.Prepared, m.Commit} {
 		if c != nil {
-			h.said.certs = append(h.said.certs, c)
+			e.said.certs = append(e.said.certs, c)
 		}
 	}
 	if m.Checkpoint != nil {
-		h.said.checkpoints = append(h.said.checkpoints, m.Checkpoint)
+		e.said.checkpoints = append(e.said.checkpoints, m.Checkpoint)
 	}
 	if m.NewView != nil {
-		h.said.addNewView(h.Config, m.NewView)
+		e.said.addNewView(e.cfg, m.NewView)
 	}
 }
 
-func (h *History) hearBundles(bundles ...*message.Bundle) {
-	if h.said.bundles == nil {
-		h.said.bundles = map[crypto.Digest]*message.Bundle{}
+func (e *era) hearBundles(bundles ...*message.Bundle) {
+	if e.said.bundles == nil {
+		e.said.bundles = map[crypto.Digest]*message.Bundle{}
 	}
 	for _, b := range bundles {
-		h.said.bundles[b.ID()] = b
+		e.said.bundles[b.ID()] = b
 	}
 }
 
@@ -82,8 +107,8 @@ func (h *History) learnHeader(header *message.Header) {
 	}
 }
 
-// Incriminated looks for any proof of any kind against members that are correct, in all that the
-// history holds (journals that were read, messages that were heard). There must be none: a correct
+// Incriminated looks for any proof of any kind against nodes that are correct, in all that the
+// history holds of all epochs (journals that were read, messages that were heard). There must be none: a correct
 // replica never signs what convicts it, whatever crashes, restarts and view changes it goes
 // through, and whoever puts its words together. It is an oracle for simulations and tests: run it
 // at the end of a seed, or now and then; it goes through everything that was said. It may be called

@@ -17,8 +17,9 @@ import (
 
 // Node is where what a node did can be read.
 type Node struct {
-	Number  int  // of the member; -1 if it is not known
-	Traitor bool // what it executed does not count
+	Number  int    // of the node; -1 if it is not known
+	Name    string // of the node, if that is known: the member of that name is it
+	Traitor bool   // what it executed does not count
 	// Home is the directory of its files, read whether it runs or not; else Operator is asked.
 	Home string
 	// Operator is the URL of its operator endpoint, empty if it need not be asked.
@@ -45,6 +46,7 @@ const journalName = "data"
 // Read reads the journals of nodes, those of correct ones first. What cannot be read is a gap in
 // that node's log; the error is only for a context that ended.
 func (h *History) Read(ctx context.Context, nodes []Node) error {
+	h.introduce(nodes)
 	for _, traitors := range []bool{false, true} {
 		for i, n := range nodes {
 			if n.Traitor != traitors {
@@ -58,6 +60,15 @@ func (h *History) Read(ctx context.Context, nodes []Node) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// introduce takes note of who has which number.
+func (h *History) introduce(nodes []Node) {
+	for _, n := range nodes {
+		if n.Number >= 0 && n.Name != "" {
+			h.Introduce(n.Number, n.Name)
+		}
+	}
 }
 
 func (h *History) readNode(ctx context.Context, n Node) {
@@ -103,6 +114,7 @@ func (h *History) readHome(ctx context.Context, l *Log, home string) {
 		fresh := newLog(l.Node, l.Traitor)
 		fresh.Label = l.Label
 		*l = *fresh
+		h.readStates(l, d) // before the journal is cut behind them
 		h.Fill(l, func(fn func(uint64, journal.Record) error) error {
 			return journal.Scan(d, func(lsn uint64, r journal.Record) error {
 				if err := ctx.Err(); err != nil {
@@ -114,6 +126,9 @@ func (h *History) readHome(ctx context.Context, l *Log, home string) {
 		if !errors.Is(l.Gap, journal.ErrTruncated) {
 			break
 		}
+	}
+	if l.First > 1 {
+		h.readStates(l, d) // those that were made meanwhile
 	}
 	if errors.Is(l.Gap, fs.ErrNotExist) && l.Records == 0 {
 		l.Gap = fmt.Errorf("its journal is missing from %s", dir)
@@ -157,12 +172,9 @@ func (h *History) noteArchived(l *Log, raw journal.Record) error {
 	if err != nil {
 		return err
 	}
-	if rec.Epoch != h.Config.Epoch {
-		return nil
-	}
 	switch rec.Type {
 	case message.RecordView, message.RecordStable:
-		h.note(l, rec.Type, rec)
+		h.file(l, rec.Type, rec)
 	default: // nothing else belongs there
 	}
 	return nil

@@ -31,6 +31,8 @@ func (s *statements) add(cfg *message.Config, rec *message.Record) {
 		s.certs = append(s.certs, rec.Cert)
 	case message.RecordStable:
 		s.checkpoints = append(s.checkpoints, rec.Stable)
+	case message.RecordEpoch:
+		s.checkpoints = append(s.checkpoints, rec.End.Certificate)
 	case message.RecordTarget:
 		s.certs = append(s.certs, rec.Change.High)
 		s.checkpoints = append(s.checkpoints, rec.Change.Stable)
@@ -49,7 +51,8 @@ func (s *statements) add(cfg *message.Config, rec *message.Record) {
 		if c := rec.Alarm.FirstCheckpoint; c != nil {
 			s.checkpoints = append(s.checkpoints, c)
 		}
-	case message.RecordBatch, message.RecordVote, message.RecordCheckpoint, message.RecordReserved:
+	case message.RecordBatch, message.RecordVote, message.RecordCheckpoint, message.RecordReserved,
+		message.RecordAmnesia:
 	default: // a record that this judge does not know says nothing to it
 	}
 }

@@ -73,7 +73,7 @@ func (h *History) judgeLive(v *Verdict, live *Live) {
 // journals alone do not say that it is so: what a gateway has not proposed yet is in none.
 func (h *History) judgeStopped(v *Verdict, replays []*replay) {
 	var unasked []*Log
-	for _, l := range h.correct() {
+	for _, l := range h.asked() {
 		switch {
 		case l.Gap != nil:
 			v.say(Termination, Unknown, "what %s knew of is not known: %v", h.who(l), l.Gap)
@@ -93,22 +93,33 @@ func (h *History) judgeStopped(v *Verdict, replays []*replay) {
 	if len(waiting) > 0 {
 		first := waiting[0]
 		v.say(Termination, Unknown, "%d bundles were known and not executed when the nodes "+
-			"stopped, among them %d of %s's gateway", len(waiting), first.Seq,
-			h.name(first.Gateway))
+			"stopped, among them %d of %s's gateway", len(waiting), first.bundle.Seq,
+			h.name(first.era.node(first.bundle.Gateway)))
 	}
+}
+
+// asked are the logs of the correct nodes of which something is expected: who is no member any more
+// has told its clients that it does not know what becomes of their operations, and need not follow
+// the others further than to where they go on without it; and nobody is asked who may have ended by
+// itself.
+func (h *History) asked() []*Log {
+	now := h.latest()
+	return slices.DeleteFunc(h.correct(), func(l *Log) bool {
+		return l.Node >= 0 && !now.has(l.Node)
+	})
 }
 
 // judgeBehind looks for correct nodes that executed less than others when they stopped. A node that
 // said more than its journal holds has lost it.
 func (h *History) judgeBehind(v *Verdict) {
 	target := uint64(0)
-	for _, l := range h.correct() {
+	for _, l := range h.asked() {
 		target = max(target, l.chain.Top())
 		if l.Last != nil {
 			target = max(target, l.Last.Sequence)
 		}
 	}
-	for _, l := range h.correct() {
+	for _, l := range h.asked() {
 		if top := l.chain.Top(); l.Gap == nil && top < target {
 			v.say(Termination, Unknown, "%s had executed up to %d of %d when it stopped: whether "+
 				"it would have caught up is not known", h.who(l), top, target)
@@ -117,7 +128,7 @@ func (h *History) judgeBehind(v *Verdict) {
 }
 
 // waiting lists the bundles that correct nodes keep in batches and that are executed nowhere.
-func (h *History) waiting(replays []*replay) []*message.Bundle {
+func (h *History) waiting(replays []*replay) []ordered {
 	done := map[message.RequestKey]bool{}
 	for _, o := range h.executedBundles() {
 		done[o.bundle.Key()] = true
@@ -130,28 +141,34 @@ func (h *History) waiting(replays []*replay) []*message.Bundle {
 		}
 		return done[b.Key()]
 	}
-	var list []*message.Bundle
+	var list []ordered
 	for _, l := range h.correct() {
-		for _, bundle := range h.undecided(l) {
-			if !settled(bundle) && checkBundle(h.Config, bundle) == nil {
-				done[bundle.Key()] = true // listed once
-				list = append(list, bundle)
+		for _, o := range h.undecided(l) {
+			if !settled(o.bundle) && checkBundle(o.era.cfg, o.bundle) == nil {
+				done[o.bundle.Key()] = true // listed once
+				list = append(list, o)
 			}
 		}
 	}
-	slices.SortFunc(list, func(a, b *message.Bundle) int {
-		return cmp.Or(cmp.Compare(a.Session, b.Session), cmp.Compare(a.Seq, b.Seq))
+	slices.SortFunc(list, func(a, b ordered) int {
+		return cmp.Or(cmp.Compare(a.bundle.Session, b.bundle.Session),
+			cmp.Compare(a.bundle.Seq, b.bundle.Seq))
 	})
 	return list
 }
 
 // undecided lists the bundles in batches that a node keeps and did not execute.
-func (h *History) undecided(l *Log) []*message.Bundle {
-	var list []*message.Bundle
+func (h *History) undecided(l *Log) []ordered {
+	var list []ordered
 	for d := range l.bodies {
 		b := h.batches[d]
-		if b != nil && !l.chain.has(message.Ref{Seq: b.Header.Seq, Digest: d}) {
-			list = append(list, b.Bundles...)
+		if b == nil || l.has(message.Ref{Seq: b.Header.Seq, Digest: d}) {
+			continue
+		}
+		if e := h.eraOf(l, b.Header.Epoch); e != nil {
+			for _, bundle := range b.Bundles {
+				list = append(list, ordered{b.Header.Seq, e, bundle})
+			}
 		}
 	}
 	return list

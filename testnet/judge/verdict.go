@@ -101,6 +101,8 @@ type Result struct {
 	// From is the first sequence number that could be judged, where logs do not reach back to the
 	// beginning.
 	From uint64 `json:"from,omitempty"`
+	// Epoch is the last that the logs lead to.
+	Epoch uint64 `json:"epoch,omitempty"`
 }
 
 // State returns what the result says about a property.
@@ -180,7 +182,7 @@ func Judge(h *History, live *Live) *Verdict {
 		}
 	}
 	h.chains(v)
-	replays := h.replays()
+	replays := h.replays(v)
 	h.judgeAgreement(v, replays)
 	h.judgeBatches(v, replays)
 	h.judgeTermination(v, replays, live)
@@ -195,18 +197,33 @@ func Judge(h *History, live *Live) *Verdict {
 	return v
 }
 
-// measure says how far the network came.
+// measure says how far the network came, and from where on that could be judged: before the state
+// that the longest chain was executed from, everything rests on what quorums signed.
 func (h *History) measure(v *Verdict, replays []*replay) {
-	from := uint64(0)
+	v.Epoch = h.latest().cfg.Epoch
 	for _, l := range h.correct() {
 		v.Sequence = max(v.Sequence, l.chain.Top())
-		from = max(from, l.chain.Before.Seq+1)
 	}
 	for _, r := range replays {
 		v.Operations = max(v.Operations, r.operations)
 	}
-	if from > h.Config.Base.Seq+1 {
-		v.From = from
+	first := h.Config.Base.Seq
+	if len(replays) > 0 {
+		first = replays[0].chain.Before.Seq
+	} else if logs := h.tallest(); len(logs) > 0 {
+		first = logs[0].chain.Before.Seq
+	}
+	if first == h.Config.Base.Seq {
+		return
+	}
+	v.From = first + 1
+	v.note("before batch %d: judged by certificate only, for the logs do not reach back further",
+		v.From)
+	for _, l := range h.correct() {
+		if top := l.chain.Top(); top < first && top > h.Config.Base.Seq {
+			v.note("the log of %s ends with batch %d, and nothing shows what others executed there "+
+				"but certificates", h.who(l), top)
+		}
 	}
 }
 
@@ -217,14 +234,6 @@ func (v *Verdict) TellLies(lies []Lies) {
 			v.Fired[l.Node.String()+"="+name] += count
 		}
 	}
-}
-
-// nameOf is a member's name in the result.
-func (h *History) nameOf(node int) Name {
-	if h.Numbered || node < 0 || node >= len(h.Config.Members) {
-		return Name{Number: node}
-	}
-	return Name{Text: h.Config.Members[node].Name}
 }
 
 // say records a finding, and lowers the property's state to it: broken is the last word, and what
