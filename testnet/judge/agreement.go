@@ -219,6 +219,11 @@ func (h *History) judgeRoot(v *Verdict, replays []*replay, c *message.Checkpoint
 		if want == c.Root {
 			return
 		}
+		if c.Seq == r.chain.Before.Seq {
+			v.say(Agreement, Broken, "after batch %d %s root %s; the certified state that stands "+
+				"for what was before has %s", c.Seq, who, c.Root.Short(), want.Short())
+			return
+		}
 		v.say(Agreement, Broken, "after batch %d %s root %s; executing the same batches gives %s",
 			c.Seq, who, c.Root.Short(), want.Short())
 		h.judgeDoubles(v, r, c, who)

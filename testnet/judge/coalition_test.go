@@ -11,16 +11,22 @@ import (
 	"byzd/pbft/traitor"
 )
 
-// arm makes nodes of a cluster traitors of one coalition.
+// arm makes nodes of a cluster traitors of one coalition, in the epoch that they are in.
 func (c *cluster) arm(specs map[int]string, coalition []int) {
 	c.t.Helper()
 	for i, text := range specs {
+		cfg := c.config(i)
+		sealer := message.Sealer{Config: cfg, Self: cfg.Member(c.nodes[i].id), Signer: c.signers[i]}
+		var accomplices []int // by their numbers in it
+		for _, k := range coalition {
+			accomplices = append(accomplices, cfg.Member(c.nodes[k].id))
+		}
 		spec, err := traitor.Parse(text)
 		if err != nil {
 			c.t.Fatal(err)
 		}
 		tr, err := traitor.New(traitor.Config{
-			Cluster: c.cfg, Self: i, Sealer: c.sealer(i), Coalition: coalition,
+			Cluster: cfg, Self: sealer.Self, Sealer: sealer, Coalition: accomplices,
 			Forge: loop.Forger{}, Specs: []traitor.Spec{spec},
 		})
 		if err != nil {
@@ -103,13 +109,16 @@ func (c *cluster) untilForked(coalition []int) *Forensics {
 	var f *Forensics
 	for range 40 {
 		for i := range c.nodes {
-			if !slices.Contains(coalition, i) {
+			if !slices.Contains(coalition, i) && c.config(i).Member(c.nodes[i].id) >= 0 {
 				c.submit(i, message.Item{Op: putOp(c.t, "k", fmt.Sprint(i))})
 			}
 		}
 		c.runFor(500, nil)
 		h := NewHistory(c.cfg)
 		h.Numbered = true
+		for i := range c.nodes {
+			h.Introduce(i, fmt.Sprintf("r%d", i))
+		}
 		for i, n := range c.nodes {
 			if !slices.Contains(coalition, i) {
 				h.Fill(h.Add(i, false), source(records(c.t, n.disk)))
@@ -120,4 +129,36 @@ func (c *cluster) untilForked(coalition []int) *Forensics {
 		}
 	}
 	return f
+}
+
+// P8 in a later epoch, with real loops: two of its four members split the two others, and what
+// those keep names both, although one of them was no member of the first epoch and all have other
+// numbers now.
+func TestForensicsNamesTheCoalitionOfALaterEpoch(t *testing.T) {
+	for _, scheme := range []string{ed25519, bls} {
+		c := newTown(t, 4, 1, scheme)
+		c.runFor(1000, nil)
+		c.some(3)
+		cfg := c.change(1, 1, 4, 2, 0) // node 3 leaves; the first primary of epoch 1 is member 1
+		c.put(2, "a", "b")
+		coalition := []int{4, 0}
+		c.arm(map[int]string{4: "equivocate-preprepare", 0: "equivocate-votes"}, coalition)
+		f := c.untilForked(coalition)
+		if len(f.Forks) == 0 {
+			t.Fatal("the correct nodes still agree")
+		}
+		if f.Forks[0].Epoch != 1 || f.Forks[0].Sequence <= cfg.Base.Seq ||
+			f.Forks[0].Unproven != "" || len(f.Forks[0].Guilty) < f.Needed {
+			t.Errorf("%s: %+v", scheme, f.Forks[0])
+		}
+		if len(f.Culprits) != 2 || f.Needed != 2 {
+			t.Errorf("%s: %v of %d are named", scheme, f.Culprits, f.Needed)
+		}
+		for _, p := range f.Proofs() {
+			if !slices.Contains(coalition, p.Culprit) || p.Epoch() != 1 {
+				t.Errorf("%s: a correct node: %s", scheme,
+					Describe(fmt.Sprint(p.Culprit), p.Evidence))
+			}
+		}
+	}
 }

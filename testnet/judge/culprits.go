@@ -32,7 +32,7 @@ type accusations struct {
 }
 
 func (a *accusations) add(e *message.Evidence) {
-	if e == nil || a.has(e.Culprit, e.Kind) || e.Verify(a.h.Config) != nil {
+	if e == nil || a.has(e.Culprit, e.Kind) || e.Verify(a.era.cfg) != nil {
 		return
 	}
 	a.h.checked += 2

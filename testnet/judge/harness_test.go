@@ -29,9 +29,12 @@ type cluster struct {
 	now     int64
 	pass    func(from, to int, frame []byte) bool
 	tag     uint64
+	keep    loop.Retention // how much of the past nodes keep
+	segment int64          // bytes of a file of a journal
 }
 
 type node struct {
+	id      crypto.NodeID
 	disk    *disk.Memory
 	journal *journal.Journal
 	loop    *loop.Loop
@@ -49,25 +52,50 @@ type links struct {
 	self int
 }
 
-func (k links) Send(to int, _ message.Type, frame []byte) {
-	for i := range k.c.nodes {
-		if i == k.self || to != pbft.All && i != to {
-			continue
+func (k links) Send(to int, t message.Type, frame []byte) {
+	for i, m := range k.c.config(k.self).Members {
+		if to == pbft.All || to == i {
+			k.SendNode(m.Node, t, frame)
 		}
-		if k.c.pass == nil || k.c.pass(k.self, i, frame) {
+	}
+}
+
+func (k links) SendNode(to crypto.NodeID, _ message.Type, frame []byte) {
+	for i, n := range k.c.nodes {
+		if i != k.self && n.id == to && (k.c.pass == nil || k.c.pass(k.self, i, frame)) {
 			k.c.queue = append(k.c.queue, packet{k.self, i, frame})
 		}
 	}
 }
 
+// config is the configuration of the epoch that a node is in.
+func (c *cluster) config(i int) *message.Config {
+	if l := c.nodes[i].loop; l != nil {
+		return l.Cluster()
+	}
+	return c.cfg
+}
+
 func newCluster(t *testing.T, n int, scheme string) *cluster {
+	t.Helper()
+	return newTown(t, n, 0, scheme)
+}
+
+// newTown is a cluster that other nodes may become members of.
+func newTown(t *testing.T, n, others int, scheme string) *cluster {
 	t.Helper()
 	p := message.DefaultParams()
 	p.CheckpointEvery, p.Window = checkpointEvery, 4*checkpointEvery
 	cfg, signers := pbfttest.Config(n, scheme, p)
 	c := &cluster{t: t, cfg: cfg, signers: signers, now: 1_000_000}
-	for range n {
-		c.nodes = append(c.nodes, &node{disk: disk.NewMemory(), done: map[uint64]bool{}})
+	for i := range n + others {
+		m, signer := pbfttest.Member(cfg.Scheme, i)
+		c.nodes = append(c.nodes, &node{
+			id: m.Node, disk: disk.NewMemory(), done: map[uint64]bool{},
+		})
+		if i >= n {
+			c.signers = append(c.signers, signer)
+		}
 	}
 	for i := range c.nodes {
 		c.open(i)
@@ -79,14 +107,18 @@ func (c *cluster) open(i int) {
 	c.t.Helper()
 	n := c.nodes[i]
 	var err error
-	n.journal, err = journal.Open(n.disk, journal.Options{Owner: c.cfg.Cluster})
+	n.journal, err = journal.Open(n.disk, journal.Options{
+		Owner: c.cfg.Cluster, SegmentBytes: c.segment,
+	})
 	if err != nil {
 		c.t.Fatalf("node %d: %v", i, err)
 	}
 	n.down = false
+	self := c.cfg.Member(n.id)
 	n.loop, err = loop.Open(loop.Config{
-		Cluster: c.cfg, Self: i, Journal: n.journal, Disk: n.disk, Store: kv.New(), Links: links{c, i},
-		Sealer: message.Sealer{Config: c.cfg, Self: i, Signer: c.signers[i]},
+		Cluster: c.cfg, Self: self, Node: n.id, Journal: n.journal, Disk: n.disk, Store: kv.New(),
+		Links: links{c, i}, Keep: c.keep,
+		Sealer: message.Sealer{Config: c.cfg, Self: self, Signer: c.signers[i]},
 		Applied: func(a *loop.Applied) {
 			for _, r := range a.Own {
 				n.done[r.Tag] = true
@@ -114,6 +146,9 @@ func (c *cluster) turn(i int) {
 		n.loop.Release(lsn)
 		n.loop.Resume()
 	}
+	if err := n.journal.TruncateBefore(n.loop.Cut()); err != nil {
+		c.t.Fatalf("node %d: %v", i, err)
+	}
 }
 
 func (c *cluster) settle() {
@@ -135,12 +170,25 @@ func (c *cluster) settle() {
 			if err != nil {
 				c.t.Fatal(err)
 			}
-			if v, err := message.Verify(c.cfg, unchecked{}, p.from, epoch, m); err == nil {
-				n.loop.Receive(v)
-			}
+			c.deliver(n, p.from, epoch, m)
 		}
 	}
 	c.t.Fatal("the cluster does not come to rest")
+}
+
+// deliver hands a message to a node: what is of its epoch and of a member is verified, the rest is
+// told to the loop as it is.
+func (c *cluster) deliver(n *node, from int, epoch uint64, m message.Message) {
+	cfg, id := n.loop.Cluster(), c.nodes[from].id
+	_, ends := m.(*message.EpochProof)
+	member := cfg.Member(id)
+	if epoch != cfg.Epoch || member < 0 && !ends {
+		n.loop.Outside(id, epoch, m)
+		return
+	}
+	if v, err := message.Verify(cfg, unchecked{}, max(member, 0), epoch, m); err == nil {
+		n.loop.Receive(v)
+	}
 }
 
 // runFor lets time pass until something holds.
@@ -276,6 +324,9 @@ func (c *cluster) logs(traitors ...int) *logs {
 func (l *logs) history() *History {
 	h := NewHistory(l.cfg)
 	h.Numbered = true
+	for i := range l.records {
+		h.Introduce(i, fmt.Sprintf("r%d", i))
+	}
 	for i, recs := range l.records {
 		log := h.Add(i, slices.Contains(l.traitors, i))
 		h.Fill(log, source(recs))
@@ -346,7 +397,7 @@ func (c *cluster) sealer(i int) message.Sealer {
 // bundle is a gateway's bundle of one write.
 func (c *cluster) bundle(gateway int, seq uint64, key, value string) *message.Bundle {
 	b := &message.Bundle{
-		Session: uint64(gateway), Seq: seq,
+		Session: c.cfg.Members[gateway].Session, Seq: seq,
 		Items: []message.Item{{Op: putOp(c.t, key, value)}},
 	}
 	c.sealer(gateway).SealBundle(b)
@@ -380,10 +431,11 @@ func (l *logs) decide(
 	ref := message.Ref{Seq: b.Header.Seq, Digest: b.Header.Digest()}
 	prepared := c.certify(crypto.KindPrepare, view, ref, signers...)
 	committed := c.certify(crypto.KindCommit, view, ref, signers...)
+	e := c.cfg.Epoch
 	for _, i := range nodes {
-		l.add(i, &message.Record{Type: message.RecordBatch, Batch: b})
-		l.add(i, &message.Record{Type: message.RecordHigh, Cert: prepared})
-		l.add(i, &message.Record{Type: message.RecordCommitted, Cert: committed})
+		l.add(i, &message.Record{Type: message.RecordBatch, Epoch: e, Batch: b})
+		l.add(i, &message.Record{Type: message.RecordHigh, Epoch: e, Cert: prepared})
+		l.add(i, &message.Record{Type: message.RecordCommitted, Epoch: e, Cert: committed})
 	}
 	return ref
 }

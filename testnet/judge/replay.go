@@ -159,7 +159,7 @@ func (r *replay) restore(h *History, s *state) error {
 		return fmt.Errorf("the certified state after batch %d is none that a store can be in: %w",
 			s.ref().Seq, err)
 	}
-	r.cfg = s.era.cfg
+	r.cfg, r.roots[s.ref().Seq] = s.era.cfg, s.cert.Root
 	var err error
 	if r.ledger, r.replies, err = readLedger(r.cfg, s.ledger); err != nil {
 		return fmt.Errorf("the certified state after batch %d: %w", s.ref().Seq, err)
