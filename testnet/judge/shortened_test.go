@@ -35,6 +35,7 @@ func (c *cluster) work(writes int, through ...int) {
 	c.t.Helper()
 	for k := range writes {
 		c.put(through[k%len(through)], fmt.Sprintf("w%d", k%9), strings.Repeat("x", 800)+fmt.Sprint(k))
+		c.runFor(10, nil) // or time stands still, and no snapshot is due
 	}
 }
 
@@ -350,5 +351,57 @@ func TestShortenedLogsThroughEpochs(t *testing.T) {
 	wantStates(t, v, Held, Held, Held, Held)
 	if base := c.config(6).Base.Seq; v.From <= base {
 		t.Errorf("from %d, though epoch 2 begins behind %d", v.From, base)
+	}
+}
+
+// A node that keeps its whole log and was given a state in the middle of it shows two chains: both
+// are compared with what others executed, and what the second one builds on is no gap.
+func TestLogWithAStateInTheMiddle(t *testing.T) {
+	c := short(t, 4, 0)
+	few := c.keep
+	c.crash(2)
+	c.keep = loop.Retention{}
+	c.open(2)
+	c.keep = few
+	c.work(30, 0, 1, 2)
+	c.crash(2)
+	c.work(90, 0, 1)
+	c.keep = loop.Retention{}
+	c.open(2)
+	c.runFor(60_000, func() bool {
+		return c.nodes[2].loop.Replica().State().Executed >= c.nodes[0].loop.Replica().State().Executed
+	})
+	c.work(10, 0, 1, 2)
+	c.runFor(1000, nil)
+	nodes := c.homes()
+	h := NewHistory(c.cfg)
+	h.Numbered = true
+	if err := h.Read(t.Context(), nodes); err != nil {
+		t.Fatal(err)
+	}
+	v := Judge(h, nil)
+	wantStates(t, v, Held, Held, Held, Held)
+	l := h.Logs[2]
+	if len(l.earlier) != 1 || l.First != 1 || l.earlier[0].Before != c.cfg.Base ||
+		l.earlier[0].Top() >= l.chain.Before.Seq {
+		t.Fatalf("the log from %d shows %d earlier chains", l.First, len(l.earlier))
+	}
+	if v.Sequence != l.chain.Top() || v.From != h.Logs[0].states[0].ref().Seq+1 {
+		t.Errorf("judged from %d to %d", v.From, v.Sequence)
+	}
+	// What the first chain holds is compared as well.
+	h = NewHistory(c.cfg)
+	h.Numbered = true
+	if err := h.Read(t.Context(), nodes); err != nil {
+		t.Fatal(err)
+	}
+	h.settle()
+	for _, cp := range h.Logs[2].checkpoints {
+		if cp.Seq < l.chain.Before.Seq {
+			cp.Root[0] ^= 1
+		}
+	}
+	if v := Judge(h, nil); v.Agreement != Broken {
+		t.Errorf("a wrong root before the gap: agreement is %s", v.Agreement)
 	}
 }
