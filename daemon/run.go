@@ -234,12 +234,13 @@ func (n *node) connect() error {
 	return nil
 }
 
-// largest is a configuration with as many members as there may ever be: what is bounded by their
-// number must hold for later epochs too.
+// largest is a configuration with as many members as there may ever be, and the largest messages:
+// what is bounded by them must hold for later epochs too.
 func (n *node) largest() *message.Config {
 	c := *n.cluster()
 	if len(c.Admins.Keys) > 0 {
 		c.Members = make([]message.Member, 2*quorum.MaxReplicas)[:quorum.MaxReplicas]
+		c.Params = c.Params.Largest()
 	}
 	return &c
 }

@@ -30,6 +30,19 @@ func memberCommand() *cli.Command {
 				Flags: []cli.Flag{operatorFlag(), out}, Action: memberRemove,
 			},
 			{
+				Name:  "params",
+				Usage: "write a change: other parameters",
+				Description: "They hold from the next epoch on. byzd genesis show lists those of " +
+					"the first one, and without --set this command lists today's.",
+				Flags: []cli.Flag{
+					operatorFlag(), memberGenesisFlag(), out,
+					&cli.StringSliceFlag{
+						Name: "set", Usage: "`KEY=VALUE`, such as view-timeout=2000; may be repeated",
+					},
+				},
+				Action: memberParams,
+			},
+			{
 				Name: "approve", Usage: "sign a change as an administrator", ArgsUsage: "FILE",
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "key", Usage: "`FILE` of the administrator's key"},

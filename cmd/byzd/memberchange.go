@@ -155,6 +155,9 @@ func keepChange(c *cli.Context, cfg *message.Config, rc *message.Reconfiguration
 	}
 	_, _ = fmt.Fprintf(c.App.Writer, "%s: %s become %s\n", path, countMembers(cfg.Sizes),
 		countMembers(next.Sizes))
+	for _, p := range paramChanges(&cfg.Params, &next.Params) {
+		_, _ = fmt.Fprintf(c.App.Writer, "%s: %d becomes %d\n", p.Name, p.From, p.To)
+	}
 	if next.Sizes.F < cfg.Sizes.F {
 		_, _ = fmt.Fprintf(c.App.ErrWriter, "warning: the cluster will withstand %d liars instead "+
 			"of %d\n", next.Sizes.F, cfg.Sizes.F)
@@ -180,6 +183,8 @@ type changeJSON struct {
 	Approvals int      `json:"approvals"`
 	Threshold int      `json:"threshold"`
 	F         int      `json:"f"`
+
+	Params []paramChange `json:"params"` // where it is known what they were
 }
 
 func changeView(
@@ -189,6 +194,7 @@ func changeView(
 		File: path, Epoch: rc.Change.Epoch, Digest: rc.Change.Digest().String(),
 		Members: []string{}, Joins: []string{}, Leaves: []string{},
 		Approvals: len(rc.Approvals), Threshold: cfg.Admins.Threshold,
+		Params: []paramChange{},
 	}
 	for _, m := range rc.Change.Members {
 		v.Members = append(v.Members, m.Name)
@@ -200,7 +206,7 @@ func changeView(
 		v.Leaves = append(v.Leaves, cfg.Members[i].Name)
 	}
 	if next != nil {
-		v.F = next.Sizes.F
+		v.F, v.Params = next.Sizes.F, paramChanges(&cfg.Params, &next.Params)
 	}
 	return v
 }
@@ -246,6 +252,9 @@ func memberApprove(c *cli.Context) error {
 	_, err = fmt.Fprintf(c.App.Writer, "%s: signed by %d of the %d that must agree; it ends epoch "+
 		"%d, and then the members are %s\n", args[0], len(rc.Approvals), cfg.Admins.Threshold,
 		rc.Change.Epoch, strings.Join(memberNames(rc.Change), ", "))
+	for _, p := range paramChanges(&cfg.Params, &rc.Change.Params) {
+		_, err = fmt.Fprintf(c.App.Writer, "%s: %d, in the genesis %d\n", p.Name, p.To, p.From)
+	}
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"byzd/crypto"
+	"byzd/daemon/genesis"
 	"byzd/pbft/message"
 )
 
@@ -28,6 +29,10 @@ func Encode(cfg *message.Config, rc *message.Reconfiguration) []byte {
 	for i := range rc.Change.Members {
 		m := &rc.Change.Members[i]
 		fmt.Fprintf(&b, "# %3d  %s  %s\n", i, m.Name, m.Node)
+	}
+	b.WriteString("#\n")
+	for _, p := range genesis.ParamsOf(&rc.Change.Params) {
+		fmt.Fprintf(&b, "# %s = %d\n", p.Name, p.Value)
 	}
 	data := slices.Concat(cfg.Cluster[:], message.EncodeReconfiguration(rc))
 	for len(data) > 0 {

@@ -89,10 +89,13 @@ type ParamValue struct {
 }
 
 // ParamList returns all parameters in the order of the file.
-func (g *Genesis) ParamList() []ParamValue {
+func (g *Genesis) ParamList() []ParamValue { return ParamsOf(&g.Params) }
+
+// ParamsOf returns the parameters of any epoch in the order of the genesis.
+func ParamsOf(of *message.Params) []ParamValue {
 	var list []ParamValue
 	for _, p := range params() {
-		list = append(list, ParamValue{Name: p.name, Value: p.get(&g.Params), About: p.note})
+		list = append(list, ParamValue{Name: p.name, Value: p.get(of), About: p.note})
 	}
 	return list
 }

@@ -446,6 +446,42 @@ func TestKeyRotation(t *testing.T) {
 	}
 }
 
+// The parameters change as the members do: checkpoints stand elsewhere from the next epoch on, the
+// window is another one, and whoever starts again goes by them.
+func TestParametersChange(t *testing.T) {
+	w := newTown(t, 4, 0)
+	w.work(0, 30)
+	for epoch, set := range []func(*message.Params){
+		func(p *message.Params) { p.CheckpointEvery, p.Window, p.MaxBundleBytes = 5, 100, 4<<20 },
+		func(p *message.Params) { p.CheckpointEvery, p.Window, p.MaxClientRows = 16, 32, 128 },
+	} {
+		change := message.ChangeOf(w.nodes[0].loop.Cluster())
+		set(&change.Params)
+		rc := &message.Reconfiguration{Change: change}
+		_, keys := pbfttest.Administrators(w.genesis.Scheme)
+		rc.Approve(w.genesis, keys[0])
+		rc.Approve(w.genesis, keys[2])
+		w.nodes[0].loop.Submit(message.Item{Reconfig: rc}, "admin", 1<<40)
+		if !w.runFor(20_000, w.in(uint64(epoch+1), 0, 1, 2, 3)) {
+			t.Fatalf("epoch %d does not begin: %+v", epoch+1, w.nodes[0].loop.Replica().State())
+		}
+		w.work(1, 120)
+		w.crash(2)
+		w.open(2)
+		w.work(2, 5)
+		w.needed(2, 0, 0, 1, 2, 3)
+		w.open(0)
+		w.settled(0, 1, 2, 3)
+		want := change.Params.CheckpointEvery
+		if s := w.nodes[0].loop.Replica().Stable(); s.Seq%want != 0 {
+			t.Errorf("a checkpoint stands at %d, one is due every %d", s.Seq, want)
+		}
+		if got := w.nodes[0].loop.Cluster().Params; got != change.Params {
+			t.Errorf("the parameters are %+v", got)
+		}
+	}
+}
+
 // B29, B53 and §4.6: whoever crashes round the hand-over, and wherever its journal ends, comes back
 // in the one epoch or the other, and everybody comes to the same.
 func TestCrashesAtTheHandover(t *testing.T) {

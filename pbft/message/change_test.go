@@ -187,6 +187,7 @@ func TestNextRefuses(t *testing.T) {
 		"nothing":     {func(*message.Change) {}, "changes nothing"},
 		"testnet":     {func(c *message.Change) { c.Params.Testnet = true }, "testnet"},
 		"parameter":   {func(c *message.Change) { c.Params.InFlight = 99 }, "in-flight"},
+		"less room":   {func(c *message.Change) { c.Params.MaxBundleBytes-- }, "cannot become smaller"},
 		"name":        {func(c *message.Change) { c.Members[0].Name = "A b" }, "name"},
 		"same name": {func(c *message.Change) {
 			m := newcomer

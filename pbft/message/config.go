@@ -55,6 +55,19 @@ const MaxInFlight = 32
 // MaxBundles bounds the bundles that one batch names.
 const MaxBundles = 4096
 
+// Bounds of the parameters that decide how large messages are.
+const (
+	maxBatchBytes  = 8 << 20
+	maxBundleBytes = 8 << 20
+)
+
+// Largest returns these parameters with the largest messages that a later epoch may have.
+func (p Params) Largest() Params {
+	p.MaxBatchRequests = MaxBundles
+	p.MaxBatchBytes, p.MaxBundleBytes = maxBatchBytes, maxBundleBytes
+	return p
+}
+
 // Validate returns an error that names the parameter that is out of range.
 func (p Params) Validate() error {
 	//nolint:gosec // what wraps is negative, and refused
@@ -65,8 +78,8 @@ func (p Params) Validate() error {
 		low, top int64
 	}{
 		{"max-batch-requests", int64(p.MaxBatchRequests), 1, MaxBundles},
-		{"max-batch-bytes", int64(p.MaxBatchBytes), 1 << 10, 8 << 20},
-		{"max-bundle-bytes", int64(p.MaxBundleBytes), 1 << 10, 8 << 20},
+		{"max-batch-bytes", int64(p.MaxBatchBytes), 1 << 10, maxBatchBytes},
+		{"max-bundle-bytes", int64(p.MaxBundleBytes), 1 << 10, maxBundleBytes},
 		{"in-flight", int64(p.InFlight), 1, MaxInFlight},
 		{"checkpoint-every", every, 1, MaxDecided / 2},
 		{"window", window, 2 * every, MaxDecided}, // see MaxDecided
