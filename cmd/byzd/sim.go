@@ -101,7 +101,7 @@ func simSetup(c *cli.Context) (sim.Setup, error) {
 			known = known || o[0] == name
 		}
 		if !known {
-			return s, usagef("the oracles are O1 to O20 and panic", "there is no oracle %q", name)
+			return s, usagef("the oracles are O1 to O21 and panic", "there is no oracle %q", name)
 		}
 		s.Off[name] = true
 	}

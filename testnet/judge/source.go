@@ -151,11 +151,13 @@ func (h *History) readArchive(ctx context.Context, l *Log, dir string) {
 		return
 	}
 	for range scanTries {
-		err = journal.Scan(d, func(_ uint64, raw journal.Record) error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			return h.noteArchived(l, raw)
+		err = h.FillArchived(l, func(fn func(uint64, journal.Record) error) error {
+			return journal.Scan(d, func(lsn uint64, raw journal.Record) error {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				return fn(lsn, raw)
+			})
 		})
 		if !errors.Is(err, journal.ErrTruncated) {
 			break
@@ -164,6 +166,14 @@ func (h *History) readArchive(ctx context.Context, l *Log, dir string) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && h.Notice != nil {
 		h.Notice(fmt.Sprintf("the archive of %s cannot be read to its end: %v", h.who(l), err))
 	}
+}
+
+// FillArchived reads an archive into a log, as [History.Fill] reads a journal. Whatever ends it
+// early is returned: it is missing testimony, and no gap in what the node executed.
+func (h *History) FillArchived(
+	l *Log, each func(fn func(lsn uint64, r journal.Record) error) error,
+) error {
+	return each(func(_ uint64, raw journal.Record) error { return h.noteArchived(l, raw) })
 }
 
 // noteArchived takes in a record of an archive.

@@ -105,7 +105,7 @@ func (w *World) lyingDisk(c class) {
 		w.mark(markOldImage)
 	case classWipe:
 		w.crashFor(n, exponential(r, 200_000))
-		n.mem, n.image = newMemory(), nil
+		n.mem, n.image, n.shelf = newMemory(), nil, shelf{}
 		w.mark(markWiped)
 	default: // bit rot
 		w.crashFor(n, exponential(r, 200_000))
@@ -187,6 +187,7 @@ func (w *World) crash(n *node, power bool) {
 		w.mark(markKilled)
 		return
 	}
+	n.shelf.crash(w.rnd[streamShelf])
 	switch r.IntN(3) {
 	case 0:
 		n.mem.Crash()

@@ -143,6 +143,8 @@ const (
 	markAskedOutside
 	markLostGateway
 	markChangeChecked
+	markNamed
+	markForkNamed
 	markCount
 )
 
@@ -286,6 +288,8 @@ func markers() [markCount]row { //nolint:funlen // a table, one row for each mar
 		markAskedOutside:       {"client asked who is no member", false},
 		markLostGateway:        {"gateway removed while a client waited", false},
 		markChangeChecked:      {"O5 looked at what a change rests on", false},
+		markNamed:              {"what correct nodes keep names a traitor (O21)", false},
+		markForkNamed:          {"fork found and its culprits named (--beyond-f)", true},
 	}
 }
 

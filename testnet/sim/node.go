@@ -41,6 +41,7 @@ type node struct {
 	gone     bool   // it was removed, and has ended
 	second   bool   // it has its second key
 	image    *disk.Memory
+	shelf    shelf
 
 	inbox    []*packet
 	awake    bool
@@ -233,6 +234,7 @@ func (n *node) flushed() {
 	switch {
 	case err == nil:
 		n.synced, n.full = n.flushLSN, false
+		_ = n.flushShelf(false) // before the journal is cut it must succeed
 		n.cutJournal()
 		n.turn()
 		if len(n.inbox) > 0 && n.up {

@@ -23,6 +23,7 @@ type oracles struct {
 	refusals
 	outsiders
 	travel
+	forensics
 }
 
 // Oracles lists the names of all oracles with what each demands.
@@ -48,6 +49,7 @@ func Oracles() [][2]string {
 		{"O18", "a healed core needs few views"},
 		{"O19", "refused input leaves the state as it is"},
 		{"O20", "messages of another cluster or epoch change nothing"},
+		{"O21", "no proof names a correct replica; a fork names f+1 of the others"},
 		{"panic", "nothing panics"},
 	}
 }
@@ -59,6 +61,7 @@ func newOracles(w *World, off map[string]bool) *oracles {
 	o.ledger.init(w.opts.people())
 	o.positions.init(len(w.nodes))
 	o.travel.init()
+	o.forensics.init(w.cfg)
 	return o
 }
 
@@ -80,6 +83,9 @@ func (o *oracles) sent(from *node, to int, p *packet) {
 	o.noteTraffic(from, to, m)
 	o.gather(epoch, m)
 	o.keep(o.w.config, m)
+	o.gather(from, m)
+	o.keep(o.w.cfg, m)
+	o.hear(p, m)
 	if from.correct {
 		o.say(from, m)
 		o.w.noteSent(from, m)
@@ -189,6 +195,7 @@ func (o *oracles) end() {
 	o.cheap()
 	o.oneEpoch()
 	o.linearizable()
+	o.testify()
 }
 
 // executed is the place that a node has executed up to.

@@ -34,6 +34,7 @@ const (
 	streamHeal
 	streamSample
 	streamEpochs
+	streamShelf
 	streamCount
 )
 

@@ -23,6 +23,10 @@ func (n *node) start() {
 		n.startFailed(err)
 		return
 	}
+	if err := n.openShelf(); err != nil {
+		n.startFailed(err)
+		return
+	}
 	n.store = kv.New()
 	var links loop.Links = frames{n}
 	if !w.opts.Codec && len(n.specs) == 0 {
@@ -33,7 +37,7 @@ func (n *node) start() {
 		Sealer: w.sealer(w.eras[0], n.replica), Journal: n.journal,
 		Announced: n.announced, Reconfigured: n.reconfigured,
 		Disk: n.disk, Store: n.store, Links: links, Applied: n.applied, Watch: n.watch,
-		Forgot: forgot, Save: n.save, Keep: w.opts.keep(),
+		Forgot: forgot, Save: n.save, Keep: w.opts.keep(), Archive: n.shelf.archive,
 		Salt: mix(w.seed, uint64(n.index)<<32^uint64(n.boot)), //nolint:gosec // small
 	}
 	if n.second {
@@ -178,7 +182,7 @@ func (n *node) cutJournal() {
 	if n.flushCut <= n.cut {
 		return
 	}
-	if n.journal.TruncateBefore(n.flushCut) == nil {
+	if n.flushShelf(true) == nil && n.journal.TruncateBefore(n.flushCut) == nil {
 		n.cut = n.flushCut
 		n.w.mark(markJournalCut)
 	}

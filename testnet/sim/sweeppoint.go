@@ -137,6 +137,9 @@ func (w *World) lose(loss powerLoss) {
 	clear(n.inbox)
 	n.inbox = n.inbox[:0]
 	r := rand.New(rand.NewPCG(w.seed, uint64(p.index))) //nolint:gosec // repeatable
+	if p.damage != damageClean {
+		n.shelf.crash(w.rnd[streamShelf])
+	}
 	switch p.damage {
 	case damageLost:
 		n.mem.Crash()

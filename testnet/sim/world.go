@@ -66,6 +66,7 @@ type World struct {
 	current *packet // that is being delivered
 	marks   [markCount]uint64
 	faults  [classCount]uint64
+	beyond  bool   // more than f lie: what is looked for is who is named
 	lied    bool   // some traitor has told a lie
 	topView uint64 // that a correct replica has entered
 
