@@ -32,6 +32,9 @@ func simCommand() *cli.Command {
 			&cli.BoolFlag{Name: "shrink", Usage: "reduce the failing --seed to a script"},
 			&cli.StringFlag{Name: "script", Usage: "replay a kept case from `FILE`"},
 			&cli.BoolFlag{Name: "twice", Usage: "run every seed twice and compare (O17)"},
+			&cli.BoolFlag{
+				Name: "beyond-f", Usage: "one traitor too many: a fork must name f+1, nothing an innocent",
+			},
 			&cli.StringSliceFlag{Name: "off", Usage: "switch `ORACLE` off; may be repeated"},
 			&cli.IntFlag{Name: "failures", Value: 10, Usage: "stop after `N` failures; 0: never"},
 		},
@@ -74,6 +77,9 @@ func simulate(c *cli.Context) error {
 		say(c, "byzd: seed %d: %v\n  %s\n  replay: byzd sim --seed %d --dump",
 			r.Seed, r.Failure, r.Options.String(), r.Seed)
 	}
+	if s.Beyond && c.Err() == nil && len(sum.Failures) == 0 {
+		return simBeyond(c, sum)
+	}
 	missing := sum.Missing()
 	for _, name := range missing {
 		say(c, "byzd: note: never reached: %s", name)
@@ -89,11 +95,22 @@ func simulate(c *cli.Context) error {
 	return nil
 }
 
+// simBeyond says how often one traitor too many was seen (control C2 of VERIFY §10).
+func simBeyond(c *cli.Context, sum *sim.Summary) error {
+	one, across := sum.Forks()
+	_, err := fmt.Fprintf(c.App.Writer, "f+1 traitors: %d of %d seeds flagged, %d forks named, %d of "+
+		"them across views\n", sum.Flagged, sum.Seeds, one, across)
+	if err == nil && one == 0 {
+		err = failf(exitFailed, "", "no seed came to a fork")
+	}
+	return err
+}
+
 // simSetup reads which oracles are off.
 func simSetup(c *cli.Context) (sim.Setup, error) {
 	s := sim.Setup{
 		Off: map[string]bool{}, Until: c.Uint64("until"), From: c.Uint64("from"),
-		Twice: c.Bool("twice"),
+		Twice: c.Bool("twice"), Beyond: c.Bool("beyond-f"),
 	}
 	for _, name := range c.StringSlice("off") {
 		known := false
@@ -112,6 +129,9 @@ func simSetup(c *cli.Context) (sim.Setup, error) {
 func simulateOne(c *cli.Context, s sim.Setup) error {
 	seed, want := c.Uint64("seed"), ""
 	one := sim.Case{Seed: seed, Options: sim.Draw(seed)}
+	if s.Beyond {
+		one.Options = sim.DrawBeyond(seed)
+	}
 	if file := c.String("script"); file != "" {
 		text, err := os.ReadFile(file) //nolint:gosec // the user names it
 		if err != nil {

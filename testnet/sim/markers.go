@@ -145,6 +145,7 @@ const (
 	markChangeChecked
 	markNamed
 	markForkNamed
+	markForkAcross
 	markCount
 )
 
@@ -289,7 +290,8 @@ func markers() [markCount]row { //nolint:funlen // a table, one row for each mar
 		markLostGateway:        {"gateway removed while a client waited", false},
 		markChangeChecked:      {"O5 looked at what a change rests on", false},
 		markNamed:              {"what correct nodes keep names a traitor (O21)", false},
-		markForkNamed:          {"fork found and its culprits named (--beyond-f)", true},
+		markForkNamed:          {"fork found, f+1 named (--beyond-f)", true},
+		markForkAcross:         {"fork across views, f+1 named (--beyond-f)", true},
 	}
 }
 

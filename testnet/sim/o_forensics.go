@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"strings"
 
 	"byzd/daemon/disk"
 	"byzd/daemon/journal"
@@ -90,6 +91,12 @@ func (w *World) forked(f *judge.Forensics, fork judge.Fork) {
 		return
 	}
 	w.mark(markForkNamed)
+	if !strings.HasPrefix(fork.Cause, "both in view") {
+		w.mark(markForkAcross)
+	}
+	if w.flagged == nil {
+		w.fail("O21", "no other oracle has seen the fork at batch %d", fork.Sequence)
+	}
 	if fork.Unproven != "" || len(fork.Guilty) < f.Needed || len(f.Culprits) < f.Needed {
 		w.fail("O21", "of a fork at batch %d only %v of %d are named (%v in all): %s, %s: %s %s",
 			fork.Sequence, fork.Guilty, f.Needed, f.Culprits, fork.One, fork.Other, fork.Cause,

@@ -22,8 +22,13 @@ func (w *World) nextPhase() {
 		w.startClients()
 		w.startFaults()
 		w.startAdmin()
+		w.keepApart()
 		w.later(evPhase, w.opts.Safety*1000, 0)
 	case phaseFaults:
+		if w.beyond {
+			w.phase = phaseDone // there is no healing this
+			return
+		}
 		w.heal()
 		w.later(evPhase, checkEvery, 0)
 	case phaseLive:

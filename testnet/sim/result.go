@@ -24,6 +24,7 @@ type Result struct {
 	Made    []Decision
 	Lied    bool // some traitor has told a lie
 	Failure *Failure
+	Flagged *Failure // with more than f traitors, what an oracle found first
 }
 
 func (w *World) result() *Result {
@@ -31,6 +32,7 @@ func (w *World) result() *Result {
 		Seed: w.seed, Options: w.opts, Hash: w.hash, Events: w.events, Virtual: w.now,
 		Batches: max(0, len(w.oracles.log)-1), Settled: w.settled, Faults: w.faults,
 		Marks: w.marks, Made: w.choices.made, Lied: w.lying(), Failure: w.failure,
+		Flagged: w.flagged,
 	}
 }
 
@@ -46,6 +48,7 @@ type Summary struct {
 	Batches   uint64
 	Hash      uint64 // of all runs, in any order
 	Failures  []*Result
+	Flagged   int // runs with more than f traitors in which an oracle found something
 	Elapsed   time.Duration
 	Workers   int
 }
@@ -71,6 +74,9 @@ func (s *Summary) add(r *Result) {
 	s.Events = append(s.Events, r.Events)
 	s.Batches += uint64(r.Batches) //nolint:gosec // not negative
 	s.Hash += mix(r.Hash, r.Seed)
+	if r.Flagged != nil {
+		s.Flagged++
+	}
 	if r.Failure != nil {
 		s.Failures = append(s.Failures, r)
 	}
@@ -128,6 +134,12 @@ func Many(
 	})
 	sum.Elapsed = time.Since(began)
 	return sum
+}
+
+// Forks returns how many runs came to a fork whose f+1 culprits were named, and how many of them to
+// one across views.
+func (s *Summary) Forks() (all, across int) {
+	return s.MarkRuns[markForkNamed], s.MarkRuns[markForkAcross]
 }
 
 // AimPerMinute is VERIFY's aim on two cores, in seeds.

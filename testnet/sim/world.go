@@ -78,6 +78,7 @@ type World struct {
 	sends     uint64
 	hash      uint64
 	failure   *Failure
+	flagged   *Failure    // beyond f: what an oracle found first
 	trace     io.Writer   // nil if nobody looks
 	from      uint64      // the event that the trace begins with
 	until     uint64      // the event that the run ends before; 0: none
@@ -123,6 +124,7 @@ func (c cache) Add(id crypto.Digest) { c[id] = struct{}{} }
 type Setup struct {
 	Twice   bool              // run every seed twice, and compare
 	Options *Options          // nil: those of the seed
+	Beyond  bool              // those of the seed with f+1 traitors, see [DrawBeyond]
 	Off     map[string]bool   // oracles that are switched off
 	Only    map[Decision]bool // the faults that may strike; nil: all
 	Trace   io.Writer         // who wants to read what happens; may be nil
@@ -158,11 +160,15 @@ func New(seed uint64, s Setup) *World {
 		trace: s.Trace, from: s.From, until: s.Until, hash: seed, probe: s.probe, tap: s.Sent,
 		deviate: s.deviate,
 	}
-	if s.Options != nil {
+	switch {
+	case s.Options != nil:
 		w.opts = *s.Options
-	} else {
+	case s.Beyond:
+		w.opts = DrawBeyond(seed)
+	default:
 		w.opts = Draw(seed)
 	}
+	w.beyond = w.opts.beyondF()
 	w.choices.only = s.Only
 	w.configure()
 	for i := range w.opts.people() {
@@ -307,6 +313,10 @@ func (w *World) guard(step func()) {
 				return
 			}
 			w.fail("panic", "%v", p)
+			if w.beyond {
+				w.phase = phaseDone // an invariant that f+1 liars may break
+				return
+			}
 			if w.failure.Stack == "" {
 				w.failure.Stack = trimStack(string(debug.Stack()))
 			}
@@ -382,10 +392,18 @@ func (w *World) fail(oracle, format string, args ...any) {
 	if w.failure != nil || w.oracles != nil && w.oracles.off[oracle] {
 		return
 	}
-	w.failure = &Failure{
+	f := &Failure{
 		Oracle: oracle, Text: fmt.Sprintf(format, args...), Event: w.events, At: w.now,
 	}
-	w.tracef("FAILED %s", w.failure.Error())
+	if w.beyond && oracle != "O21" {
+		if w.flagged == nil {
+			w.flagged = f
+			w.tracef("flagged %s", f.Error())
+		}
+		return
+	}
+	w.failure = f
+	w.tracef("FAILED %s", f.Error())
 }
 
 func (w *World) mark(m marker) { w.marks[m]++ }

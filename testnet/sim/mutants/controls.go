@@ -35,6 +35,7 @@ func (c *command) runControls(ctx context.Context, r *Runner, list []*Mutant) (i
 	beyond := []string{
 		"test testnet/sim/scope ^TestControlIsFoundBroken$",
 		"test testnet/sim/twins ^TestControlIsFoundUnsafe$",
+		"test testnet/sim ^TestOneTraitorTooManyIsNamed$",
 		"test testnet/judge ^TestForensicsNamesTheCoalition$",
 		"test daemon/loop ^TestCoalitionForksAcrossViews$",
 	}
