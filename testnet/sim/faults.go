@@ -3,6 +3,7 @@ package sim
 import (
 	"byzd/daemon/disk"
 	"byzd/daemon/snapshot"
+	"byzd/pbft/message"
 )
 
 func newMemory() *disk.Memory { return disk.NewMemory() }
@@ -78,18 +79,35 @@ func (w *World) strange(c class) {
 	case classLiar:
 		w.lieAsClient()
 	default:
-		w.lyingDisk(c)
+		n := w.nodes[w.opts.Charged]
+		sudden := c == classLostSync || c == classMisdirect || c == classOldImage && n.image == nil
+		if !sudden && n.aim == 0 && r.IntN(2) == 0 {
+			n.aim = c
+			return
+		}
+		w.lyingDisk(c, 200_000)
 	}
 }
 
-// lyingDisk lets the one disk that is charged to f lie.
-func (w *World) lyingDisk(c class) {
+// aimed lets the lying disk forget what its node has just signed: now its word is out.
+func (w *World) aimed(n *node, t message.Type) {
+	r := w.rnd[streamCharge]
+	if t != message.TypeViewChange && (t != message.TypeVote || r.IntN(16) != 0) ||
+		w.phase != phaseFaults {
+		return
+	}
+	w.later(evStrike, 1, int64(n.aim))
+	n.aim = 0
+}
+
+// lyingDisk lets the one disk that is charged to f lie; its node is down for about so many µs.
+func (w *World) lyingDisk(c class, down int64) {
 	n, r := w.nodes[w.opts.Charged], w.rnd[streamCharge]
 	switch c {
 	case classLostSync:
 		if n.disk.lying && n.up { // and now the power goes
 			w.crash(n, true)
-			w.plan(event{at: w.now + exponential(r, 200_000), kind: evRestart}, n)
+			w.plan(event{at: w.now + exponential(r, down), kind: evRestart}, n)
 		}
 		n.disk.lying = true
 	case classMisdirect:
@@ -99,16 +117,16 @@ func (w *World) lyingDisk(c class) {
 			n.image = n.mem.Clone()
 			return
 		}
-		w.crashFor(n, exponential(r, 200_000))
+		w.crashFor(n, exponential(r, down))
 		n.mem, n.image = n.image, nil
 		n.mem.Crash()
 		w.mark(markOldImage)
 	case classWipe:
-		w.crashFor(n, exponential(r, 200_000))
+		w.crashFor(n, exponential(r, down))
 		n.mem, n.image, n.shelf = newMemory(), nil, shelf{}
 		w.mark(markWiped)
 	default: // bit rot
-		w.crashFor(n, exponential(r, 200_000))
+		w.crashFor(n, exponential(r, down))
 		names, _ := n.mem.List("journal")
 		if len(names) == 0 {
 			return

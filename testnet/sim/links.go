@@ -72,6 +72,9 @@ func (w *World) send(from *node, to int, p *packet) {
 	}
 	e := from.era()
 	w.oracles.sent(from, to, p)
+	if from.aim != 0 {
+		w.aimed(from, p.typ)
+	}
 	w.traceSend(from, to, p)
 	if w.tap != nil && p.frame != nil {
 		w.tap(p.frame)

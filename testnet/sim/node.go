@@ -42,6 +42,7 @@ type node struct {
 	second   bool   // it has its second key
 	image    *disk.Memory
 	shelf    shelf
+	aim      class // that strikes its disk when it next signs something that binds it; 0: none
 
 	inbox    []*packet
 	awake    bool

@@ -165,6 +165,9 @@ func (o *Options) drawCharges(r *rand.Rand) {
 			o.Charged = node
 			c := class(r.IntN(int(classCount-classLostSync))) + classLostSync //nolint:gosec // few
 			o.Rates[c] = drawRate(r, classes()[c])
+			if r.IntN(2) == 0 { // who has forgotten its words needs views to come
+				o.Params.RotateEvery = 4
+			}
 		default:
 			continue // unused
 		}

@@ -86,8 +86,10 @@ func (o *oracles) sent(from *node, to int, p *packet) {
 	o.gather(from, m)
 	o.keep(o.w.cfg, m)
 	o.hear(p, m)
-	if from.correct {
+	if from.correct || from.replica == o.w.opts.Charged { // a disk lies, its owner does not
 		o.say(from, m)
+	}
+	if from.correct {
 		o.w.noteSent(from, m)
 	}
 }

@@ -18,6 +18,7 @@ const (
 	evPhase                     // the next phase begins
 	evPower                     // a node loses its power, and starts again later
 	evAdmin                     // an administrator wants a change of the members
+	evStrike                    // the lying disk lies at the moment that it was aimed at
 )
 
 // event is one thing that will happen. Events of one time happen in the order of tie, which is

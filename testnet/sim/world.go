@@ -383,6 +383,8 @@ func (w *World) happenToAll(e *event) {
 		w.nextPhase()
 	case evAdmin:
 		w.administer(int(e.arg))
+	case evStrike:
+		w.lyingDisk(class(e.arg), 20_000) //nolint:gosec // a class
 	default:
 	}
 }
