@@ -81,7 +81,7 @@ func (w *World) strange(c class) {
 	default:
 		n := w.nodes[w.opts.Charged]
 		sudden := c == classLostSync || c == classMisdirect || c == classOldImage && n.image == nil
-		if !sudden && n.aim == 0 && r.IntN(2) == 0 {
+		if !sudden && n.aim == 0 && w.probe == nil && r.IntN(2) == 0 {
 			n.aim = c
 			return
 		}
