@@ -18,19 +18,19 @@ import (
 // The judge shares the rules of evidence with the core, and neither its state nor its choice of
 // what to compare: it puts together what no single replica has seen together.
 type forensics struct {
-	accuser *judge.History
-	heard   map[message.Message]struct{} // those that travel as they are
-	frames  map[uint64]struct{}          // those that travel encoded
+	accusers []*judge.History             // by epoch; nil where nothing was heard
+	heard    map[message.Message]struct{} // those that travel as they are
+	frames   map[uint64]struct{}          // those that travel encoded
 }
 
-func (f *forensics) init(cfg *message.Config) {
-	f.accuser = judge.NewHistory(cfg)
+func (f *forensics) init() {
 	f.heard, f.frames = map[message.Message]struct{}{}, map[uint64]struct{}{}
 }
 
 // hear takes in what leaves a node, traitor or not; what is sent again is known.
-func (o *oracles) hear(p *packet, m message.Message) {
-	if o.off["O21"] {
+func (o *oracles) hear(p *packet, epoch uint64, m message.Message) {
+	cfg := o.w.config(epoch)
+	if cfg == nil || o.off["O21"] {
 		return
 	}
 	known := false
@@ -42,45 +42,64 @@ func (o *oracles) hear(p *packet, m message.Message) {
 		_, known = o.frames[key]
 		o.frames[key] = struct{}{}
 	}
-	if !known {
-		o.accuser.Hear(m)
+	if known {
+		return
 	}
+	for uint64(len(o.accusers)) <= epoch {
+		o.accusers = append(o.accusers, nil)
+	}
+	if o.accusers[epoch] == nil {
+		o.accusers[epoch] = judge.NewHistory(cfg)
+	}
+	o.accusers[epoch].Hear(m)
 }
 
-// innocent lists the correct replicas.
-func (w *World) innocent() (set quorum.Set) {
-	for _, n := range w.nodes {
-		if n.correct {
-			set = set.Add(n.replica)
+// innocent lists the members of an epoch that are correct replicas, by their places.
+func (w *World) innocent(e *era) (set quorum.Set) {
+	for place, r := range e.replicas {
+		if w.nodes[r].correct {
+			set = set.Add(place)
 		}
 	}
 	return set
 }
 
-// testify is O21, at the end of a run.
+// testify is O21, at the end of a run: for each epoch by itself.
 func (o *oracles) testify() {
 	if o.off["O21"] {
 		return
 	}
-	w := o.w
-	innocent := w.innocent()
-	for _, p := range o.accuser.Incriminated(innocent) {
-		w.fail("O21", "a correct replica can be accused: %s",
-			judge.Describe(fmt.Sprintf("replica %d", p.Culprit), p.Evidence))
+	for epoch, e := range o.w.eras {
+		if epoch < len(o.accusers) && o.accusers[epoch] != nil {
+			for _, p := range o.accusers[epoch].Incriminated(o.w.innocent(e)) {
+				o.w.named(e, "a correct replica can be accused", p)
+			}
+		}
+		o.testifyOn(e)
 	}
-	f := w.investigate()
+}
+
+// testifyOn asks the disks of correct replicas about an epoch.
+func (o *oracles) testifyOn(e *era) {
+	w, innocent := o.w, o.w.innocent(e)
+	f := w.investigate(e)
 	if len(f.Culprits) > 0 {
 		w.mark(markNamed)
 	}
 	for _, p := range f.Proofs() {
 		if p.Kind.Convicts() && innocent.Has(p.Culprit) {
-			w.fail("O21", "forensics names a correct replica: %s",
-				judge.Describe(fmt.Sprintf("replica %d", p.Culprit), p.Evidence))
+			w.named(e, "forensics names a correct replica", p)
 		}
 	}
 	for _, fork := range f.Forks {
 		w.forked(f, fork)
 	}
+}
+
+// named fails the run: a correct replica is convicted.
+func (w *World) named(e *era, how string, p judge.Proof) {
+	who := fmt.Sprintf("replica %d", e.replicas[p.Culprit])
+	w.fail("O21", "epoch %d: %s: %s", e.cfg.Epoch, how, judge.Describe(who, p.Evidence))
 }
 
 // forked judges a fork that correct replicas' disks show.
@@ -104,24 +123,35 @@ func (w *World) forked(f *judge.Forensics, fork judge.Fork) {
 	}
 }
 
-// investigate gives forensics what the correct replicas have on their disks, and nothing else.
-func (w *World) investigate() *judge.Forensics {
-	h := judge.NewHistory(w.cfg)
+// investigate gives forensics what the correct replicas have on their disks of an epoch, and nothing
+// else.
+func (w *World) investigate(e *era) *judge.Forensics {
+	h := judge.NewHistory(e.cfg)
 	h.Numbered = true
 	for _, n := range w.nodes {
-		if !n.correct {
+		if !n.correct || !e.has(n.replica) {
 			continue
 		}
-		l := h.Add(n.replica, false)
-		h.Fill(l, scan(n.mem))
+		l := h.Add(e.place[n.replica], false)
+		h.Fill(l, w.scan(e, n.mem))
 		if n.shelf.mem != nil {
-			_ = h.FillArchived(l, scan(n.shelf.mem)) // what is lost is testimony
+			_ = h.FillArchived(l, w.scan(e, n.shelf.mem)) // what is lost is testimony
 		}
 	}
 	return judge.Investigate(h)
 }
 
-// scan reads a journal as it is on a disk.
-func scan(d *disk.Memory) func(fn func(uint64, journal.Record) error) error {
-	return func(fn func(uint64, journal.Record) error) error { return journal.Scan(d, fn) }
+// scan reads the records of an epoch in a journal as it is on a disk.
+func (w *World) scan(e *era, d *disk.Memory) func(fn func(uint64, journal.Record) error) error {
+	return func(fn func(uint64, journal.Record) error) error {
+		return journal.Scan(d, func(lsn uint64, r journal.Record) error {
+			if len(w.eras) > 1 {
+				rec, err := message.DecodeRecord(message.RecordType(r.Type), r.Version, r.Body)
+				if err != nil || rec.Epoch != e.cfg.Epoch {
+					return err
+				}
+			}
+			return fn(lsn, r)
+		})
+	}
 }

@@ -76,11 +76,8 @@ func (o *oracles) say(n *node, m message.Message) {
 			p.viewed = was
 		}
 	case *message.Submission:
-		if b := m.Bundle; b.Gateway == i {
-			o.enter(n, slot{kindBundle, 0, b.Session, b.Seq}, contentOf(b))
 		if b := m.Bundle; b.Gateway == i && n.correct {
-			id := b.ID()
-			o.enter(n, slot{kindBundle, b.Session, b.Seq}, tag(7, id[:]))
+			o.enter(n, slot{kindBundle, 0, b.Session, b.Seq}, contentOf(b))
 		}
 	default:
 	}

@@ -61,7 +61,7 @@ func newOracles(w *World, off map[string]bool) *oracles {
 	o.ledger.init(w.opts.people())
 	o.positions.init(len(w.nodes))
 	o.travel.init()
-	o.forensics.init(w.cfg)
+	o.forensics.init()
 	return o
 }
 
@@ -83,9 +83,7 @@ func (o *oracles) sent(from *node, to int, p *packet) {
 	o.noteTraffic(from, to, m)
 	o.gather(epoch, m)
 	o.keep(o.w.config, m)
-	o.gather(from, m)
-	o.keep(o.w.cfg, m)
-	o.hear(p, m)
+	o.hear(p, epoch, m)
 	if from.correct || from.replica == o.w.opts.Charged { // a disk lies, its owner does not
 		o.say(from, m)
 	}
