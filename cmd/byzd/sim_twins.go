@@ -28,6 +28,7 @@ func simTwinsCommand() *cli.Command {
 		Description: "T-A, T-B and T-C are complete sets in a fixed order: --from and\n" +
 			"--scenarios take a part of one. T-D, T-E, mixed and control are drawn from\n" +
 			"--seed. control has two twins of four members, and must be found unsafe.\n" +
+			"A search that is interrupted says with which --from it goes on.\n" +
 			"Each scenario must be safe, and once the cuts are healed everything that was\n" +
 			"ordered must be executed everywhere. Exit code 4: a scenario failed; the command\n" +
 			"that repeats it is printed.",
@@ -61,13 +62,14 @@ func simTwins(c *cli.Context) error {
 	if err != nil {
 		return usagef("byzd sim twins --set T-A", "%w", err)
 	}
-	bar := newProgress(c.App.ErrWriter)
+	bar, began := newTicker(c.App.ErrWriter), time.Now()
 	count := c.Uint64(flagScenarios)
 	r := twins.Search(c.Context, twins.Options{
 		Set: set, From: c.Uint64(flagFrom), Count: count, Seed: c.Uint64(flagSeed),
 		Workers: c.Int(flagWorkers),
 		Progress: func(played uint64) {
-			bar.show("scenarios", int(played), int(count)) //nolint:gosec // for a bar
+			bar.show("%s: %d of %d scenarios, %.0f/s", set.Name, played, count,
+				perSecond(int(played), time.Since(began))) //nolint:gosec // a count
 		},
 	})
 	bar.clear()
@@ -81,7 +83,7 @@ func simTwins(c *cli.Context) error {
 	if bad := len(r.Failures) > 0; bad != (set.Name == "control") {
 		return silent(exitBroken)
 	}
-	return nil
+	return c.Err()
 }
 
 func writeTwins(c *cli.Context, set *twins.Set, r *twins.Report) {
@@ -90,7 +92,7 @@ func writeTwins(c *cli.Context, set *twins.Set, r *twins.Report) {
 	case r.Complete:
 		extent = "complete"
 	case set.Size > 0:
-		extent = fmt.Sprintf("numbers %d to %d of %d", r.From, r.From+r.Played, set.Size)
+		extent = fmt.Sprintf("numbers %d to %d of %d", r.From, r.Next, set.Size)
 	}
 	_, _ = fmt.Fprintf(c.App.Writer, "%s: %s\n  %d scenarios (%s) in %v, %.0f/s; %d with every "+
 		"message encoded, %d with Ed25519\n  %d decided something before the end, %d changed the "+
@@ -98,6 +100,13 @@ func writeTwins(c *cli.Context, set *twins.Set, r *twins.Report) {
 		"%d ms\n  unsafe %d, stuck %d\n", set.Name, set.Text, r.Played, extent,
 		r.Elapsed.Round(10*time.Millisecond), r.PerSec, r.Wire, r.Real, r.Executed, r.Changed,
 		r.Caught, r.Batches, r.Messages, r.MaxView, r.MaxHealed, r.Unsafe, r.Stuck)
+	if set.Size > 0 && r.PerSec > 0 {
+		_, _ = fmt.Fprintf(c.App.Writer, "  at this rate the whole set takes %v\n",
+			time.Duration(float64(set.Size)/r.PerSec*float64(time.Second)).Round(time.Minute))
+	}
+	if c.Err() != nil || set.Size > r.Next {
+		_, _ = fmt.Fprintf(c.App.Writer, "  it goes on with --from %d\n", r.Next)
+	}
 	for _, f := range r.Failures {
 		_, _ = fmt.Fprintf(c.App.Writer, "  number %d: %s\n    byzd sim twins --replay '%s'\n",
 			f.Number, describeTwins(&f.Outcome), f.Scenario)

@@ -35,7 +35,8 @@ type Report struct {
 	From     uint64
 	Seed     uint64
 	Played   uint64
-	Complete bool // the whole of an enumerated set was played
+	Next     uint64 // everything from From to before it was played
+	Complete bool   // the whole of an enumerated set was played
 	Wire     uint64
 	Real     uint64
 	Elapsed  time.Duration
@@ -104,6 +105,7 @@ func Search(ctx context.Context, o Options) Report {
 	r := s.total
 	r.Elapsed = time.Since(start)
 	r.PerSec = float64(r.Played) / max(r.Elapsed.Seconds(), 1e-9)
+	r.Next = min(s.next.Load(), s.end) // who takes a chunk plays all of it
 	r.Complete = o.Set.Size > 0 && r.Played == o.Set.Size
 	slices.SortFunc(r.Failures, func(a, b Failure) int {
 		if a.Number < b.Number {

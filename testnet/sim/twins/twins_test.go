@@ -135,3 +135,31 @@ func TestKeptScenarios(t *testing.T) {
 		}
 	}
 }
+
+// A set that is searched in parts, each from where the one before ended, comes to the same as the
+// whole: so a long search can be split, and goes on after an interrupt.
+func TestPartsAddUpToTheWhole(t *testing.T) {
+	set, err := FindSet("T-A")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const first, count = 3_000_000, 3 * chunk
+	o := Options{Set: set, From: first, Count: count, Workers: 2}
+	whole := Search(t.Context(), o)
+	var parts Report
+	for at := uint64(first); at < first+count; {
+		o.From, o.Count = at, min(chunk+7, first+count-at)
+		part := Search(t.Context(), o)
+		if part.Next <= at {
+			t.Fatalf("from %d it goes on with %d", at, part.Next)
+		}
+		at = part.Next
+		parts.Played += part.Played
+		parts.Batches += part.Batches
+		parts.Messages += part.Messages
+	}
+	if whole.Next != first+count || parts.Played != whole.Played ||
+		parts.Batches != whole.Batches || parts.Messages != whole.Messages {
+		t.Errorf("%+v\n%+v", whole, parts)
+	}
+}
