@@ -338,6 +338,8 @@ type verdict struct {
 	Termination string            `json:"termination"`
 	Sequence    uint64            `json:"sequence"`
 	Operations  uint64            `json:"operations"`
+	From        uint64            `json:"from"`
+	Epoch       uint64            `json:"epoch"`
 	Culprits    []int             `json:"culprits"`
 	Traitors    []int             `json:"traitors"`
 	Fired       map[string]uint64 `json:"fired"`
@@ -365,7 +367,8 @@ func (n *network) held() verdict {
 	v, code := n.judge()
 	if code != 0 || v.Agreement != "held" || v.Validity != "held" || v.Integrity != "held" ||
 		v.Termination != "held" {
-		n.t.Errorf("exit %d, verdict %+v", code, v)
+		n.t.Errorf("exit %d, verdict %+v\n%s", code, v,
+			byzd(n.t, "verdict", "--home", n.home).stdout)
 	}
 	return v
 }

@@ -55,11 +55,18 @@ func TestMembersChangeUnderLoad(t *testing.T) {
 	})
 	l.resumes("without them as well")
 	l.end(6)
+	// Through all epochs: everything is executed again, and the members that left are correct ones.
+	if v := n.held(); v.Epoch != 2 || v.From != 0 || v.Operations < 100 {
+		t.Errorf("judged are %d operations from batch %d on, up to epoch %d", v.Operations, v.From, v.Epoch)
+	}
 
 	proof := filepath.Join(t.TempDir(), "epochs.byzd")
 	must(t, "member", "proof", "--home", n.state.Nodes[5].Home, "--out", proof)
 	genesis := filepath.Join(n.home, "genesis.toml")
 	n.testnet("down") // nobody is left to ask
+	if v := n.held(); v.Epoch != 2 || v.From != 0 {
+		t.Errorf("after its end it is judged from batch %d on, up to epoch %d", v.From, v.Epoch)
+	}
 	var e epoch
 	o := must(t, "member", "verify", "--json", "--genesis", genesis, proof)
 	if err := json.Unmarshal([]byte(o.stdout), &e); err != nil {

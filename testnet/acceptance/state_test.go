@@ -50,10 +50,10 @@ func TestWipedUnderLoad(t *testing.T) {
 	n.until("it is needed, and there", func() bool { return l.count() > before+5 })
 	n.testnet("restart", "2")
 	l.end(3)
-	// The logs begin above the base, and may have nothing in common: some of it cannot be known.
-	v, code := n.judge()
-	if code != 0 && code != 3 || v.Termination != "held" || v.Agreement == "broken" || v.Validity == "broken" || v.Integrity == "broken" {
-		t.Errorf("exit %d: %+v\n%s", code, v, byzd(t, "verdict", "--home", n.home).stdout)
+	// The logs may begin above the base, as that of the wiped node does: what is before is judged by
+	// certificate, and all else is definite.
+	if v := n.held(); v.Operations == 0 {
+		t.Errorf("judged are %d operations from batch %d on", v.Operations, v.From)
 	}
 }
 
