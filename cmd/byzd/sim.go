@@ -63,6 +63,8 @@ func simulate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	s.Seeds = &sim.Seeds{}
+	defer watchSeeds(c, s.Seeds)()
 	if c.IsSet("seed") || c.IsSet("script") {
 		return simulateOne(c, s)
 	}
@@ -142,6 +144,8 @@ func simulateOne(c *cli.Context, s sim.Setup) error {
 		}
 		want = one.Want
 	}
+	s.Seeds.Begin(one.Seed)
+	defer s.Seeds.End(one.Seed)
 	if c.Bool("shrink") {
 		return shrink(c, one)
 	}

@@ -125,6 +125,7 @@ type Setup struct {
 	Twice   bool              // run every seed twice, and compare
 	Options *Options          // nil: those of the seed
 	Beyond  bool              // those of the seed with f+1 traitors, see [DrawBeyond]
+	Seeds   *Seeds            // is told which seeds run; may be nil
 	Off     map[string]bool   // oracles that are switched off
 	Only    map[Decision]bool // the faults that may strike; nil: all
 	Trace   io.Writer         // who wants to read what happens; may be nil
@@ -140,6 +141,8 @@ type Setup struct {
 
 // Run runs a seed, twice if that is asked for: the same seed must give the same trace (O17).
 func Run(seed uint64, s Setup) *Result {
+	s.Seeds.Begin(seed)
+	defer s.Seeds.End(seed)
 	r := New(seed, s).Run()
 	if s.Twice && r.Failure == nil {
 		if again := New(seed, s).Run(); again.Hash != r.Hash {
