@@ -49,6 +49,8 @@ type townsman struct {
 	lie     string                // what it tells if it is a traitor; empty if it is none
 	ends    []*message.EpochProof // what its invitation has
 	mortal  *mortal               // in place of the disk
+	key     crypto.Signer         // its own, if it is not that of its number any more
+	forgot  string                // why its journal does not hold all that it said
 }
 
 type letter struct {
@@ -112,11 +114,15 @@ func (w *town) open(i int, more ...crypto.Signer) {
 		w.t.Fatalf("node %d: %v", i, err)
 	}
 	_, signer := pbfttest.Member(w.genesis.Scheme, i)
+	if n.key != nil {
+		signer = n.key
+	}
 	self := w.genesis.Member(n.id)
 	n.journal, n.store, n.down, n.noSync, n.halted = j, kv.New(), false, false, ""
 	n.loop, err = loop.Open(loop.Config{
 		Cluster: w.genesis, Self: self, Node: n.id, Journal: j, Disk: d, Store: n.store,
 		Links: street{w, n}, Signers: more, Keep: w.keep, Ends: n.ends,
+		Forgot: n.forgot,
 		Sealer: message.Sealer{Config: w.genesis, Self: self, Signer: signer},
 		Applied: func(a *loop.Applied) {
 			for _, r := range a.Own {

@@ -153,6 +153,9 @@ func (l *Loop) submitGathered() {
 
 func (l *Loop) submitBundle(ops []operation) {
 	g := &l.gateway
+	if g.forgot { // it has just become a member
+		l.renumber()
+	}
 	if g.next >= g.reserved {
 		l.reserve()
 	}
@@ -189,6 +192,8 @@ func (l *Loop) reserve() {
 // renumber lets a gateway that has forgotten which numbers it used go on with such as it cannot
 // have used: the clock's, in steps that no gateway exhausts. A place that is signed twice would be
 // a proof against this node (rules R7.3 and R15: to go on far above is as good as a new session).
+// Who is no member has no session and no numbers; that it forgot goes on into the epoch in which it
+// is one.
 func (l *Loop) renumber() {
 	g := &l.gateway
 	g.forgot = false

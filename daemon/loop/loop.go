@@ -212,7 +212,7 @@ func (l *Loop) receive(v message.Verified) {
 // Tick tells the time in milliseconds.
 func (l *Loop) Tick(now int64) {
 	l.now = max(l.now, now)
-	if l.gateway.forgot {
+	if l.gateway.forgot && l.cfg.Self != pbft.Observer {
 		l.renumber()
 	}
 	l.step(pbft.Tick{Now: l.now})
