@@ -67,7 +67,11 @@ func (n *node) reconfigured(now *message.Config, self int) {
 		"epoch": now.Epoch, "members": now.Sizes.N, "liars": now.Sizes.F,
 	})
 	if self == pbft.Observer {
-		log.Warn("the members have changed: this node is none of them any more")
+		what := "this node is none of them any more"
+		if now.Member(n.opts.NetworkKey.ID()) >= 0 {
+			what = "they know this node by a signing key that its home does not have"
+		}
+		log.Warn("the members have changed: " + what)
 		return
 	}
 	if now.Sizes.F < before.Sizes.F {

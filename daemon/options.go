@@ -26,6 +26,9 @@ type Options struct {
 	// NextSeed, if not nil, is of the key that is to take its place: which of the two signs is what
 	// the members have agreed on.
 	NextSeed *[crypto.SeedSize]byte
+	// Rekeyed, if not nil, makes the next key the first, and removes that one. It is called once,
+	// when the members know this node by the next key and that is durable here.
+	Rekeyed func() error
 
 	Listen    string // for members
 	Gossip    string // for members, UDP and TCP

@@ -15,7 +15,7 @@ import (
 // record, what is executed above the snapshot against the certificates, its own promises against
 // what the others hold of them; and it makes all of its connections, with new keys of TLS sessions.
 // It does not help against an intruder who has the signing key or can write to the disk: for that
-// the key is replaced (byzd member add), and the machine.
+// the key is replaced (byzd rejuvenate --rekey), and the machine.
 var ErrAgain = errors.New("the node begins anew")
 
 // Rejuvenate implements [operator.Node]: the node ends, with [ErrAgain], unless the others could

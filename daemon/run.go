@@ -36,6 +36,7 @@ type node struct {
 	former   []*message.Config
 	newest   *message.Config // the epoch that is proved to have begun, if this node is behind
 	spare    []crypto.Signer // keys of this node's beside the first
+	rekeying rekeying
 
 	quota   *disk.Quota
 	journal *journal.Journal
@@ -109,6 +110,8 @@ func (n *node) start() error {
 			return fmt.Errorf("the next signing key: %w", err)
 		}
 		n.spare = append(n.spare, next)
+		public := next.Public()
+		n.rekeying.next = &public
 	}
 	for _, step := range []func() error{
 		n.lock,
@@ -165,6 +168,7 @@ func (n *node) open(sealer message.Sealer) error {
 	n.service.members = n.apiMembers
 	n.saver = newSaver(n.quota)
 	n.onClose(n.saver.close)
+	n.onClose(n.rekeying.close)
 	cfg := loop.Config{
 		Cluster: n.opts.Cluster, Self: sealer.Self, Node: n.opts.NetworkKey.ID(), Sealer: sealer,
 		Signers: n.spare, Ends: n.opts.Ends, Proved: n.proved,

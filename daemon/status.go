@@ -117,6 +117,7 @@ func (n *node) Journal(w io.Writer) error {
 
 // refresh looks, on the loop, whether this node takes part in agreement.
 func (n *node) refresh(l *loop.Loop) {
+	n.rekeyed(l, n.owner.synced)
 	s := l.Replica().State()
 	n.service.view.Store(s.View)
 	reason := s.Reason

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -45,11 +43,25 @@ func today(c *cli.Context) (*message.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain, err := message.DecodeEpochs(cfg, data)
+	return followed(cfg, data)
+}
+
+// followed is where the proofs lead that a node gave.
+func followed(first *message.Config, proofs []byte) (*message.Config, error) {
+	chain, err := message.DecodeEpochs(first, proofs)
 	if err != nil {
 		return nil, err
 	}
-	return message.FollowEpochs(cfg, chain)
+	return message.FollowEpochs(first, chain)
+}
+
+// haveAdmins returns an error if nobody can change the members of a cluster.
+func haveAdmins(cfg *message.Config) error {
+	if len(cfg.Admins.Keys) > 0 {
+		return nil
+	}
+	return failf(exitFailed, "a new cluster gets some with byzd genesis new --admin KEY",
+		"the genesis names no administrators, so nobody can change the members")
 }
 
 // openChange reads the change that a command adds to, or begins one.
@@ -58,32 +70,35 @@ func openChange(c *cli.Context) (*message.Config, *message.Reconfiguration, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(cfg.Admins.Keys) == 0 {
-		return nil, nil, failf(exitFailed,
-			"a new cluster gets some with byzd genesis new --admin KEY",
-			"the genesis names no administrators, so nobody can change the members")
+	if err := haveAdmins(cfg); err != nil {
+		return nil, nil, err
 	}
-	path := c.String("change")
+	rc, err := readChange(c.String("change"), cfg)
+	return cfg, rc, err
+}
+
+// readChange reads the file of a change that can be added to, or begins one if there is none.
+func readChange(path string, cfg *message.Config) (*message.Reconfiguration, error) {
 	data, err := os.ReadFile(path) //nolint:gosec // the user names it
 	if os.IsNotExist(err) {
-		return cfg, &message.Reconfiguration{Change: message.ChangeOf(cfg)}, nil
+		return &message.Reconfiguration{Change: message.ChangeOf(cfg)}, nil
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	rc, err := changefile.Decode(cfg, data)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if rc.Change.Epoch != cfg.Epoch {
-		return nil, nil, failf(exitFailed, "remove the file, and begin a new change",
+		return nil, failf(exitFailed, "remove the file, and begin a new change",
 			"%s ends epoch %d, and this is epoch %d", path, rc.Change.Epoch, cfg.Epoch)
 	}
 	if len(rc.Approvals) > 0 {
-		return nil, nil, failf(exitFailed, "begin another file with --change FILE",
+		return nil, failf(exitFailed, "begin another file with --change FILE",
 			"%s is signed already, and another change would need other signatures", path)
 	}
-	return cfg, rc, nil
+	return rc, nil
 }
 
 func memberAdd(c *cli.Context) error {
@@ -105,18 +120,23 @@ func memberAdd(c *cli.Context) error {
 				cfg.Scheme.Name(), "%s: the key is of scheme %s, but the cluster's is %s", path,
 				scheme, cfg.Scheme.Name())
 		}
-		one := message.ChangeMember{Name: m.Name, Node: m.ID, Key: m.Key, Proof: m.Proof}
-		at := slices.IndexFunc(rc.Change.Members, func(old message.ChangeMember) bool {
-			return old.Node == m.ID
-		})
-		if at >= 0 {
-			one.Name = rc.Change.Members[at].Name
-			rc.Change.Members[at] = one
-			continue
-		}
-		rc.Change.Members = append(rc.Change.Members, one)
+		putMember(rc.Change, m)
 	}
 	return keepChange(c, cfg, rc)
+}
+
+// putMember adds a member to a change, or gives one that it has another key.
+func putMember(change *message.Change, m genesis.Member) {
+	one := message.ChangeMember{Name: m.Name, Node: m.ID, Key: m.Key, Proof: m.Proof}
+	at := slices.IndexFunc(change.Members, func(old message.ChangeMember) bool {
+		return old.Node == m.ID
+	})
+	if at < 0 {
+		change.Members = append(change.Members, one)
+		return
+	}
+	one.Name = change.Members[at].Name
+	change.Members[at] = one
 }
 
 func memberRemove(c *cli.Context) error {
@@ -209,106 +229,6 @@ func changeView(
 		v.F, v.Params = next.Sizes.F, paramChanges(&cfg.Params, &next.Params)
 	}
 	return v
-}
-
-func memberApprove(c *cli.Context) error {
-	args, err := arguments(c, 1, 1, "FILE --key KEYFILE")
-	if err != nil {
-		return err
-	}
-	_, cfg, err := genesisOf(c)
-	if err != nil {
-		return err
-	}
-	if c.String("key") == "" {
-		return usagef("--key FILE, such as byzd keygen makes", "no key is named")
-	}
-	seed, err := seedOf(c.String("key"), true)
-	if err != nil {
-		return err
-	}
-	signer, err := cfg.Scheme.NewSigner(seed)
-	if err != nil {
-		return err
-	}
-	data, err := os.ReadFile(args[0])
-	if err != nil {
-		return err
-	}
-	rc, err := changefile.Decode(cfg, data)
-	if err != nil {
-		return fmt.Errorf("%s: %w", args[0], err)
-	}
-	if !rc.Approve(cfg, signer) {
-		return failf(exitFailed, "byzd genesis show lists who the administrators are",
-			"the key in %s is not an administrator's", c.String("key"))
-	}
-	if err := publish(args[0], changefile.Encode(cfg, rc)); err != nil {
-		return err
-	}
-	if c.Bool(flagJSON) {
-		return json.NewEncoder(c.App.Writer).Encode(changeView(args[0], cfg, rc, nil))
-	}
-	_, err = fmt.Fprintf(c.App.Writer, "%s: signed by %d of the %d that must agree; it ends epoch "+
-		"%d, and then the members are %s\n", args[0], len(rc.Approvals), cfg.Admins.Threshold,
-		rc.Change.Epoch, strings.Join(memberNames(rc.Change), ", "))
-	for _, p := range paramChanges(&cfg.Params, &rc.Change.Params) {
-		_, err = fmt.Fprintf(c.App.Writer, "%s: %d, in the genesis %d\n", p.Name, p.To, p.From)
-	}
-	return err
-}
-
-func memberNames(change *message.Change) []string {
-	names := make([]string, 0, len(change.Members))
-	for _, m := range change.Members {
-		names = append(names, m.Name)
-	}
-	return names
-}
-
-func memberSubmit(c *cli.Context) error {
-	args, err := arguments(c, 1, 1, "FILE")
-	if err != nil {
-		return err
-	}
-	data, err := os.ReadFile(args[0])
-	if err != nil {
-		return err
-	}
-	_, cfg, err := genesisOf(c)
-	if err != nil {
-		return err
-	}
-	rc, err := changefile.Decode(cfg, data)
-	if err != nil {
-		return fmt.Errorf("%s: %w", args[0], err)
-	}
-	body := message.EncodeReconfiguration(rc)
-	if _, err = callOperator(c, http.MethodPost, "/change", body); err != nil {
-		return err
-	}
-	made := false
-	for until := time.Now().Add(c.Duration("wait")); !made && time.Now().Before(until); {
-		var e operator.Epoch
-		if err := askOperator(c, "/epoch", &e); err != nil {
-			return err
-		}
-		if made = e.Epoch > rc.Change.Epoch; !made {
-			//nolint:forbidigo // a node tells nobody when its members change
-			time.Sleep(100 * time.Millisecond)
-		}
-	}
-	switch {
-	case made:
-		_, err = fmt.Fprintf(c.App.Writer, "made: this is epoch %d\n", rc.Change.Epoch+1)
-	case c.Duration("wait") > 0:
-		return failf(exitNoProgress, "byzd member list shows who is not ready",
-			"the change is announced, and not made yet")
-	default:
-		_, err = fmt.Fprintln(c.App.Writer, "announced: it is made as soon as those whom it names "+
-			"are ready; byzd member list shows who is")
-	}
-	return err
 }
 
 func memberProof(c *cli.Context) error {

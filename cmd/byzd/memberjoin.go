@@ -7,12 +7,10 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
-	"byzd/crypto"
 	"byzd/daemon/config"
 	"byzd/daemon/genesis"
 	"byzd/daemon/operator"
@@ -139,52 +137,5 @@ func memberJoin(c *cli.Context) error {
 	}
 	_, err = fmt.Fprintf(c.App.Writer, "%s knows %d members of cluster %s; compare the cluster ID "+
 		"with theirs\n", home, len(inv.Peers), g.ClusterID())
-	return err
-}
-
-func memberRekey(c *cli.Context) error {
-	if _, err := arguments(c, 0, 0, "--home DIR"); err != nil {
-		return err
-	}
-	home := config.Home(c.String(flagHome))
-	if home == "" {
-		return usagef("byzd member rekey --home DIR", "no home is named")
-	}
-	network, _, err := config.ReadKeys(home)
-	if err != nil {
-		return err
-	}
-	g, err := genesis.Load(home.Genesis())
-	if err != nil {
-		return err
-	}
-	s, err := crypto.SchemeByName(g.Scheme)
-	if err != nil {
-		return err
-	}
-	name := filepath.Base(filepath.Clean(string(home)))
-	if old, _, err := genesis.LoadMember(home.Member()); err == nil {
-		name = old.Name
-	}
-	for _, m := range g.Members {
-		if m.ID == network.ID() {
-			name = m.Name
-		}
-	}
-	seed, err := seedOf(home.NextKey(), false)
-	if err != nil {
-		return err
-	}
-	signer, err := s.NewSigner(seed)
-	if err != nil {
-		return err
-	}
-	m := genesis.NewMember(name, network, signer)
-	if err := publish(home.NextMember(), genesis.EncodeMember(g.Scheme, m)); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(c.App.Writer, "%s: hand it in with byzd member add, and restart the "+
-		"node: it signs with the new key as soon as the members have agreed on "+
-		"it\n", home.NextMember())
 	return err
 }

@@ -29,6 +29,10 @@ func askOperator(c *cli.Context, path string, into any) error {
 	if err != nil {
 		return err
 	}
+	return unmarshal(data, into)
+}
+
+func unmarshal(data []byte, into any) error {
 	if err := json.Unmarshal(data, into); err != nil {
 		return fmt.Errorf("the node's answer is not what this byzd expects: %w", err)
 	}
@@ -47,7 +51,24 @@ func callOperator(c *cli.Context, method, path string, body []byte) ([]byte, err
 	if !strings.Contains(url, "://") {
 		url = "http://" + url
 	}
-	ctx, cancel := context.WithTimeout(c.Context, operatorTime)
+	return putToOperator(c.Context, url, method, path, body)
+}
+
+// operatorCall does the same with the node in a home, wherever it listens by now.
+func operatorCall(
+	ctx context.Context, home config.Home, method, path string, body []byte,
+) ([]byte, error) {
+	addresses, err := home.ReadAddresses()
+	if err != nil {
+		return nil, err
+	}
+	return putToOperator(ctx, addresses.Operator, method, path, body)
+}
+
+func putToOperator(
+	ctx context.Context, url, method, path string, body []byte,
+) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, operatorTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, url+path, bytes.NewReader(body))
 	if err != nil {

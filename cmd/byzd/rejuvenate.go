@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -39,10 +37,23 @@ func rejuvenateCommand() *cli.Command {
 			"turn it is is agreed in the log (the key " + turnKey + "):\noperators of different " +
 			"machines may call it at the same time, from a timer for instance. A node without " +
 			"which\nthe others could not go on refuses.\n\n--home names the home of a running " +
-			"node; or, with --rolling, that of a testnet: then each of its nodes has its\nturn. " +
-			"To replace the signing key as well, see byzd member add.",
+			"node; or, with --rolling, that of a testnet: then each of its nodes has its\nturn." +
+			"\n\n--rekey makes a new signing key for the node as well, in its home. With the " +
+			"keys of enough administrators\n(--admin-key, once for each) the members agree on it " +
+			"at once. Without, a change is written, for\nbyzd member approve and submit. " +
+			"From the moment that the members agree on it, it is the\nnode's only key: votes by " +
+			"the one before are refused, and the node removes that from its home.",
 		Flags: clientFlags(
 			&cli.BoolFlag{Name: "rolling", Usage: "all nodes of the testnet, one after another"},
+			&cli.BoolFlag{Name: "rekey", Usage: "replace the signing key as well"},
+			&cli.StringSliceFlag{
+				Name:  "admin-key",
+				Usage: "`FILE` of the key of an administrator who approves that; may be repeated",
+			},
+			&cli.StringFlag{
+				Name: "change", Value: "change.byzd",
+				Usage: "`FILE` of the change that they approve later; made, or added to",
+			},
 			&cli.DurationFlag{
 				Name: "wait", Value: 2 * time.Minute,
 				Usage: "how long to wait for the turn, and for the node to be ready again",
@@ -63,6 +74,14 @@ func rejuvenate(c *cli.Context) error {
 	if c.Duration("wait") <= 0 {
 		return usagef("try --wait 2m", "--wait %v leaves no time", c.Duration("wait"))
 	}
+	var keys *rekeyer
+	if c.Bool("rekey") {
+		if keys, err = newRekeyer(c, homes[0]); err != nil {
+			return err
+		}
+	} else if c.IsSet("admin-key") || c.IsSet("change") {
+		return usagef("add --rekey", "only new keys need administrators")
+	}
 	o, err := clientOptions(c)
 	if err != nil {
 		return err
@@ -73,14 +92,17 @@ func rejuvenate(c *cli.Context) error {
 	}
 	for _, home := range homes {
 		began := time.Now()
-		if err = rejuvenateOne(c, to, home); err != nil {
+		if err = rejuvenateOne(c, to, home, keys); err != nil {
 			break
 		}
-		say(c, "%s began anew and is ready, after %v", home,
-			time.Since(began).Round(time.Millisecond))
+		say(c, "%s began anew and is ready, after %v%s", home,
+			time.Since(began).Round(time.Millisecond), keys.done())
 	}
 	if closing := to.Close(); err == nil {
 		err = closing
+	}
+	if err == nil && keys != nil {
+		err = keys.finish(c, homes[0])
 	}
 	return clientError(c, err)
 }
@@ -105,14 +127,16 @@ func rejuvenated(c *cli.Context) ([]config.Home, error) {
 	}
 	homes := make([]config.Home, 0, len(state.Nodes))
 	for i := range state.Nodes {
-		homes = append(homes, config.Home(state.Nodes[i].Home))
+		if !state.Nodes[i].Removed {
+			homes = append(homes, config.Home(state.Nodes[i].Home))
+		}
 	}
 	return homes, nil
 }
 
-// rejuvenateOne takes the turn, lets a node begin anew, waits until it is ready, and gives the turn
-// back.
-func rejuvenateOne(c *cli.Context, to *client.Client, home config.Home) error {
+// rejuvenateOne takes the turn, lets a node begin anew, waits until it is ready (and has its next
+// key if there is to be one), and gives the turn back.
+func rejuvenateOne(c *cli.Context, to *client.Client, home config.Home, keys *rekeyer) error {
 	ctx, cancel := context.WithTimeout(c.Context, c.Duration("wait"))
 	defer cancel()
 	before, err := nodeStatus(ctx, home)
@@ -124,7 +148,7 @@ func rejuvenateOne(c *cli.Context, to *client.Client, home config.Home) error {
 	if err := takeTurn(ctx, c, to, turn); err != nil {
 		return err
 	}
-	err = beginAnew(ctx, home, before)
+	err = renew(ctx, home, before, keys)
 	// Whatever became of it, the turn is over; an unknown outcome ends with the turn's time.
 	back, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)
 	defer cancel()
@@ -132,6 +156,28 @@ func rejuvenateOne(c *cli.Context, to *client.Client, home config.Home) error {
 		err = released
 	}
 	return err
+}
+
+// renew does what a turn is for. The new process finds the next key in its home, and has both while
+// the members agree on it.
+func renew(
+	ctx context.Context, home config.Home, before *operator.Status, keys *rekeyer,
+) error {
+	if keys == nil {
+		return beginAnew(ctx, home, before)
+	}
+	m, err := nextMember(home, true)
+	if err != nil {
+		return err
+	}
+	if err := beginAnew(ctx, home, before); err != nil {
+		return err
+	}
+	if len(keys.admins) == 0 {
+		keys.made = append(keys.made, m)
+		return nil
+	}
+	return keys.replace(ctx, home, m)
 }
 
 // takeTurn waits until it is nobody else's turn.
@@ -178,7 +224,7 @@ func over(turn []byte) bool {
 func beginAnew(ctx context.Context, home config.Home, before *operator.Status) error {
 	asked := time.Now()
 	for {
-		_, err := operatorCall(ctx, home, http.MethodPut, "/rejuvenation")
+		_, err := operatorCall(ctx, home, http.MethodPut, "/rejuvenation", nil)
 		if err == nil {
 			break
 		}
@@ -211,36 +257,12 @@ func beginAnew(ctx context.Context, home config.Home, before *operator.Status) e
 }
 
 func nodeStatus(ctx context.Context, home config.Home) (*operator.Status, error) {
-	data, err := operatorCall(ctx, home, http.MethodGet, "/status")
+	data, err := operatorCall(ctx, home, http.MethodGet, "/status", nil)
 	if err != nil {
 		return nil, err
 	}
 	st := &operator.Status{}
-	return st, json.Unmarshal(data, st)
-}
-
-// operatorCall puts a question to the operator endpoint of a node that may move.
-func operatorCall(ctx context.Context, home config.Home, method, path string) ([]byte, error) {
-	addresses, err := home.ReadAddresses()
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, operatorTime)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, addresses.Operator+path, http.NoBody)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("the node says: %s", strings.TrimSpace(string(data)))
-	}
-	return data, err
+	return st, unmarshal(data, st)
 }
 
 // argsAgain is the command line of the process that goes on: the same, at the same addresses, also

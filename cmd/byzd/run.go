@@ -104,8 +104,8 @@ func run(c *cli.Context) error {
 			SnapshotEvery: cfg.SnapshotEvery.Milliseconds(), Batches: cfg.KeepBatches,
 			Bytes: cfg.KeepBytes,
 		}, Traitors: c.StringSlice("traitor"), Cut: cut,
-		SavePeers: savePeers(home),
-		Log:       log,
+		SavePeers: savePeers(home), Rekeyed: func() error { return config.Rekey(home) },
+		Log: log,
 		Started: func(a daemon.Addresses) error {
 			return home.WriteAddresses(config.Addresses{
 				PID: os.Getpid(), Listen: a.Listen, Gossip: a.Gossip, Client: a.Client,

@@ -461,3 +461,46 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// The next key takes the place of the first at once, whichever of the two steps a crash left undone.
+func TestRekey(t *testing.T) {
+	for _, crashed := range []bool{false, true} {
+		h := Home(filepath.Join(t.TempDir(), "node"))
+		if _, err := Create(h, "alice", "ed25519", nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := Rekey(h); err != nil {
+			t.Errorf("without a next key: %v", err)
+		}
+		old, _ := os.ReadFile(h.SigningKey())
+		next := [32]byte{7}
+		if err := crypto.WriteSeed(h.NextKey(), next); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(h.NextMember(), []byte("next"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if crashed { // after the first step
+			if err := os.Rename(h.NextMember(), h.Member()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := Rekey(h); err != nil {
+			t.Fatal(err)
+		}
+		_, seed, err := ReadKeys(h)
+		member, _ := os.ReadFile(h.Member())
+		if err != nil || seed != next || string(member) != "next" {
+			t.Errorf("crashed %v: %v, %v, %s", crashed, seed == next, err, member)
+		}
+		files, err := filepath.Glob(string(h) + "/*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range files {
+			if data, err := os.ReadFile(path); err == nil && bytes.Contains(data, bytes.TrimSpace(old)) {
+				t.Errorf("%s holds the old key", path)
+			}
+		}
+	}
+}

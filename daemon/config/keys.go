@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"byzd/crypto"
 )
@@ -22,6 +23,21 @@ func ReadKeys(h Home) (
 		return network, signingSeed, fmt.Errorf("signing key: %w", err)
 	}
 	return crypto.NewNetworkKey(seed), signingSeed, nil
+}
+
+// Rekey makes the next signing key of a home the first, and removes that one; likewise with the
+// public halves. It can be done again after a crash in the middle, and then finds less to do. What
+// a file system keeps of a removed file it does not promise to have wiped.
+func Rekey(h Home) error {
+	for _, move := range [][2]string{
+		{h.NextMember(), h.Member()},
+		{h.NextKey(), h.SigningKey()}, // the last: as long as it is there, there is something to do
+	} {
+		if err := os.Rename(move[0], move[1]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return syncDir(string(h))
 }
 
 func readSeed(path string) ([crypto.SeedSize]byte, error) {

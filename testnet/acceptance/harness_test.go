@@ -101,6 +101,7 @@ type state struct {
 		PID      int      `json:"pid"`
 		Home     string   `json:"home"`
 		Client   string   `json:"client"`
+		Listen   string   `json:"listen"`
 		Operator string   `json:"operator"`
 		Traitors []string `json:"traitors"`
 	} `json:"nodes"`
