@@ -12,15 +12,13 @@ import (
 	"byzd/daemon/loop"
 	"byzd/daemon/operator"
 	"byzd/membership"
-	"byzd/pbft/message"
 	"byzd/pbft/traitor"
 )
 
 // traitors is what this node lies about, on a testnet. It implements [operator.Control].
 type traitors struct {
-	node   *node
-	sealer message.Sealer
-	now    atomic.Pointer[traitor.Traitor]
+	node *node
+	now  atomic.Pointer[traitor.Traitor]
 }
 
 // Control implements [operator.Node].
@@ -32,8 +30,8 @@ func (n *node) Control() operator.Control {
 }
 
 // arm makes this node the traitor that its options say, and cuts its links, before there are any.
-func (n *node) arm(sealer message.Sealer) error {
-	n.traitors = &traitors{node: n, sealer: sealer}
+func (n *node) arm() error {
+	n.traitors = &traitors{node: n}
 	if err := n.traitors.SetConditions(operator.Conditions{Cut: n.opts.Cut}); err != nil {
 		return advise("name members of this testnet", "cut links: %w", err)
 	}
@@ -53,8 +51,7 @@ func (n *node) arm(sealer message.Sealer) error {
 
 // rearm makes the traitor of the epoch before one of the next, by its new number and configuration.
 // It runs on the loop.
-func (t *traitors) rearm(now *message.Config, self int) {
-	t.sealer.Config, t.sealer.Self = now, self
+func (t *traitors) rearm(self int) {
 	old := t.now.Load()
 	if old == nil || self < 0 {
 		return
@@ -74,7 +71,8 @@ func (t *traitors) rearm(now *message.Config, self int) {
 	t.node.loop.SetAdversary(made)
 }
 
-// build makes the traitor of some specifications.
+// build makes the traitor of some specifications, in the epoch that the loop is in and with the key
+// that signs there. It runs on the loop, or before that does.
 func (t *traitors) build(texts []string) (*traitor.Traitor, error) {
 	specs := make([]traitor.Spec, len(texts))
 	for i, text := range texts {
@@ -84,7 +82,7 @@ func (t *traitors) build(texts []string) (*traitor.Traitor, error) {
 		}
 	}
 	made, err := traitor.New(traitor.Config{
-		Cluster: t.node.cluster(), Self: t.node.self(), Sealer: t.sealer, Specs: specs,
+		Cluster: t.node.cluster(), Self: t.node.self(), Sealer: t.node.loop.Sealer(), Specs: specs,
 		Forge: loop.Forger{},
 	})
 	if err != nil {
@@ -96,19 +94,27 @@ func (t *traitors) build(texts []string) (*traitor.Traitor, error) {
 
 // SetTraitors implements [operator.Control].
 func (t *traitors) SetTraitors(ctx context.Context, texts []string) error {
-	made, err := t.build(texts)
-	if err != nil {
-		return err
-	}
-	t.whisper(made)
-	t.node.opts.Log.WithField("behaviours", texts).Warn("this node's behaviour is changed")
-	return t.node.owner.do(ctx, func(l *loop.Loop) {
+	var made *traitor.Traitor
+	var wrong error
+	err := t.node.owner.do(ctx, func(l *loop.Loop) {
+		if made, wrong = t.build(texts); wrong != nil {
+			return
+		}
 		if len(texts) == 0 {
 			l.SetAdversary(nil)
 			return
 		}
 		l.SetAdversary(made)
 	})
+	if err != nil {
+		return err
+	}
+	if wrong != nil {
+		return wrong
+	}
+	t.whisper(made)
+	t.node.opts.Log.WithField("behaviours", texts).Warn("this node's behaviour is changed")
+	return nil
 }
 
 // whisper arms the lies that gossip tells.

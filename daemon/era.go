@@ -59,7 +59,7 @@ func (n *node) reconfigured(now *message.Config, self int) {
 	n.out.members = now.Members
 	n.learners = nil
 	n.enroll()
-	n.traitors.rearm(now, self)
+	n.traitors.rearm(self)
 	if n.discovery != nil {
 		n.discovery.recast(now)
 	}

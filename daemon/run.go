@@ -116,8 +116,7 @@ func (n *node) start() error {
 	for _, step := range []func() error{
 		n.lock,
 		func() error { return n.open(sealer) },
-		func() error { return n.arm(sealer) },
-		n.connect, n.listenClients, n.discover, n.serve,
+		n.arm, n.connect, n.listenClients, n.discover, n.serve,
 	} {
 		if err := step(); err != nil {
 			return err

@@ -131,6 +131,9 @@ func (l *Loop) Replica() *pbft.Replica { return l.replica }
 // SetAdversary changes who wraps the replica, on a testnet; nil for nobody.
 func (l *Loop) SetAdversary(a traitor.Adversary) { l.cfg.Adversary = a }
 
+// Sealer signs for this node in the epoch that it is in. It is not used if the node is no member.
+func (l *Loop) Sealer() message.Sealer { return l.cfg.Sealer }
+
 // Staged is the LSN that must be durable before everything said so far may leave.
 func (l *Loop) Staged() uint64 { return l.staged }
 

@@ -25,7 +25,7 @@ import (
 // acknowledged is lost, nothing in a home holds an old key any more, a node whose disk is wiped
 // afterwards comes back with its new key alone, and votes by an old key are refused (B53).
 func TestRollingRekey(t *testing.T) {
-	n := up(t, "--nodes", "4")
+	n := up(t, "--nodes", "4", "--traitor", "3=slow-primary:delay=1ms,p=0.01")
 	l := n.write("r", 0, 1, 2, 3)
 	l.resumes("the load runs")
 	old := make([][crypto.SeedSize]byte, len(n.state.Nodes))
@@ -45,6 +45,12 @@ func TestRollingRekey(t *testing.T) {
 		}
 		nowhere(t, n.state.Nodes[i].Home, old[i])
 	}
+	// A liar lies with the key of its epoch as well, also one that has just been told to.
+	n.testnet("traitor", "3=equivocate-votes")
+	n.until("the liar's two votes are proved", func() bool {
+		st, err := n.status(1)
+		return err == nil && len(st.Evidence) > 0 && st.Evidence[0].Culprit == 3
+	})
 
 	n.testnet("kill", "2")
 	if err := os.RemoveAll(filepath.Join(n.state.Nodes[2].Home, "data")); err != nil {
