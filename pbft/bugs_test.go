@@ -60,7 +60,7 @@ func TestCatalogueOfBugsIsChecked(t *testing.T) {
 // bugs is the number of bugs in PROTOCOL §3.
 const bugs = 57
 
-var inTicks = regexp.MustCompile("`([a-z0-9_/]+(?:\\.(?:Test|Fuzz)\\w+|\\.txt))`")
+var inTicks = regexp.MustCompile("`([a-z0-9_/-]+(?:\\.(?:Test|Fuzz)\\w+|\\.txt))`")
 
 // wrongRows tells what is wrong with a catalogue. The text of each test, or of each file, tells
 // whether it names a bug.
@@ -162,4 +162,39 @@ func testsUnder(t *testing.T, root string) map[string]string {
 		t.Fatalf("only %d tests found", len(found))
 	}
 	return found
+}
+
+// TestFoundBugsAreHeld holds FOUND.md to what it says: the tests and files of each row exist, and no
+// row is without one.
+func TestFoundBugsAreHeld(t *testing.T) {
+	text, err := os.ReadFile("FOUND.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, rows := testsUnder(t, ".."), 0
+	commit := regexp.MustCompile(`^[0-9a-f]{7}(, [0-9a-f]{7})*$`)
+	for line := range strings.SplitSeq(string(text), "\n") {
+		if !strings.HasPrefix(line, "|") || strings.HasPrefix(line, "|---") ||
+			strings.HasPrefix(line, "| what") {
+			continue
+		}
+		rows++
+		cells := strings.Split(strings.Trim(line, "|"), "|")
+		if len(cells) != 4 || !commit.MatchString(strings.TrimSpace(cells[2])) {
+			t.Errorf("not a row: %s", line)
+			continue
+		}
+		given := inTicks.FindAllStringSubmatch(cells[3], -1)
+		if got := strings.Count(cells[3], "`"); got != 2*len(given) || len(given) == 0 {
+			t.Errorf("what holds this is no test and no file: %s", cells[0])
+		}
+		for _, g := range given {
+			if _, known := tests[g[1]]; !known {
+				t.Errorf("there is no %s", g[1])
+			}
+		}
+	}
+	if rows < 50 {
+		t.Errorf("%d rows", rows)
+	}
 }
