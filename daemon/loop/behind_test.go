@@ -10,6 +10,7 @@ import (
 // Whoever has caught up can help others to, however far behind it was: its journal has certificates
 // close enough to each other, although it learned of the highest one first.
 func TestWhoCaughtUpServes(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	c.runFor(1000, nil)
 	c.nodes[3].down = true

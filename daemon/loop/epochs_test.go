@@ -86,6 +86,7 @@ func newTown(t testing.TB, members, others int) *town {
 	p := message.DefaultParams()
 	p.CheckpointEvery, p.Window = 8, 32
 	cfg, _ := pbfttest.Config(members, crypto.SchemeEd25519, p)
+	cfg.Scheme = pbfttest.Memo(cfg.Scheme)
 	w := &town{
 		t: t, genesis: cfg, now: 1_000_000, acked: map[string]string{},
 		sent: map[uint64][2]string{},
@@ -491,6 +492,7 @@ func TestParametersChange(t *testing.T) {
 // B29, B53 and §4.6: whoever crashes round the hand-over, and wherever its journal ends, comes back
 // in the one epoch or the other, and everybody comes to the same.
 func TestCrashesAtTheHandover(t *testing.T) {
+	t.Parallel()
 	seeds := uint64(60)
 	if testing.Short() {
 		seeds = 6

@@ -20,6 +20,7 @@ func newClusterWith(t *testing.T, n int, change func(*message.Params)) *cluster 
 	p.CheckpointEvery, p.Window = 8, 32
 	change(&p)
 	cfg, signers := pbfttest.Config(n, crypto.SchemeEd25519, p)
+	cfg.Scheme = pbfttest.Memo(cfg.Scheme)
 	c := &cluster{t: t, cfg: cfg, signers: signers, now: 1_000_000}
 	for i := range n {
 		c.nodes = append(c.nodes, &node{
@@ -227,6 +228,7 @@ func TestGatewayKeepsToTheLargestBundle(t *testing.T) {
 
 // A gateway that has too much waiting says so, and takes more when it has less.
 func TestGatewayPushesBack(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	c.runFor(1000, nil)
 	l := c.nodes[1].loop

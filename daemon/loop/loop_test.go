@@ -91,6 +91,7 @@ func newCluster(t *testing.T, n int) *cluster {
 	p := message.DefaultParams()
 	p.CheckpointEvery, p.Window = 8, 32
 	cfg, signers := pbfttest.Config(n, crypto.SchemeEd25519, p)
+	cfg.Scheme = pbfttest.Memo(cfg.Scheme)
 	c := &cluster{t: t, cfg: cfg, signers: signers, now: 1_000_000}
 	for range n {
 		c.nodes = append(c.nodes, &node{

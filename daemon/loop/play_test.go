@@ -50,6 +50,7 @@ func newPlay(t *testing.T, n int, rotate uint64) *play {
 	p := message.DefaultParams()
 	p.CheckpointEvery, p.Window, p.RotateEvery, p.Testnet = 8, 32, rotate, true
 	cfg, signers := pbfttest.Config(n, crypto.SchemeEd25519, p)
+	cfg.Scheme = pbfttest.Memo(cfg.Scheme)
 	s := &play{
 		t: t, cfg: cfg, signers: signers, now: 1_000_000, paused: map[int]bool{},
 	}

@@ -78,6 +78,7 @@ func prefix(t *testing.T, cluster crypto.Digest, records []journal.Record, n int
 // that contradicts a record.
 // PROTOCOL §3: B25.
 func TestReplayOfEveryPrefix(t *testing.T) {
+	t.Parallel()
 	c := eventful(t)
 	for who := range c.nodes {
 		records := life(t, c, who)
@@ -211,6 +212,7 @@ func (r *restarted) live() {
 // it tells it what it forgot (rule R14): then it recovers (rule R15). It always comes back and
 // votes. In no case do two statements of one correct node contradict each other.
 func TestRestoredDiskMeetsTheOthers(t *testing.T) {
+	t.Parallel()
 	c := eventful(t)
 	records := life(t, c, 2)
 	caught, recovered := 0, 0

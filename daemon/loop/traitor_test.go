@@ -15,6 +15,7 @@ import (
 // while the correct nodes serve their clients and agree, its defence rises, and exactly what is
 // provable is proved.
 func TestEveryLie(t *testing.T) {
+	t.Parallel()
 	for _, b := range lies() {
 		for _, node := range []int{0, 3} {
 			t.Run(fmt.Sprintf("%s on %d", b.Name, node), func(t *testing.T) {
@@ -80,6 +81,7 @@ func lies() []traitor.Behaviour {
 // Two traitors of seven, with different behaviours and in one coalition, do no more than one of
 // four: both fire, the others serve and agree, and only what is provable is proved.
 func TestTwoDifferentLies(t *testing.T) {
+	t.Parallel()
 	all := lies()
 	for i := range all {
 		for _, step := range []int{1, 6} {

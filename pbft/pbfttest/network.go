@@ -89,7 +89,7 @@ func New(n int, params message.Params) *Network {
 // NewWithScheme is New with another signature scheme.
 func NewWithScheme(n int, scheme string, params message.Params) *Network {
 	cfg, signers := Config(n, scheme, params)
-	cfg.Scheme = newMemo(cfg.Scheme)
+	cfg.Scheme = Memo(cfg.Scheme)
 	net := &Network{
 		Config: cfg, Now: 1_000_000, Traitors: map[int]bool{}, Skew: map[int]int64{},
 		ledger: newLedger(),

@@ -7,14 +7,16 @@ import (
 	"byzd/crypto"
 )
 
-// memo is a scheme that checks each signature once: every receiver of a broadcast asks the same
-// question, and the answer never changes.
+// memo remembers the answers of a scheme, which never change.
 type memo struct {
 	crypto.Scheme
 	answers map[[sha256.Size]byte]bool
 }
 
-func newMemo(s crypto.Scheme) *memo {
+// Memo returns a scheme that gives the answers of another one and asks it each question once: in a
+// test all receivers of a broadcast ask the same one. It is not safe for concurrent use, and forgets
+// nothing.
+func Memo(s crypto.Scheme) crypto.Scheme {
 	return &memo{Scheme: s, answers: map[[sha256.Size]byte]bool{}}
 }
 
