@@ -19,6 +19,7 @@ func DrawBeyond(seed uint64) Options {
 	if o.N != 7 {
 		o.N = 4
 	}
+	o.Beyond = true
 	o.Traitors, o.Twins, o.Charged, o.Changes = nil, nil, -1, nil
 	for c, d := range classes() {
 		if d.charged {
@@ -68,17 +69,6 @@ func (o *Options) drawPlot(r *rand.Rand, others []int) func(k, node int) []strin
 	default:
 		return func(_, node int) []string { return drawSpecs(r, node, o.N) }
 	}
-}
-
-// beyondF reports whether more than f members are not correct. Where members change nobody aims for
-// that.
-func (o *Options) beyondF() bool {
-	sizes, err := quorum.Of(o.N)
-	bad := len(o.Traitors) + len(o.Twins)
-	if o.Charged >= 0 {
-		bad++
-	}
-	return err == nil && bad > sizes.F && len(o.Changes) == 0
 }
 
 // keepApart cuts, for good, every link between the correct nodes of Apart and the other ones.

@@ -38,7 +38,8 @@ type Options struct {
 	Twins    []int // replicas that run twice with one key
 	Charged  int   // the replica whose disk lies; -1 for none
 	Changes  []Change
-	Apart    int // a bit for each correct replica that the network keeps from the other ones
+	Beyond   bool // more than f lie: the oracles flag and go on, and O21 is what is asked
+	Apart    int  // a bit for each correct replica that the network keeps from the other ones
 }
 
 // Traitor is a replica that lies.

@@ -171,7 +171,7 @@ func New(seed uint64, s Setup) *World {
 	default:
 		w.opts = Draw(seed)
 	}
-	w.beyond = w.opts.beyondF()
+	w.beyond = w.opts.Beyond
 	w.choices.only = s.Only
 	w.configure()
 	for i := range w.opts.people() {
