@@ -37,3 +37,16 @@ fuzz-list:
 mutants:
 	@go run ./testnet/sim/mutants/... $(if $(ONLY),--only $(ONLY)) $(if $(DOZEN),--dozen $(DOZEN)) \
 		$(if $(LIST),--list) $(if $(CONTROLS),--controls) $(if $(JSON),--json)
+
+.PHONY: kills state-transfer
+
+## kills: 200 SIGKILLs of real processes under a checked load, of one node, of any, of the primary;
+## about ten minutes. KILLS=n makes it another number
+kills:
+	@set -e; for whom in one any primary; do \
+		go run ./cmd/byzd nemesis --kills $(or $(KILLS),200) --whom $$whom; \
+	done
+
+## state-transfer: a wiped node fetches 100 MiB of state, although one source lies; MIB=n
+state-transfer:
+	@go test ./testnet/acceptance -run TestWipedUnderLoad -count=1 -v -state-mib $(or $(MIB),100)
