@@ -36,6 +36,9 @@ type offer struct {
 	failed int // how often a state that it offered was not to be had
 }
 
+// EventLeap is observed when a node goes on in a later epoch from a state that it fetched.
+const EventLeap pbft.Event = "leap"
+
 const (
 	// leapAfter is how long a node waits for batches, after it has heard that its epoch ended.
 	leapAfter = 1_000
@@ -275,4 +278,5 @@ func (l *Loop) land(epoch uint64, s *snapshot.Snapshot) {
 	}
 	l.enter(l.epochs.at(epoch), &st)
 	l.cfg.Watch(pbft.Observed{Event: pbft.EventInstalled, Batch: ref, Peer: l.cfg.Self})
+	l.cfg.Watch(pbft.Observed{Event: EventLeap, Batch: ref, Peer: l.cfg.Self})
 }

@@ -106,12 +106,22 @@ func (n *node) announced(next *message.Config) {
 	}
 }
 
+// proved implements the loop's door: the members of an epoch that the node is not in are let in.
+func (n *node) proved(*message.Config) {
+	if n.up {
+		n.enroll()
+	}
+}
+
 // formerEpochs is for how many epochs who was a member stays a peer, as in the daemon.
 const formerEpochs = 2
 
 // enroll sets whom the node talks to, as the daemon does.
 func (n *node) enroll() {
 	n.peers = n.learners
+	for _, r := range n.w.eras[n.loop.Newest().Epoch].replicas {
+		n.peers |= 1 << r
+	}
 	epoch := n.loop.Cluster().Epoch
 	for back := uint64(0); back <= min(formerEpochs, epoch); back++ {
 		for _, r := range n.w.eras[epoch-back].replicas {
@@ -184,8 +194,7 @@ func (w *World) meet(n *node, p *packet) bool {
 		return false
 	}
 	e := n.era()
-	_, ends := p.msg.(*message.EpochProof)
-	if p.epoch == e.cfg.Epoch && (e.has(p.from) || ends) {
+	if p.epoch == e.cfg.Epoch && (e.has(p.from) || message.ProvesItself(p.msg)) {
 		return false
 	}
 	if w.late(n, p) {

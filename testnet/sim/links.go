@@ -39,7 +39,7 @@ func (w *World) open(p *packet) (message.Verified, error) {
 		p.err = message.RefusedEpoch
 		return message.Verified{}, p.err
 	}
-	from := max(e.place[p.from], 0) // who is no member may say that the epoch ended
+	from := e.place[p.from] // who is no member may say what proves itself
 	p.verified, p.err = message.Verify(e.cfg, w.bundles, from, p.epoch, p.msg)
 	if p.err != nil && e.has(p.from) {
 		p.proof, p.guilty = message.Incriminate(e.cfg, from, p.epoch, p.msg, p.err)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"byzd/daemon/loop"
 	"byzd/pbft"
 	"byzd/pbft/message"
 )
@@ -132,6 +133,7 @@ const (
 	markOutsideTold
 	markRetired
 	markSlept
+	markLeap
 	markCrashBetween
 	markCrashNewEpoch
 	markCrashAnnounced
@@ -278,6 +280,7 @@ func markers() [markCount]row { //nolint:funlen // a table, one row for each mar
 		markOutsideTold:        {"somebody told that an epoch ended", false},
 		markRetired:            {"removed node ended, needed by nobody", false},
 		markSlept:              {"node slept through an epoch's end", false},
+		markLeap:               {"leap over an epoch's end", true},
 		markCrashBetween:       {"crash between RECONFIG and the next epoch's record", false},
 		markCrashNewEpoch:      {"crash while the next epoch's record was not durable", false},
 		markCrashAnnounced:     {"crash between the announcement and the change", false},
@@ -324,6 +327,8 @@ func (w *World) observed(n *node, e pbft.Observed) {
 	case pbft.EventInstalled:
 		w.mark(markInstalled)
 		n.fetching = false
+	case loop.EventLeap:
+		w.mark(markLeap)
 	case pbft.EventViewChange:
 		if n.fetching {
 			w.mark(markTransferInChange)

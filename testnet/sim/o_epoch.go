@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"byzd/crypto"
+	"byzd/daemon/loop"
 	"byzd/pbft"
 	"byzd/pbft/message"
 )
@@ -153,8 +154,11 @@ func (o *oracles) answered(b *message.Batch, v pbft.Verdict, result string) {
 }
 
 // beforeOutside takes a fingerprint before an outsider's message comes.
-func (o *oracles) beforeOutside(n *node, _ *packet) {
+func (o *oracles) beforeOutside(n *node, p *packet) {
 	o.before = crypto.Digest{}
+	if loop.LeadsAhead(p.msg) {
+		return // it may lead the replica's owner to another one
+	}
 	if n.correct && o.watched < outsidersMax && o.w.rnd[streamEpochs].IntN(8) == 0 {
 		o.watched++
 		o.before = n.loop.Replica().Fingerprint()

@@ -35,7 +35,7 @@ func (n *node) start() {
 	cfg := loop.Config{
 		Cluster: w.cfg, Self: w.eras[0].place[n.replica], Node: keys().nodes[n.replica],
 		Sealer: w.sealer(w.eras[0], n.replica), Journal: n.journal,
-		Announced: n.announced, Reconfigured: n.reconfigured,
+		Announced: n.announced, Proved: n.proved, Reconfigured: n.reconfigured,
 		Disk: n.disk, Store: n.store, Links: links, Applied: n.applied, Watch: n.watch,
 		Forgot: forgot, Save: n.save, Keep: w.opts.keep(), Archive: n.shelf.archive,
 		Salt: mix(w.seed, uint64(n.index)<<32^uint64(n.boot)), //nolint:gosec // small
