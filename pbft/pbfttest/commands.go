@@ -9,6 +9,7 @@ import (
 	"byzd/crypto"
 	"byzd/pbft"
 	"byzd/pbft/message"
+	"byzd/pbft/quorum"
 )
 
 // match selects messages; what is nil selects all.
@@ -104,6 +105,17 @@ func (s *Script) submit(a *arguments) string {
 			continue
 		}
 		s.net.Inject(Envelope{From: i, To: k, Msg: v.Message()})
+	}
+	return ""
+}
+
+// reconfigure hands a change of the members in, with the word of those who are ready.
+func (s *Script) reconfigure(a *arguments) string {
+	i := a.node("node", len(s.net.Nodes))
+	members := a.nodes("members", quorum.MaxReplicas)
+	ready := a.nodes("ready", quorum.MaxReplicas)
+	if a.err == "" {
+		s.net.Reconfigure(i, members, ready)
 	}
 	return ""
 }

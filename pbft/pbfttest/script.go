@@ -22,6 +22,7 @@ type Arg struct {
 //
 //	network n=4 [k=8] [window=32] [in-flight=8] [rotate=0] [tau=1000] [traitors=(0)]
 //	submit node=1 ops=(a,b) [to=(0,2)] [place=0] [client=alice session=65536 seq=0 ack=0]
+//	reconfigure node=1 members=(0,1,2) [ready=(0,1)]   a change of the members, approved
 //	run [for=ms]                    deliver until nothing is left [and let time pass]
 //	deliver [MATCH] [count=n]       deliver what waits now, no answers to it
 //	drop [MATCH]                    lose what waits now
@@ -77,7 +78,7 @@ func (s *Script) Run(cmd string, args []Arg) (out string) {
 		"release": s.release, "partition": s.partition, "heal": s.heal, "crash": s.crash,
 		"restart": s.restart, "stuck": s.stuck, "sync": s.sync, "turn": s.turn, "tick": s.tick,
 		"clock": s.clock, "forge": s.forge, "show": s.show, "wipe": s.wipe, "roll-back": s.rollBack,
-		"lose": s.lose,
+		"lose": s.lose, "reconfigure": s.reconfigure,
 	}[cmd]
 	if !known {
 		return "error: unknown command " + cmd
@@ -157,7 +158,7 @@ func (s *Script) watch(i int, e pbft.Effect) {
 
 func (s *Script) observed(i int, e pbft.Observed) {
 	at := fmt.Sprintf("%s in view %d", s.name(e.Batch), e.View)
-	switch e.Event { //nolint:exhaustive // stories tell of agreement, not of states and members
+	switch e.Event { //nolint:exhaustive // stories tell of agreement, not of states
 	case pbft.EventProposed:
 		s.proposed = e.Batch // said when it leaves, and has a name
 	case pbft.EventAccepted:
@@ -184,6 +185,8 @@ func (s *Script) observed(i int, e pbft.Observed) {
 		s.note(i, "has forgotten what it said: "+e.Note)
 	case pbft.EventRecovered:
 		s.note(i, "votes again "+e.Note)
+	case pbft.EventEpochEnd:
+		s.note(i, "ends its epoch with "+s.name(e.Batch))
 	case pbft.EventExecuted: // said with its operations
 	}
 }
@@ -193,6 +196,10 @@ func (s *Script) executed(i int, e pbft.Execute) {
 	for _, v := range e.Verdicts {
 		item := &e.Batch.Bundles[v.Bundle].Items[v.Item]
 		switch {
+		case item.Reconfig != nil && e.Batch.Header.Kind == message.Reconfig:
+			ops = append(ops, "the members change")
+		case item.Reconfig != nil:
+			ops = append(ops, "nothing changes yet")
 		case item.Signed == nil:
 			ops = append(ops, string(item.Op))
 		case v.Outcome == pbft.Registered:
@@ -237,10 +244,13 @@ func opsOf(bundles []*message.Bundle) string {
 	ops := []string{}
 	for _, b := range bundles {
 		for k := range b.Items {
-			if signed := b.Items[k].Signed; signed != nil {
-				ops = append(ops, string(signed.Op))
-			} else {
-				ops = append(ops, string(b.Items[k].Op))
+			switch item := &b.Items[k]; {
+			case item.Reconfig != nil:
+				ops = append(ops, fmt.Sprintf("to-%d", len(item.Reconfig.Change.Members)))
+			case item.Signed != nil:
+				ops = append(ops, string(item.Signed.Op))
+			default:
+				ops = append(ops, string(item.Op))
 			}
 		}
 	}
