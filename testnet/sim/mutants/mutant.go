@@ -58,7 +58,7 @@ func List() ([]*Mutant, error) {
 // order sorts M before R before anything else, each by number. A letter behind the number stands
 // for another way to make the same mistake.
 func order(id string) int {
-	n, err := strconv.Atoi(strings.TrimRight(id[1:], "bc"))
+	n, err := strconv.Atoi(strings.TrimRight(id[1:], "bcde"))
 	if err != nil {
 		n = 0
 	}
