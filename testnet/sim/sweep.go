@@ -22,7 +22,7 @@ func sweepOff() map[string]bool { return map[string]bool{"O15": true, "O18": tru
 
 // sweepScenarios are the names of what is swept, one after the other.
 func sweepScenarios() []string {
-	return []string{"plain", "short-memory", "rotation", "silent-primary", "wiped"}
+	return []string{"plain", "short-memory", "rotation", "silent-primary", "wiped", "members"}
 }
 
 // sweepOptions are those of a scenario's recorded run. All clients are signed: they repeat what
@@ -46,6 +46,13 @@ func sweepOptions(scenario string) (Options, error) {
 	case "wiped":
 		// So long that the others have cut what the wiped node lacks: it must fetch a state.
 		o.Charged, o.Rates[classWipe], o.Ops, o.Safety = 3, 3, 30, 1500
+		o.SnapshotEvery, o.KeepBatches = 50, 1
+	case "members": // one comes, one goes, and one has a new key
+		o.Changes = []Change{{
+			At: 100, Signs: adminsNeeded,
+			Seats: []Seat{{Replica: 1, Second: true}, {Replica: 2}, {Replica: 3}, {Replica: 4}},
+		}}
+		o.Ops, o.Safety = 16, 1600
 		o.SnapshotEvery, o.KeepBatches = 50, 1
 	default:
 		return o, fmt.Errorf("%w: there is no scenario %q", ErrSweep, scenario)

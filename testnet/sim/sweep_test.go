@@ -24,6 +24,7 @@ func TestCrashPoints(t *testing.T) {
 	}
 	for _, m := range []marker{
 		markSnapshot, markJournalCut, markViewChange, markWiped, markTransfer, markInstalled,
+		markEpochEnded, markJoined, markLeft, markRotated,
 	} {
 		if s.Marks[m] == 0 {
 			t.Errorf("no recorded run came to marker %d", m)
