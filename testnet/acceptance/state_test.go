@@ -122,18 +122,15 @@ func TestOldHomeDoesNoHarm(t *testing.T) {
 	n.puts("before", 50, 0, 1, 2, 3)
 	n.testnet("kill", "3")
 	backUp(t, home, yesterday)
-	old := n.sequence(0)
+	old := n.statusOf(0)
 	n.testnet("restart", "3")
 	n.isReady(3)
 	l := n.write("k", 1)
-	for _, primary := range []string{"0", "1"} {
-		n.puts("on-"+primary, 500, 2, 3)
-		n.testnet("kill", primary)
-		n.puts("without-"+primary, 20, 2, 3)
-		n.testnet("restart", primary)
+	for range 2 {
+		n.pastPrimary()
 		n.isReady(3)
 	}
-	newer := n.sequence(2)
+	newer := n.statusOf(2).Sequence
 	n.testnet("kill", "3")
 	if err := os.RemoveAll(home); err != nil {
 		t.Fatal(err)
@@ -146,10 +143,12 @@ func TestOldHomeDoesNoHarm(t *testing.T) {
 		st, err = n.status(3)
 		return err == nil && st.Ready && st.Events["recovered"] > 0
 	})
-	if newer < old+500 || st.Sequence < newer || st.View < 2 || st.Events["forgot"] == 0 {
-		t.Errorf("the copy is of %d, was put back at %d, and now it is in %+v", old, newer, st)
+	if newer < old.Sequence+500 || st.Sequence < newer || st.View < old.View+2 ||
+		st.Events["forgot"] == 0 {
+		t.Errorf("the copy is of %d, was put back at %d, and now it is in %+v",
+			old.Sequence, newer, st)
 	}
-	t.Logf("the copy is %d batches old; view %d, %v", newer-old, st.View, st.Events)
+	t.Logf("the copy is %d batches old; view %d, %v", newer-old.Sequence, st.View, st.Events)
 	n.testnet("kill", "2")
 	l.resumes("it is needed, and votes")
 	n.testnet("restart", "2")
@@ -168,13 +167,33 @@ func backUp(t *testing.T, from, to string) {
 	}
 }
 
-func (n *network) sequence(i int) uint64 {
+// pastPrimary writes a thousand keys, kills the primary, and starts it again when the others have
+// gone on to another view.
+func (n *network) pastPrimary() {
+	n.t.Helper()
+	before := n.statusOf(0)
+	var others []int
+	for i := range n.state.Nodes {
+		if i != before.Primary {
+			others = append(others, i)
+		}
+	}
+	n.puts(fmt.Sprintf("in-%d", before.View), 500, others[:2]...)
+	n.testnet("kill", strconv.Itoa(before.Primary))
+	n.puts(fmt.Sprintf("after-%d", before.View), 20, others[:2]...)
+	n.until("the others are in another view", func() bool {
+		return n.statusOf(others[0]).View > before.View
+	})
+	n.testnet("restart", strconv.Itoa(before.Primary))
+}
+
+func (n *network) statusOf(i int) status {
 	n.t.Helper()
 	st, err := n.status(i)
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	return st.Sequence
+	return st
 }
 
 func (n *network) isReady(i int) {
