@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -57,8 +56,8 @@ func (t *traitors) rearm(self int) {
 		return
 	}
 	var specs []string
-	for _, a := range old.Status() {
-		specs = append(specs, a.Spec)
+	for i, a := range old.Status() {
+		specs = append(specs, t.node.homes.text(i, a.Spec))
 	}
 	if len(specs) == 0 {
 		return
@@ -80,6 +79,7 @@ func (t *traitors) build(texts []string) (*traitor.Traitor, error) {
 		if specs[i], err = traitor.Parse(text); err != nil {
 			return nil, err
 		}
+		specs[i] = t.node.homes.placed(t.node.numbered(), t.node.cluster(), specs[i])
 	}
 	made, err := traitor.New(traitor.Config{
 		Cluster: t.node.cluster(), Self: t.node.self(), Sealer: t.node.loop.Sealer(), Specs: specs,
@@ -89,6 +89,7 @@ func (t *traitors) build(texts []string) (*traitor.Traitor, error) {
 		return nil, err
 	}
 	t.now.Store(made)
+	t.node.homes.given.Store(&texts)
 	return made, nil
 }
 
@@ -137,23 +138,24 @@ func (t *traitors) nodes(numbers []int) []crypto.NodeID {
 
 // SetConditions implements [operator.Control].
 func (t *traitors) SetConditions(c operator.Conditions) error {
-	n := len(t.node.cluster().Members)
-	if at := slices.IndexFunc(c.Cut, func(k int) bool { return k < 0 || k >= n }); at >= 0 {
-		return fmt.Errorf("there is no node %d; nodes are 0 to %d", c.Cut[at], n-1)
+	cut, err := t.node.called(c.Cut)
+	if err != nil {
+		return err
 	}
-	rules := conditions.Rules{Cut: t.nodes(c.Cut), Weather: map[crypto.NodeID]conditions.Weather{}}
+	rules := conditions.Rules{Cut: cut, Weather: map[crypto.NodeID]conditions.Weather{}}
 	for _, link := range c.Weather {
 		w := conditions.Weather{
 			Loss: link.Loss, Duplicate: link.Duplicate,
 			Delay: milliseconds(link.DelayMS), Jitter: milliseconds(link.JitterMS),
 		}
-		if link.To < 0 || link.To >= n {
-			return fmt.Errorf("there is no node %d; nodes are 0 to %d", link.To, n-1)
+		to, err := t.node.called([]int{link.To})
+		if err == nil {
+			err = w.Check()
 		}
-		if err := w.Check(); err != nil {
+		if err != nil {
 			return err
 		}
-		rules.Weather[t.node.cluster().Members[link.To].Node] = w
+		rules.Weather[to[0]] = w
 	}
 	t.node.conditions.Set(rules)
 	return nil
@@ -183,9 +185,9 @@ func (t *traitors) status() []operator.Traitor {
 	if now == nil {
 		return out
 	}
-	for _, a := range now.Status() {
+	for i, a := range now.Status() {
 		row := operator.Traitor{
-			Spec: a.Spec, State: "fired", Waits: a.Waits,
+			Spec: t.node.homes.text(i, a.Spec), State: "fired", Waits: a.Waits,
 			Fired: map[string]uint64{a.Behaviour: a.Fired},
 		}
 		if a.Fired == 0 {

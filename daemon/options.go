@@ -48,7 +48,10 @@ type Options struct {
 	DiskQuota int64 // bytes that the node's data may take; 0 for no limit
 	Keep      loop.Retention
 	Traitors  []string // behaviours, on a testnet only
-	Cut       []int    // members that nothing from this node reaches at first, on a testnet only
+	// Nodes are whom numbers mean in Traitors and Cut, those of a testnet's homes; none means that
+	// they are the members' of the epoch.
+	Nodes []crypto.NodeID
+	Cut   []int // members that nothing from this node reaches at first, on a testnet only
 
 	Timing  membership.Timing // of gossip; zero for the defaults
 	Log     logrus.FieldLogger

@@ -53,6 +53,7 @@ type node struct {
 	conditions  conditions.Table
 	evidence    *evidence
 	traitors    *traitors
+	homes       homes
 	drops       *tally
 	events      *tally
 	refusals    *tally

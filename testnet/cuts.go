@@ -68,7 +68,7 @@ func parseGroups(n int, text string) ([][]int, error) {
 	for group := range strings.SplitSeq(text, "/") {
 		var set []int
 		for word := range strings.SplitSeq(group, ",") {
-			i, err := ParseNode(n, word)
+			i, err := parseName(n, word)
 			if err != nil {
 				return nil, err
 			}
@@ -92,16 +92,22 @@ func parseOneWay(n int, text string) (from, to int, err error) {
 		return 0, 0, usagef("write '0>1' to keep what node 0 sends from node 1",
 			"%q is not a direction", text)
 	}
-	if from, err = ParseNode(n, left); err != nil {
+	if from, err = parseName(n, left); err != nil {
 		return 0, 0, err
 	}
-	if to, err = ParseNode(n, right); err != nil {
+	if to, err = parseName(n, right); err != nil {
 		return 0, 0, err
 	}
 	if from == to {
 		return 0, 0, usagef("name two nodes", "node %d cannot be cut from itself", from)
 	}
 	return from, to, nil
+}
+
+// parseName reads the number or the name of a node of n. Either is that of its home, whatever its
+// number among the members is.
+func parseName(n int, text string) (int, error) {
+	return ParseNode(n, strings.TrimPrefix(strings.TrimSpace(text), namePrefix))
 }
 
 // ParseNode reads the number of a node of n, as [State] numbers them.

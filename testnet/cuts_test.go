@@ -21,6 +21,7 @@ func TestParseCuts(t *testing.T) {
 		{"a node without a group", "0/1", nil, [][]int{{1}, {0}, nil, nil}},
 		{"three groups", "3/1/0,2", nil, [][]int{{1, 3}, {0, 2, 3}, {1, 3}, {0, 1, 2}}},
 		{"one way", "", []string{"0>1", "3>0"}, [][]int{{1}, nil, nil, {0}}},
+		{"by name", "node-0/node-1", []string{"node-2>3"}, [][]int{{1}, {0}, {3}, nil}},
 		{"both", "0/1", []string{"0>1", "2>3"}, [][]int{{1}, {0}, {3}, nil}},
 	} {
 		got, err := testnet.ParseCuts(4, c.groups, c.oneWay)

@@ -30,20 +30,22 @@ func (s *supervisor) informHeld(ctx context.Context, i int) error {
 	s.mu.Lock()
 	n, live := s.state.Nodes[i], s.runtime[i]
 	specs, cut, weather := s.specs(i), slices.Clone(n.Cut), slices.Clone(n.Weather)
+	nodes := s.identities()
 	s.mu.Unlock()
 	if !live.listening || n.Process != Running {
 		return nil
 	}
 	if !slices.Equal(cut, live.cut) || !slices.Equal(weather, live.weather) {
 		err := put(ctx, n.Operator+"/testnet/conditions",
-			map[string]any{"cut": cut, "weather": weather})
+			map[string]any{"cut": cut, "weather": weather, "nodes": nodes})
 		if err != nil {
 			return fmt.Errorf("tell node %d what its links are like: %w", i, err)
 		}
 	}
 	if !slices.Equal(specs, live.told) {
 		s.countLies(ctx, i) // for the last time
-		err := put(ctx, n.Operator+"/testnet/traitors", map[string]any{"specs": specs})
+		err := put(ctx, n.Operator+"/testnet/traitors",
+			map[string]any{"specs": specs, "nodes": nodes})
 		if err != nil {
 			return fmt.Errorf("tell node %d its lies: %w", i, err)
 		}

@@ -117,8 +117,12 @@ func (s *supervisor) arguments(i int, on ports) []string {
 	for _, spec := range s.specs(i) {
 		args = append(args, "--traitor", spec)
 	}
-	if cut := s.state.Nodes[i].Cut; len(cut) > 0 {
+	cut := s.state.Nodes[i].Cut
+	if len(cut) > 0 {
 		args = append(args, "--cut", plusNodes(cut))
+	}
+	if ids := s.identities(); len(ids) > 0 && len(cut)+len(s.specs(i)) > 0 {
+		args = append(args, "--nodes", strings.Join(ids, "+"))
 	}
 	if s.logLevel != "" {
 		args = append(args, "--log-level", s.logLevel)

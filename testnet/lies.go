@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"byzd/daemon/config"
 	"byzd/pbft/traitor"
 )
 
@@ -19,6 +20,20 @@ func (s *supervisor) specs(i int) []string {
 		specs = append(specs, withAccomplices(text, s.state.accomplices(i)))
 	}
 	return specs
+}
+
+// identities are the nodes' peer IDs, by their numbers: what a node is told besides numbers, so that
+// they mean the same nodes whoever the members are. It is nil if the key of one cannot be read. The
+// caller holds mu.
+func (s *supervisor) identities() []string {
+	for i := len(s.ids); i < len(s.state.Nodes); i++ {
+		network, _, err := config.ReadKeys(config.Home(s.state.Nodes[i].Home))
+		if err != nil {
+			return nil
+		}
+		s.ids = append(s.ids, network.ID().String())
+	}
+	return slices.Clone(s.ids)
 }
 
 // accomplices returns the other nodes that lie now.

@@ -211,6 +211,9 @@ func (s *State) traitors() []int {
 // cut reports whether what node i sends does not reach node j.
 func (s *State) cut(i, j int) bool { return slices.Contains(s.Nodes[i].Cut, j) }
 
-func nodeName(i int) string { return fmt.Sprintf("node-%d", i) }
+// namePrefix begins the name of a node, and of its home; its number follows.
+const namePrefix = "node-"
+
+func nodeName(i int) string { return fmt.Sprintf("%s%d", namePrefix, i) }
 
 func nodeHome(home string, i int) string { return filepath.Join(home, nodeName(i)) }

@@ -44,6 +44,7 @@ type supervisor struct {
 	state    *State
 	children []*child // nil where no process runs
 	runtime  []liveness
+	ids      []string // see identities
 
 	quitOnce            sync.Once
 	quit, stopped, done chan struct{} // told to stop; nodes have stopped; everything has ended

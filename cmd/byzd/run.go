@@ -43,6 +43,9 @@ func runCommand() *cli.Command {
 			// For the supervisor of a testnet: a restarted node must not reach anybody before it
 			// can be told whom it does not reach.
 			Name: "cut", Hidden: true, Usage: "reach none of these nodes: `NODE[+NODE]...`",
+		}, &cli.StringFlag{
+			// Likewise: which nodes the numbers in --cut and --traitor mean, whoever is a member.
+			Name: "nodes", Hidden: true, Usage: "the testnet's nodes in their order: `ID[+ID]...`",
 		}),
 		Action: run,
 	}
@@ -57,6 +60,10 @@ func run(c *cli.Context) error {
 		return usagef("byzd run --home DIR", "no home is named")
 	}
 	cut, err := cutNodes(c.String("cut"))
+	if err != nil {
+		return err
+	}
+	nodes, err := testnetNodes(c.String("nodes"))
 	if err != nil {
 		return err
 	}
@@ -103,7 +110,7 @@ func run(c *cli.Context) error {
 		Join: cfg.Join, Peers: peers, Ends: ends, DiskQuota: cfg.DiskQuota, Keep: loop.Retention{
 			SnapshotEvery: cfg.SnapshotEvery.Milliseconds(), Batches: cfg.KeepBatches,
 			Bytes: cfg.KeepBytes,
-		}, Traitors: c.StringSlice("traitor"), Cut: cut,
+		}, Traitors: c.StringSlice("traitor"), Cut: cut, Nodes: nodes,
 		SavePeers: savePeers(home), Rekeyed: func() error { return config.Rekey(home) },
 		Log: log,
 		Started: func(a daemon.Addresses) error {
@@ -218,12 +225,28 @@ func cutNodes(text string) ([]int, error) {
 	return nodes, nil
 }
 
+// testnetNodes reads the value of --nodes.
+func testnetNodes(text string) ([]crypto.NodeID, error) {
+	var nodes []crypto.NodeID
+	for word := range strings.SplitSeq(text, "+") {
+		if text == "" {
+			break
+		}
+		id, err := crypto.ParseNodeID(word)
+		if err != nil {
+			return nil, usagef("", "--nodes: %w", err)
+		}
+		nodes = append(nodes, id)
+	}
+	return nodes, nil
+}
+
 // givenFlags returns the values of the flags that stand on the command line, by name.
 func givenFlags(c *cli.Context) map[string][]string {
 	given := map[string][]string{}
 	for _, name := range c.FlagNames() {
 		switch name {
-		case flagHome, flagJSON, "traitor", "cut":
+		case flagHome, flagJSON, "traitor", "cut", "nodes":
 			continue
 		}
 		if !c.IsSet(name) {

@@ -43,6 +43,9 @@ type Node interface {
 
 // Control changes a testnet's node.
 type Control interface {
+	// SetNodes says which nodes numbers mean from now on, in lies and conditions: the peer IDs by
+	// their numbers. Without any they are the members' of the epoch.
+	SetNodes(ids []string) error
 	// SetTraitors makes the node lie as the specifications say; none makes it honest again.
 	SetTraitors(ctx context.Context, specs []string) error
 	// SetConditions cuts the node's links, and makes them bad.
@@ -166,14 +169,27 @@ func routes(node Node) http.Handler {
 	mux.HandleFunc("PUT /testnet/traitors", func(w http.ResponseWriter, r *http.Request) {
 		var body struct {
 			Specs []string `json:"specs"`
+			Nodes []string `json:"nodes"`
 		}
 		control(w, r, node, &body, func(c Control) error {
+			if err := number(c, body.Nodes); err != nil {
+				return err
+			}
 			return c.SetTraitors(r.Context(), body.Specs)
 		})
 	})
 	mux.HandleFunc("PUT /testnet/conditions", func(w http.ResponseWriter, r *http.Request) {
-		var body Conditions
-		control(w, r, node, &body, func(c Control) error { return c.SetConditions(body) })
+		var body struct {
+			Conditions
+
+			Nodes []string `json:"nodes"`
+		}
+		control(w, r, node, &body, func(c Control) error {
+			if err := number(c, body.Nodes); err != nil {
+				return err
+			}
+			return c.SetConditions(body.Conditions)
+		})
 	})
 	mux.HandleFunc("PUT /testnet/disk", func(w http.ResponseWriter, r *http.Request) {
 		var body struct {
@@ -204,6 +220,14 @@ func control(
 		return
 	}
 	_, _ = io.WriteString(w, "ok\n")
+}
+
+// number says which nodes the numbers in a body mean, if it says so itself; else it stays as it was.
+func number(c Control, nodes []string) error {
+	if nodes == nil {
+		return nil
+	}
+	return c.SetNodes(nodes)
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

@@ -53,8 +53,11 @@ func (n node) Control() operator.Control { return n.control }
 type hands struct {
 	specs []string
 	cut   []int
+	nodes []string
 	quota int64
 }
+
+func (h *hands) SetNodes(ids []string) error { h.nodes = ids; return nil }
 
 func (h *hands) SetTraitors(_ context.Context, specs []string) error {
 	if len(specs) > 0 && specs[0] == "nonsense" {

@@ -182,6 +182,9 @@ type status struct {
 	Peers    []struct {
 		Name      string `json:"name"`
 		Connected bool   `json:"connected"`
+		LastVote  struct {
+			Sequence uint64 `json:"sequence"`
+		} `json:"last_vote"`
 	} `json:"peers"`
 	Evidence []struct {
 		Kind    string `json:"kind"`
