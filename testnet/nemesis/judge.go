@@ -148,7 +148,8 @@ func (r *run) judged(st *testnet.State) []judge.Node {
 	for i := range st.Nodes {
 		n := &st.Nodes[i]
 		nodes[i] = judge.Node{
-			Number: i, Name: n.Name, Home: n.Home, Traitor: n.Traitor() || slices.Contains(charged, i),
+			Number: i, Name: n.Name, Home: n.Home,
+			Traitor: n.Traitor() || slices.Contains(charged, i),
 		}
 		if n.Process == testnet.Running {
 			nodes[i].Operator = n.Operator
