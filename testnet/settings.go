@@ -11,7 +11,9 @@ import (
 )
 
 // wholeLog returns the settings of a testnet's nodes that differ from those of other nodes: they
-// keep their whole logs, so that a verdict can execute everything again.
+// keep their whole logs. A verdict is definite without (testnet/judge/DESIGN.md), and then begins
+// with the earliest state in the homes; with them it covers the first operation, and the votes that
+// convict liars are never cut.
 func wholeLog() map[string]string {
 	return map[string]string{"keep-batches": "1000000000", "keep-bytes": "1TiB"}
 }

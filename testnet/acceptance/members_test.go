@@ -2,6 +2,7 @@ package acceptance_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -40,6 +41,7 @@ func TestMembersChangeUnderLoad(t *testing.T) {
 		t.Errorf("after the first change: %+v", e)
 	}
 	l.end(5)
+	n.provedIn(1, 1)
 
 	l = n.write("m", 1, 2, 5, 6)
 	l.resumes("the load runs on")
@@ -106,6 +108,31 @@ func (n *network) meanwhile(l *load, victim int, args ...string) {
 		st, err := n.status(victim)
 		return err == nil && st.Ready
 	})
+}
+
+// provedIn waits until a node has proved that node 3 lied in a later epoch, and checks the proof with
+// nothing but the genesis.
+func (n *network) provedIn(epoch, node int) {
+	n.t.Helper()
+	pattern := fmt.Sprintf("*-epoch%d-node-3.proof", epoch)
+	var files []string
+	n.until("a lie of that epoch is proved", func() bool {
+		n.attempt(node, "lie")
+		files, _ = filepath.Glob(filepath.Join(n.state.Nodes[node].Home, "evidence", pattern))
+		return len(files) > 0
+	})
+	o := must(n.t, "evidence", "show", "--json", "--genesis", filepath.Join(n.home, "genesis.toml"), files[0])
+	var shown struct {
+		Culprit  int  `json:"culprit"`
+		Epoch    int  `json:"epoch"`
+		Convicts bool `json:"convicts"`
+	}
+	if err := json.Unmarshal([]byte(o.stdout), &shown); err != nil {
+		n.t.Fatal(err)
+	}
+	if shown.Culprit != 3 || shown.Epoch != epoch || !shown.Convicts {
+		n.t.Errorf("%s shows %+v", files[0], shown)
+	}
 }
 
 func (n *network) epochOf(i int) epoch {

@@ -14,7 +14,9 @@
 //   - Linearizable: unknown, without a recorded history of the clients.
 //
 // Each is held, broken or unknown. A journal that is missing or damaged makes unknown what rests on
-// it, and breaks nothing.
+// it, and breaks nothing. All epochs are judged as one history. Where logs were shortened, the
+// judgement begins with the earliest certified state that a home holds: what is before rests on
+// certificates alone, which is said and makes nothing unknown ([Result].From).
 //
 // # What counts as executed
 //
@@ -48,7 +50,9 @@
 // Since any two quorums share f+1 members at least, so many are named as long as the statements are
 // kept; if fewer are, the result says so, and never names anybody instead.
 //
-// [History.Hear] and [History.Incriminated] turn this round: an oracle that takes in everything
+// A fork is traced in the epoch that it began in, by the numbers that its members had there.
+//
+// [History.Hear], [History.HearIn] and [History.Incriminated] turn this round: an oracle that takes in everything
 // that anybody signed and looks for any proof, of any kind, against a correct member.
 //
 // # Use
