@@ -28,9 +28,9 @@
 //
 // The loop and everything in it is the shipped code; only its owner, the transport and the disk
 // below the file interface are the simulator's. In seven of eight seeds signatures are keyed tags
-// of 64 bits and messages travel decoded; in the others both are real. Not simulated: goroutines
-// of the daemon, libp2p, the HTTP service, the gossip agent (its advice is), and changes of the
-// members.
+// of 64 bits and messages travel decoded; in the others both are real. In one seed of three the
+// members change while all this goes on. Not simulated: goroutines of the daemon, libp2p, the HTTP
+// service, and the gossip agent (its advice is).
 //
 // DESIGN.md says how faults are charged, what each oracle sees, and how to add a fault, an oracle,
 // a marker or a door.

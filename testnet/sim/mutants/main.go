@@ -149,8 +149,8 @@ func (c *command) narrow(list []*Mutant) error {
 	return nil
 }
 
-// isCounted tells the mutants of VERIFY §10 and the rules from the controls.
-func isCounted(id string) bool { return id[0] == 'M' || id[0] == 'R' }
+// isCounted tells the mutants of VERIFY §10, of the rules and of epochs from the controls.
+func isCounted(id string) bool { return id[0] == 'M' || id[0] == 'R' || id[0] == 'N' }
 
 // dozen takes every n-th mutant, beginning with the k-th: twelve of all groups, and each in turn.
 func dozen(list []*Mutant, k int) []*Mutant {
