@@ -19,6 +19,7 @@ const (
 	flagLimit  = "limit"
 	flagLevels = "levels"
 	flagExact  = "exact"
+	flagLocals = "locals"
 )
 
 func simScopeCommand() *cli.Command {
@@ -38,6 +39,10 @@ func simScopeCommand() *cli.Command {
 			&cli.DurationFlag{Name: flagLimit, Usage: "stop each search after so long"},
 			&cli.IntFlag{
 				Name: flagLevels, Usage: "by sight, visit everything up to this `LEVEL`; 0: all",
+			},
+			&cli.IntFlag{
+				Name: flagLocals, Value: 500_000,
+				Usage: "by sight, stop at this `NUMBER` of states of single replicas; 0: never",
 			},
 			&cli.BoolFlag{Name: flagExact, Usage: "search state by state, also large scopes"},
 			&cli.IntFlag{
@@ -94,7 +99,7 @@ func runScope(c *cli.Context, sc *search.Scope) (bool, error) {
 	bar := newTicker(c.App.ErrWriter)
 	r := search.Explore(c.Context, sc, search.Limits{
 		States: c.Int(flagStates), Time: c.Duration(flagLimit), Levels: c.Int(flagLevels),
-		Workers: c.Int(flagWorkers),
+		Workers: c.Int(flagWorkers), Locals: c.Int(flagLocals),
 		Progress: func(r search.Report) {
 			if r.Locals > manyLocals {
 				debug.SetGCPercent(50)

@@ -106,6 +106,10 @@ func (*World) describe(p *packet) string {
 		return fmt.Sprintf("fetch-decided after %d", m.After)
 	case *message.Decided:
 		return fmt.Sprintf("decided, %d headers, %d bodies", len(m.Headers), len(m.Bodies))
+	case *message.Offer:
+		return fmt.Sprintf("offer of the state after %d, log from %d", m.Snapshot.Seq, m.First)
+	case *message.FetchState:
+		return fmt.Sprintf("fetch-state %v %q of %s", m.Want.Tree, m.Want.Path, m.Want.Root.Short())
 	case *message.FenceAsk:
 		return fmt.Sprintf("fence-ask %d", m.Nonce)
 	case *message.FenceAnswer:

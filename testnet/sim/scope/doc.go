@@ -22,6 +22,9 @@
 // Certificates count as soon as the signatures for them exist, whether or not anybody gathered
 // them.
 //
+// Scopes that are too large for that are searched by sight: a state is then what can be seen of the
+// replicas, together with all local states in which each may be.
+//
 // A search ends exhausted, bounded by a limit, or with a broken promise and the way to it.
 // DESIGN.md has the reductions with their proofs, the narrowings of each scope, and figures.
 //

@@ -52,6 +52,9 @@ type Limits struct {
 	// Levels ends a search by sight once it has visited every state in which the correct replicas
 	// have sent so many messages, executed so many batches and entered so many views, together.
 	Levels int
+	// Locals ends a search by sight, before memory does, at so many states of single replicas, which
+	// take about 15 kB each.
+	Locals int
 	// Progress, if not nil, is told now and then how far the search is.
 	Progress func(Report)
 }
@@ -163,6 +166,8 @@ func (x *explorer) ended(ctx context.Context) bool {
 		x.report.Bound = "interrupted"
 	case x.lim.States > 0 && max(len(x.visits), x.seen()) >= x.lim.States:
 		x.report.Bound = fmt.Sprintf("the limit of %d states", x.lim.States)
+	case x.lim.Locals > 0 && x.sight != nil && len(x.locals) > x.lim.Locals:
+		x.report.Bound = fmt.Sprintf("the limit of %d states of single replicas", x.lim.Locals)
 	case x.lim.Time > 0 && time.Since(x.start) >= x.lim.Time:
 		x.report.Bound = fmt.Sprintf("the limit of %v", x.lim.Time)
 	default:

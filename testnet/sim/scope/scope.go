@@ -95,7 +95,8 @@ func Scopes() []Scope {
 	} {
 		x3 := small("X3-"+liar.name, "2 sequence numbers, 2 views; "+liar.text+"; replica 2 "+
 			"crashes once, at any point between a record and what waits for it, and starts again; "+
-			"certificates are delivered instead of single votes. Use --limit: it is large",
+			"certificates are delivered, with their batches, instead of single votes. Use --limit "+
+			"or --levels: it is large",
 			liar.number)
 		x3.Seqs, x3.Views, x3.Timers, x3.AtOnce, x3.Certified = 2, 2, 1, true, true
 		x3.Crashes, x3.Crasher, x3.Sight = 1, 2, true
@@ -132,8 +133,8 @@ func watermarks() []Scope {
 		number     int
 	}{{"primary", "the primary lies", 0}, {"backup", "a backup lies", 3}} {
 		moving := small("X4-"+liar.name, "3 sequence numbers, a checkpoint after each, a window "+
-			"of 2 (the smallest), 1 view; "+liar.text+"; certificates are delivered instead of "+
-			"single votes and checkpoints", liar.number)
+			"of 2 (the smallest), 1 view; "+liar.text+"; certificates are delivered, with their "+
+			"batches, instead of single votes and checkpoints", liar.number)
 		moving.Seqs, moving.CheckpointEvery, moving.Window = 3, 1, 2
 		moving.Checkpoints, moving.AtOnce, moving.Certified = true, true, true
 		moving.Sight, moving.Whole = true, true
