@@ -37,7 +37,8 @@ func memberCommand() *cli.Command {
 				Flags: []cli.Flag{
 					operatorFlag(), memberGenesisFlag(), out,
 					&cli.StringSliceFlag{
-						Name: "set", Usage: "`KEY=VALUE`, such as view-timeout=2000; may be repeated",
+						Name:  "set",
+						Usage: "`KEY=VALUE`, such as view-timeout=2000; may be repeated",
 					},
 				},
 				Action: memberParams,

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v2"
 
 	"byzd/crypto"
@@ -120,6 +121,11 @@ func run(c *cli.Context) error {
 			})
 		},
 	})
+	return ended(home, log, err)
+}
+
+// ended ends the command when the node has ended.
+func ended(home config.Home, log logrus.FieldLogger, err error) error {
 	if errors.Is(err, daemon.ErrAgain) {
 		return goOn(home)
 	}

@@ -313,8 +313,9 @@ func (l *Loop) crossEpoch(st *pbft.Restored) {
 }
 
 // stayBehind makes what a replica starts with that is in an earlier epoch than the journal, since
-// the state that it had is lost: a snapshot is damaged, or a leap was not finished. What the journal
-// holds is of the later epoch, and must wait (see recall); until then this node only learns.
+// the state that it had is lost: a snapshot is damaged, or a leap was not finished. What the
+// journal holds is of the later epoch, and must wait (see recall); until then this node only
+// learns.
 func (l *Loop) stayBehind(st *pbft.Restored) {
 	*st = pbft.Restored{
 		Executed: st.Executed, Time: st.Time, Kind: st.Kind, History: st.History,

@@ -201,8 +201,8 @@ func (l *Loop) begin(p *message.EpochProof) {
 	next := l.epochs.at(before.Epoch + 1)
 	st := l.replica.Handover(next)
 	if next.Base != st.Executed {
-		l.trouble = fmt.Errorf("epoch %d ended twice, after batches %d and %d: more than %d of its "+
-			"members lie", before.Epoch, next.Base.Seq, st.Executed.Seq, before.Sizes.F)
+		l.trouble = fmt.Errorf("epoch %d ended twice, after batches %d and %d: more than %d of "+
+			"its members lie", before.Epoch, next.Base.Seq, st.Executed.Seq, before.Sizes.F)
 		return
 	}
 	l.enter(next, &st)

@@ -10,7 +10,8 @@ import (
 )
 
 // leap brings a node over the epochs in which it cannot execute: it is behind by more than one, or
-// has just come, and the batches up to the end of its own epoch are gone everywhere (PROTOCOL §4.9).
+// has just come, and the batches up to the end of its own epoch are gone everywhere (PROTOCOL
+// §4.9).
 //
 // Only what proves itself leads it on. The ends of epochs are verified one after another, from the
 // epoch that it is in, which it trusts; so it knows who the members of the newest one are. It asks
@@ -96,8 +97,8 @@ func (l *Loop) learnEpoch(p *message.EpochProof) bool {
 	return true
 }
 
-// mayLie reports whether a node is listened to. What does not hold cost signature checks, so whoever
-// sends it is not listened to for a while.
+// mayLie reports whether a node is listened to. What does not hold cost signature checks, so
+// whoever sends it is not listened to for a while.
 func (l *Loop) mayLie(from crypto.NodeID) bool {
 	o := l.outsider(from)
 	return o.liedAt == 0 || l.now >= o.liedAt+lieAgain

@@ -224,7 +224,7 @@ func TestLeapAmongLiars(t *testing.T) {
 	w.crash(3)
 	w.next(0, 0, 1, 2, 3, 4, 5, 6) // f = 2: nodes 1 and 4 lie from here on
 	lies := map[string]int{}
-	w.twist = func(from, to int, epoch uint64, m message.Message) message.Message {
+	w.twist = func(from, to int, _ uint64, m message.Message) message.Message {
 		if to != 3 || from != 1 && from != 4 {
 			return m
 		}
@@ -431,6 +431,69 @@ func TestCrashesWhileLeaping(t *testing.T) {
 		t.Fatalf("it does not recover: %+v", n.loop.Replica().State())
 	}
 	w.needed(3, 0, 0, 1, 2, 3)
+}
+
+// R14: a node whose journal does not sync goes on in the next epoch, and saves no state of it while
+// a crash would take away that the epoch has begun: it would push out the last one that counts.
+func TestSnapshotsWaitForTheirEpoch(t *testing.T) {
+	w := shortTown(t, 4, 1)
+	w.work(0, 30)
+	n := w.nodes[2]
+	n.noSync = true
+	had := n.loop.Replica().Stable().Seq
+	w.next(0, 0, 1, 3, 4, 2)
+	if e := n.loop.Cluster().Epoch; e != 1 {
+		t.Fatalf("it did not follow: epoch %d", e)
+	}
+	w.crash(2)
+	w.open(2)
+	if now := n.loop.Replica().Status().Executed; now < had || n.loop.Cluster().Epoch != 0 {
+		t.Errorf("it had a stable checkpoint at %d, and starts from %d in epoch %d: %v",
+			had, now, n.loop.Cluster().Epoch, n.loop.Damaged())
+	}
+	w.put(0)
+	w.settled(0, 1, 2, 3, 4)
+}
+
+// What a leap that was not finished leaves counts for nothing, also for who knows the proofs from
+// its invitation: the journal must lead there by itself.
+func TestUnfinishedLeapWithAnInvitation(t *testing.T) {
+	w := shortTown(t, 4, 1)
+	w.work(0, 20)
+	w.crash(3)
+	w.next(0, 0, 1, 2, 3, 4)
+	n := w.nodes[3]
+	n.ends = w.nodes[0].loop.Ends()
+	before := n.disk.Clone()
+	for k, met := 1, false; !met; k++ {
+		n.disk = before.Clone()
+		n.mortal = &mortal{Disk: n.disk, left: -1}
+		w.open(3)
+		n.mortal.left = k
+		w.runFor(30_000, func() bool { return n.mortal.dead() || w.in(1, 3)() })
+		if !n.mortal.dead() {
+			t.Fatal("no crash leaves the state and not the proofs")
+		}
+		w.crash(3)
+		n.mortal = nil
+		w.open(3)
+		met = len(n.loop.Damaged()) > 0
+		if met && n.loop.Cluster().Epoch != 0 {
+			t.Errorf("it starts in epoch %d", n.loop.Cluster().Epoch)
+		}
+		if !met {
+			w.crash(3)
+		}
+	}
+	if !w.runFor(60_000, w.in(1, 3)) {
+		t.Fatalf("it stays behind: %+v %v", n.loop.Replica().State(), n.drops)
+	}
+	w.crash(3)
+	n.ends = nil
+	w.open(3)
+	if e := n.loop.Cluster().Epoch; e != 1 {
+		t.Errorf("without the invitation it starts in epoch %d", e)
+	}
 }
 
 // A node that has lost every snapshot, and whose journal begins in a later epoch, is no less than a

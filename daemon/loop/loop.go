@@ -173,7 +173,8 @@ func (l *Loop) Bounds() []pbft.Bound {
 func (l *Loop) Receive(v message.Verified) {
 	if v.From() == message.Stranger {
 		before := l.replica.Executed().Seq
-		if l.receive(v); l.replica.Executed().Seq > before {
+		l.receive(v)
+		if l.replica.Executed().Seq > before {
 			l.leap.askAt = min(l.leap.askAt, l.now) // more may follow at once
 		}
 		return

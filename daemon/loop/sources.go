@@ -121,7 +121,8 @@ func (l *Loop) nextSource(asked []int) int {
 	for k := 1; k <= len(t.sources); k++ {
 		i := (t.turn + k) % len(t.sources)
 		s := &t.sources[i]
-		if t.from.Members[i].Node == l.node || s.liar || s.gone > l.now || s.open >= asksPerSource ||
+		self := t.from.Members[i].Node == l.node
+		if self || s.liar || s.gone > l.now || s.open >= asksPerSource ||
 			slices.Contains(asked, i) {
 			continue
 		}
