@@ -79,7 +79,7 @@ func (t *traitors) build(texts []string) (*traitor.Traitor, error) {
 		if specs[i], err = traitor.Parse(text); err != nil {
 			return nil, err
 		}
-		specs[i] = t.node.homes.placed(t.node.numbered(), t.node.cluster(), specs[i])
+		specs[i] = placed(t.node.numbered(), t.node.cluster(), specs[i])
 	}
 	made, err := traitor.New(traitor.Config{
 		Cluster: t.node.cluster(), Self: t.node.self(), Sealer: t.node.loop.Sealer(), Specs: specs,

@@ -12,7 +12,8 @@ import (
 
 // homes are the numbers that a testnet gives its nodes: those of their homes, which stay when the
 // members change. In links that are cut and in lies, numbers mean these; without them they are the
-// members' of the epoch. A node that is no member can be cut off all the same, and nobody lies to it.
+// members' of the epoch. A node that is no member can be cut off all the same, and nobody lies to
+// it.
 type homes struct {
 	listed atomic.Pointer[[]crypto.NodeID] // by their numbers
 	given  atomic.Pointer[[]string]        // the lies as they were given, by those numbers
@@ -62,7 +63,7 @@ func (n *node) called(numbers []int) ([]crypto.NodeID, error) {
 }
 
 // placed is a lie by the members' numbers of an epoch. Whoever is no member in it is left out.
-func (h *homes) placed(all []crypto.NodeID, in *message.Config, s traitor.Spec) traitor.Spec {
+func placed(all []crypto.NodeID, in *message.Config, s traitor.Spec) traitor.Spec {
 	place := func(numbers []int) []int {
 		if numbers == nil {
 			return nil

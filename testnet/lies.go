@@ -22,9 +22,9 @@ func (s *supervisor) specs(i int) []string {
 	return specs
 }
 
-// identities are the nodes' peer IDs, by their numbers: what a node is told besides numbers, so that
-// they mean the same nodes whoever the members are. It is nil if the key of one cannot be read. The
-// caller holds mu.
+// identities are the nodes' peer IDs, by their numbers: what a node is told besides numbers, so
+// that they mean the same nodes whoever the members are. It is nil if the key of one cannot be
+// read. The caller holds mu.
 func (s *supervisor) identities() []string {
 	for i := len(s.ids); i < len(s.state.Nodes); i++ {
 		network, _, err := config.ReadKeys(config.Home(s.state.Nodes[i].Home))

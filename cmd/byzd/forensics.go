@@ -183,7 +183,8 @@ func printForensics(c *cli.Context, s *scope, f *judge.Forensics) error {
 	}
 	for _, fork := range f.Forks {
 		fmt.Fprintf(&b, "  fork      at sequence number %d%s\n            %s\n            %s\n"+
-			"  cause     %s\n", fork.Sequence, inEpoch(fork.Epoch), fork.One, fork.Other, fork.Cause)
+			"  cause     %s\n",
+			fork.Sequence, inEpoch(fork.Epoch), fork.One, fork.Other, fork.Cause)
 		if fork.Unproven != "" {
 			fmt.Fprintf(&b, "  missing   %s\n", fork.Unproven)
 		}

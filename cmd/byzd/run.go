@@ -60,11 +60,7 @@ func run(c *cli.Context) error {
 	if home == "" {
 		return usagef("byzd run --home DIR", "no home is named")
 	}
-	cut, err := cutNodes(c.String("cut"))
-	if err != nil {
-		return err
-	}
-	nodes, err := testnetNodes(c.String("nodes"))
+	cut, nodes, err := cutNodes(c.String("cut"), c.String("nodes"))
 	if err != nil {
 		return err
 	}
@@ -214,37 +210,25 @@ func proofs(path string, cluster *message.Config) ([]*message.EpochProof, error)
 	return chain, nil
 }
 
-// cutNodes reads the value of --cut.
-func cutNodes(text string) ([]int, error) {
-	if text == "" {
-		return nil, nil
-	}
-	var nodes []int
-	for word := range strings.SplitSeq(text, "+") {
+// cutNodes reads the values of --cut and of --nodes.
+func cutNodes(text, ids string) (cut []int, nodes []crypto.NodeID, err error) {
+	split := func(r rune) bool { return r == '+' }
+	for _, word := range strings.FieldsFunc(text, split) {
 		node, err := strconv.Atoi(word)
 		if err != nil || node < 0 {
-			return nil, usagef("for instance --cut 1+3", "%q in --cut is not the number of a node",
-				word)
+			return nil, nil, usagef("for instance --cut 1+3",
+				"%q in --cut is not the number of a node", word)
 		}
-		nodes = append(nodes, node)
+		cut = append(cut, node)
 	}
-	return nodes, nil
-}
-
-// testnetNodes reads the value of --nodes.
-func testnetNodes(text string) ([]crypto.NodeID, error) {
-	var nodes []crypto.NodeID
-	for word := range strings.SplitSeq(text, "+") {
-		if text == "" {
-			break
-		}
+	for _, word := range strings.FieldsFunc(ids, split) {
 		id, err := crypto.ParseNodeID(word)
 		if err != nil {
-			return nil, usagef("", "--nodes: %w", err)
+			return nil, nil, usagef("", "--nodes: %w", err)
 		}
 		nodes = append(nodes, id)
 	}
-	return nodes, nil
+	return cut, nodes, nil
 }
 
 // givenFlags returns the values of the flags that stand on the command line, by name.

@@ -203,7 +203,8 @@ func newScope(c *cli.Context, home string) (*scope, error) {
 			return nil, err
 		}
 		if s.epochs, err = message.DecodeEpochs(cluster, data); err != nil {
-			return nil, failf(exitFailed, "byzd member proof writes such a file", "%s: %w", file, err)
+			return nil, failf(exitFailed, "byzd member proof writes such a file",
+				"%s: %w", file, err)
 		}
 	}
 	return s, nil
@@ -212,7 +213,7 @@ func newScope(c *cli.Context, home string) (*scope, error) {
 func epochsFlag() cli.Flag {
 	return &cli.StringFlag{
 		Name: "epochs",
-		Usage: "`FILE` that leads from the genesis to later epochs, as byzd member proof writes it, " +
-			"for proofs that carry nothing",
+		Usage: "`FILE` that leads from the genesis to later epochs, as byzd member proof writes " +
+			"it, for proofs that carry nothing",
 	}
 }

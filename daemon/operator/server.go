@@ -166,6 +166,12 @@ func routes(node Node) http.Handler {
 		}
 		_, _ = io.WriteString(w, "ok\n")
 	})
+	controls(mux, node)
+	return mux
+}
+
+// controls are the testnet's hands on a node.
+func controls(mux *http.ServeMux, node Node) {
 	mux.HandleFunc("PUT /testnet/traitors", func(w http.ResponseWriter, r *http.Request) {
 		var body struct {
 			Specs []string `json:"specs"`
@@ -197,7 +203,6 @@ func routes(node Node) http.Handler {
 		}
 		control(w, r, node, &body, func(c Control) error { return c.SetDiskQuota(body.Quota) })
 	})
-	return mux
 }
 
 // control reads a strict JSON body and applies it, on a testnet.
@@ -222,7 +227,8 @@ func control(
 	_, _ = io.WriteString(w, "ok\n")
 }
 
-// number says which nodes the numbers in a body mean, if it says so itself; else it stays as it was.
+// number says which nodes the numbers in a body mean, if it says so itself; else it stays as it
+// was.
 func number(c Control, nodes []string) error {
 	if nodes == nil {
 		return nil

@@ -68,7 +68,7 @@ func encodeChain(cfg *Config, chain []*EpochProof) []byte {
 		return nil
 	}
 	var w writer
-	w.u32(uint32(cfg.Epoch)) //nolint:gosec // at most MaxEpochs
+	w.u32(uint32(cfg.Epoch))
 	for _, p := range chain[:cfg.Epoch] {
 		p.encode(&w)
 	}
@@ -158,7 +158,8 @@ func openProof(cfg *Config, data []byte) (*proofFile, error) {
 	if version == ProofVersionChain {
 		n := r.count(MaxEpochs, ManifestSize)
 		if r.err == nil && (n == 0 || uint64(n) != epoch) { //nolint:gosec // not negative
-			return nil, fmt.Errorf("it is about epoch %d, and carries the ends of %d epochs", epoch, n)
+			return nil, fmt.Errorf("it is about epoch %d, and carries the ends of %d",
+				epoch, n)
 		}
 		for i := 0; i < n && r.err == nil; i++ {
 			f.chain = append(f.chain, decodeEpochProof(&r))

@@ -34,8 +34,8 @@ func (h *History) chains(v *Verdict) {
 			v.executionIsUnknown("%s: %v", h.who(l), l.Gap)
 		}
 		if n := len(l.unsorted); n > 0 {
-			v.executionIsUnknown("%s keeps %d records of epoch %d, and nothing that was read leads "+
-				"there from the genesis", h.who(l), n, l.unsorted[0].Epoch)
+			v.executionIsUnknown("%s keeps %d records of epoch %d, and nothing that was read "+
+				"leads there from the genesis", h.who(l), n, l.unsorted[0].Epoch)
 		}
 	}
 }
@@ -146,8 +146,8 @@ func (h *History) judgeEpochs(v *Verdict, replays []*replay) {
 		for _, r := range replays {
 			made, ends := r.configs[e.cfg.Base]
 			if ends && made != e.cfg.Digest() || !ends && r.ran(e.cfg.Base) {
-				v.say(Agreement, Broken, "a quorum of epoch %d certified members of the next one that "+
-					"batch %d does not lead to", e.before.cfg.Epoch, e.cfg.Base.Seq)
+				v.say(Agreement, Broken, "a quorum of epoch %d certified members of the next one "+
+					"that batch %d does not lead to", e.before.cfg.Epoch, e.cfg.Base.Seq)
 			}
 		}
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // Chain is what a log proves its node to have executed: batches that follow one another by their
-// parents' digests, up to one that a quorum certified. It runs through the epochs: the last batch of
-// one is the base of the next.
+// parents' digests, up to one that a quorum certified. It runs through the epochs: the last batch
+// of one is the base of the next.
 type Chain struct {
 	Before  message.Ref     // the batch in front of the first one
 	Digests []crypto.Digest // of batch Before.Seq+1 and those after it

@@ -23,8 +23,8 @@ type Proof struct {
 // Epoch is the one that the lie was told in.
 func (p *Proof) Epoch() uint64 { return p.era.cfg.Epoch }
 
-// accusations gathers the proofs of an epoch, one for each culprit and kind. Only what verifies gets
-// in: a member is accused with its own signatures or not at all.
+// accusations gathers the proofs of an epoch, one for each culprit and kind. Only what verifies
+// gets in: a member is accused with its own signatures or not at all.
 type accusations struct {
 	h      *History
 	era    *era

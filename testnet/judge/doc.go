@@ -52,8 +52,8 @@
 //
 // A fork is traced in the epoch that it began in, by the numbers that its members had there.
 //
-// [History.Hear], [History.HearIn] and [History.Incriminated] turn this round: an oracle that takes in everything
-// that anybody signed and looks for any proof, of any kind, against a correct member.
+// [History.Hear], [History.HearIn] and [History.Incriminated] turn this round: an oracle that takes
+// in everything that anybody signed and looks for any proof, of any kind, against a correct member.
 //
 // # Use
 //

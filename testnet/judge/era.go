@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"slices"
 	"strings"
 
 	"byzd/pbft/message"
@@ -44,12 +45,7 @@ func (e *era) node(member int) int {
 
 // has reports whether a node is a member.
 func (e *era) has(node int) bool {
-	for _, n := range e.people {
-		if n == node {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(e.people, node)
 }
 
 // chain is what leads from the genesis to this era.
@@ -85,9 +81,10 @@ func (h *History) lead(e *era, p *message.EpochProof) *era {
 
 // follow finds the epochs that the proofs in the journals lead to.
 func (h *History) follow() {
-	for i := 0; i < len(h.eras); i++ { // it grows
-		for _, p := range h.ends[h.eras[i].cfg.Epoch] {
-			h.lead(h.eras[i], p)
+	for next := 0; next < len(h.eras); next++ { //nolint:intrange // it grows
+		e := h.eras[next]
+		for _, p := range h.ends[e.cfg.Epoch] {
+			h.lead(e, p)
 		}
 	}
 }

@@ -22,8 +22,8 @@ const evidenceName = "evidence"
 func EvidenceDir(home string) string { return filepath.Join(home, evidenceName) }
 
 // MaxProofBytes bounds what is read as a proof: above the largest one, of a batch with the largest
-// bundle that any genesis allows (8 MiB), which nobody signed (E7), with the longest chain of epochs
-// that a file carries (16 MiB).
+// bundle that any genesis allows (8 MiB), which nobody signed (E7), with the longest chain of
+// epochs that a file carries (16 MiB).
 const MaxProofBytes = 26 << 20
 
 // WriteProofs leaves the verdict's proofs in a directory, one file each, for whoever wants to check

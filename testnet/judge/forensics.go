@@ -30,7 +30,7 @@ type Fork struct {
 // Forensics is what the journals of correct nodes tell of a broken agreement.
 type Forensics struct {
 	Forks    []Fork      `json:"forks"`  // one for each pair of chains; the lowest first
-	Needed   int         `json:"needed"` // f+1 of the first fork's epoch: so many are guilty at least
+	Needed   int         `json:"needed"` // f+1 of the first fork's epoch: so many lied at least
 	Culprits []Name      `json:"culprits"`
 	Evidence []ProofFile `json:"evidence"` // filled in by WriteFindings
 	Notes    []string    `json:"notes"`
@@ -189,8 +189,8 @@ func (h *History) branches(main *Chain) []branch {
 }
 
 // clash finds two certificates of different batches at one sequence number where no chain shows the
-// fork: all that is left of it when the journals were cut above it. Of several it is the lowest, and
-// one of two certificates of one epoch, which tell who signed both.
+// fork: all that is left of it when the journals were cut above it. Of several it is the lowest,
+// and one of two certificates of one epoch, which tell who signed both.
 func (h *History) clash() (pair [2]*claim, found bool) {
 	first := map[uint64][]*claim{}
 	for _, c := range h.claims() {

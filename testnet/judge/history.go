@@ -24,7 +24,7 @@ type History struct {
 	Notice func(text string)
 
 	people  []person
-	eras    []*era                                // the first one first, each after the one before it
+	eras    []*era                                // each after the one before it
 	ends    map[uint64][]*message.EpochProof      // that an epoch ended, as the logs say
 	decoded map[[sha256.Size]byte]*message.Record // each record once, whoever keeps it
 	unheard []heard
@@ -137,7 +137,7 @@ func (h *History) Fill(l *Log, each func(fn func(lsn uint64, r journal.Record) e
 				lsn, rec.Batch.Header.Cluster.Short(), h.Config.Cluster.Short())
 		}
 		l.Records++
-		h.file(l, message.RecordType(raw.Type), rec)
+		l.file(message.RecordType(raw.Type), rec)
 		return nil
 	})
 }
@@ -174,9 +174,9 @@ func (h *History) decode(raw journal.Record) (*message.Record, error) {
 }
 
 // file keeps a record until it is known what its epoch is. When a journal is cut, what matters of
-// its front is written anew at its end, so the proof of an epoch's end may come late. Of votes, which
-// are most of a journal and not signed in it, one of each epoch tells whose log it is.
-func (h *History) file(l *Log, as message.RecordType, rec *message.Record) {
+// its front is written anew at its end, so the proof of an epoch's end may come late. Of votes,
+// which are most of a journal and not signed in it, one of each epoch tells whose log it is.
+func (l *Log) file(as message.RecordType, rec *message.Record) {
 	switch as {
 	case message.RecordVote:
 		if l.voted[rec.Epoch] {

@@ -291,7 +291,8 @@ func (l *ledger) readRow(cfg *message.Config, id uint64, value []byte) error {
 	if word(0) >= uint64(len(cfg.Members)) {
 		return fmt.Errorf("session %d counts against member %d", id, word(0))
 	}
-	r.member, r.nonce, r.low, r.used = int(word(0)), word(1), word(2), word(3) //nolint:gosec // small
+	r.member = int(word(0)) //nolint:gosec // small
+	r.nonce, r.low, r.used = word(1), word(2), word(3)
 	for seq := r.low; seq < r.low+r.window; seq++ {
 		place := seq % r.window
 		if word(4+place/64)&(1<<(place%64)) != 0 {

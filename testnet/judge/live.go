@@ -345,8 +345,8 @@ func (w *watch) result() *Live {
 			continue
 		}
 		if n.observes {
-			w.live.Notes = append(w.live.Notes, fmt.Sprintf("%s is no member of epoch %d: nothing is "+
-				"expected of it", w.whoIs(n), n.last.Epoch))
+			w.live.Notes = append(w.live.Notes, fmt.Sprintf("%s is no member of epoch %d: nothing "+
+				"is expected of it", w.whoIs(n), n.last.Epoch))
 			continue
 		}
 		if !n.Traitor {

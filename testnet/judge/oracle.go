@@ -108,11 +108,11 @@ func (h *History) learnHeader(header *message.Header) {
 }
 
 // Incriminated looks for any proof of any kind against nodes that are correct, in all that the
-// history holds of all epochs (journals that were read, messages that were heard). There must be none: a correct
-// replica never signs what convicts it, whatever crashes, restarts and view changes it goes
-// through, and whoever puts its words together. It is an oracle for simulations and tests: run it
-// at the end of a seed, or now and then; it goes through everything that was said. It may be called
-// again after more was heard.
+// history holds of all epochs (journals that were read, messages that were heard). There must be
+// none: a correct replica never signs what convicts it, whatever crashes, restarts and view changes
+// it goes through, and whoever puts its words together. It is an oracle for simulations and tests:
+// run it at the end of a seed, or now and then; it goes through everything that was said. It may be
+// called again after more was heard.
 func (h *History) Incriminated(correct quorum.Set) []Proof {
 	var wrong []Proof
 	for _, p := range h.accuse() {

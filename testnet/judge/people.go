@@ -69,7 +69,7 @@ func (h *History) nameOf(node int) Name {
 	if node < 0 || node >= len(h.people) {
 		return Name{Number: node}
 	}
-	if p := &h.people[node]; p.name != "" && !(h.Numbered && p.numbered) {
+	if p := &h.people[node]; p.name != "" && (!h.Numbered || !p.numbered) {
 		return Name{Text: p.name}
 	}
 	return Name{Number: node}

@@ -10,8 +10,8 @@ import (
 	"byzd/pbft/message"
 )
 
-// replay executes a chain of batches again, from the empty store or a certified state on and through
-// all epochs, with the judge's own ledger.
+// replay executes a chain of batches again, from the empty store or a certified state on and
+// through all epochs, with the judge's own ledger.
 type replay struct {
 	chain      *Chain
 	roots      map[uint64]crypto.Digest // of the state, after batches that asked for it
@@ -19,7 +19,7 @@ type replay struct {
 	repeated   []repetition             // ordered more than once, executed the first time only
 	ledger     *ledger
 	configs    map[message.Ref]crypto.Digest // what batches that ended epochs made of the members
-	executed   uint64                        // the last batch; below the chain's top if a body was missing
+	executed   uint64                        // the last batch: below the top if a body was missing
 	missing    error
 
 	start   *state // nil for the genesis
@@ -38,9 +38,9 @@ type repetition struct {
 // keptRepetitions bounds those that are kept to be shown.
 const keptRepetitions = 1 << 10
 
-// replays executes each maximal chain of a correct node again. Chains that are a part of another one
-// are covered by it; normally one remains. It says which cannot be executed, for want of a state to
-// begin with.
+// replays executes each maximal chain of a correct node again. Chains that are a part of another
+// one are covered by it; normally one remains. It says which cannot be executed, for want of a
+// state to begin with.
 func (h *History) replays(v *Verdict) []*replay {
 	var replays []*replay
 	for _, l := range h.tallest() {
@@ -63,12 +63,12 @@ func (h *History) replays(v *Verdict) []*replay {
 	return replays
 }
 
-// noStart says that a chain cannot be executed again. A testnet's homes hold what it takes, so there
-// something is lost; of nodes elsewhere, whose operator hands out journals alone, what is certified is
-// judged, and that is said.
+// noStart says that a chain cannot be executed again. A testnet's homes hold what it takes, so
+// there something is lost; of nodes elsewhere, whose operator hands out journals alone, what is
+// certified is judged, and that is said.
 func (h *History) noStart(v *Verdict, l *Log, c *Chain) {
-	const text = "the log of %s begins with batch %d, and there is no certified state that it could " +
-		"be executed again from"
+	const text = "the log of %s begins with batch %d, and there is no certified state that it " +
+		"could be executed again from"
 	first := c.Before.Seq + 1
 	switch {
 	case c.Top() == c.Before.Seq:
@@ -99,7 +99,8 @@ func (h *History) strand(c *Chain) (*Chain, *state) {
 		for i := range front {
 			digests = append(digests, front[len(front)-1-i])
 		}
-		whole.Digests = append(digests, c.Digests...)
+		digests = append(digests, c.Digests...)
+		whole.Digests = digests
 	}
 	if whole.Before == h.Config.Base {
 		return whole, nil
@@ -118,8 +119,8 @@ func (h *History) strand(c *Chain) (*Chain, *state) {
 	return whole, start
 }
 
-// replay runs a chain that starts at the genesis, or behind a state. With again, operations that are
-// ordered a second time are executed a second time.
+// replay runs a chain that starts at the genesis, or behind a state. With again, operations that
+// are ordered a second time are executed a second time.
 func (h *History) replay(chain *Chain, start *state, again bool) *replay {
 	r := &replay{
 		chain: chain, roots: map[uint64]crypto.Digest{}, ledger: newLedger(h.Config),

@@ -304,8 +304,8 @@ func TestStatesAreNotBelieved(t *testing.T) {
 	}
 }
 
-// What is certified of one sequence number is one thing: a node whose state is of another batch than
-// what others executed there has forked from them.
+// What is certified of one sequence number is one thing: a node whose state is of another batch
+// than what others executed there has forked from them.
 func TestStateOfAnotherChainIsBroken(t *testing.T) {
 	c := lived(t)
 	nodes := c.homes(3)

@@ -184,7 +184,7 @@ func (h *History) noteArchived(l *Log, raw journal.Record) error {
 	}
 	switch rec.Type {
 	case message.RecordView, message.RecordStable:
-		h.file(l, rec.Type, rec)
+		l.file(rec.Type, rec)
 	default: // nothing else belongs there
 	}
 	return nil

@@ -221,8 +221,8 @@ func (h *History) measure(v *Verdict, replays []*replay) {
 		v.From)
 	for _, l := range h.correct() {
 		if top := l.chain.Top(); top < first && top > h.Config.Base.Seq {
-			v.note("the log of %s ends with batch %d, and nothing shows what others executed there "+
-				"but certificates", h.who(l), top)
+			v.note("the log of %s ends with batch %d, and nothing shows what others executed "+
+				"there but certificates", h.who(l), top)
 		}
 	}
 }
