@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 	"byzd/testnet/sim"
 )
 
-// stopGrace is how long a run may go on after Ctrl-C: more than any run takes that comes to its end.
+// stopGrace is how long a run may go on after Ctrl-C: more than any takes that comes to its end.
 const stopGrace = 5 * time.Second
 
 // watchSeeds ends the process when it is told to stop and a run does not: a simulation is one
@@ -22,7 +21,7 @@ func watchSeeds(c *cli.Context, seeds *sim.Seeds) (release func()) {
 	done := make(chan struct{})
 	go endAnyway(c.Context, done, stopGrace, seeds, func(why string) {
 		say(c, "byzd: %s", why)
-		os.Exit(exitFailed) // whoever runs the step cannot be asked
+		leave(exitFailed) // whoever runs the step cannot be asked
 	})
 	return func() { close(done) }
 }

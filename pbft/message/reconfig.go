@@ -165,8 +165,8 @@ func (rc *Reconfiguration) Approved(cfg *Config, base Ref) (*Config, error) {
 			ErrChange, have, need)
 	}
 	if size := rc.bundleSize(cfg); size > cfg.Params.MaxBundleBytes {
-		return nil, fmt.Errorf("%w: with the words of %d members it takes a bundle of %d bytes, and "+
-			"max-bundle-bytes is %d", ErrChange, len(rc.Change.Members), size,
+		return nil, fmt.Errorf("%w: with the words of %d members it takes a bundle of %d bytes, "+
+			"and max-bundle-bytes is %d", ErrChange, len(rc.Change.Members), size,
 			cfg.Params.MaxBundleBytes)
 	}
 	statement := rc.approvalBytes(cfg)
@@ -182,8 +182,8 @@ func (rc *Reconfiguration) Approved(cfg *Config, base Ref) (*Config, error) {
 }
 
 // bundleSize is how large the bundle is that holds the change, when all members of the next epoch
-// are ready. One that is too large is refused by every member, and its gateway would wait for it, and
-// all members complain of each primary, for ever.
+// are ready. One that is too large is refused by every member: its gateway would wait for it, and all
+// members complain of each primary, for ever.
 func (rc *Reconfiguration) bundleSize(cfg *Config) int {
 	var w writer
 	bare := Reconfiguration{Change: rc.Change, Approvals: rc.Approvals}

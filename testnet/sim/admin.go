@@ -74,7 +74,8 @@ func (w *World) prepare(c *Change) {
 			if n.absent && !s.Absent {
 				n.absent = false
 				w.tracef("%s comes", n.name())
-				w.plan(event{at: w.now + 1 + w.rnd[streamEpochs].Int64N(300_000), kind: evRestart}, n)
+				at := w.now + 1 + w.rnd[streamEpochs].Int64N(300_000)
+				w.plan(event{at: at, kind: evRestart}, n)
 			}
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"byzd/crypto"
-	"byzd/pbft"
 	"byzd/pbft/message"
 )
 
@@ -88,7 +87,8 @@ func (n *node) reconfigured(now *message.Config, self int) {
 	n.enroll()
 	n.rearm()
 	n.begun = n.loop.Staged()
-	w.hash = mix(w.hash, now.Epoch<<32^uint64(uint8(n.index))<<8^uint64(uint8(self))) //nolint:gosec // bits
+	who := uint64(uint8(n.index))<<8 ^ uint64(uint8(self)) //nolint:gosec // bits
+	w.hash = mix(w.hash, now.Epoch<<32^who)
 	w.tracef("%s is in epoch %d, member %d of %d", n.name(), now.Epoch, self, now.Sizes.N)
 }
 
@@ -224,4 +224,3 @@ func (w *World) late(n *node, p *packet) bool {
 	return true
 }
 
-var _ = pbft.Observer

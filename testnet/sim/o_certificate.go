@@ -17,7 +17,7 @@ type certificates struct {
 	voters  map[ballot]uint32 // who has signed
 	parents map[crypto.Digest]message.Ref
 	decided map[uint64]crypto.Digest         // by sequence number, ancestors included
-	tops    []epochRank                      // of commit certificates, by epoch and view: the highest
+	tops    []epochRank                      // the highest commit certificates, by epoch and view
 	closing map[crypto.Digest]message.Header // batches that would end an epoch
 	views   []viewBase                       // that correct replicas entered
 	checked map[uint64]bool                  // certificates, by a hash of all their bytes

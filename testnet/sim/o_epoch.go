@@ -24,8 +24,8 @@ func (w *World) begins(n *node, now *message.Config) {
 	o := w.oracles
 	if e := w.era(now.Epoch); e != nil {
 		if n.correct && (e.cfg.Digest() != now.Digest() || e.cfg.Base != now.Base) {
-			w.fail("O1", "replica %d begins epoch %d with %d members after batch %d %s, another one "+
-				"with %d after batch %d %s", n.replica, now.Epoch, now.Sizes.N, now.Base.Seq,
+			w.fail("O1", "replica %d begins epoch %d with %d members after batch %d %s, another "+
+				"one with %d after batch %d %s", n.replica, now.Epoch, now.Sizes.N, now.Base.Seq,
 				now.Base.Digest.Short(), e.cfg.Sizes.N, e.cfg.Base.Seq, e.cfg.Base.Digest.Short())
 		}
 		return
@@ -78,7 +78,8 @@ func (o *oracles) approved(e *era, b *message.Batch) {
 	fail := func(why string) {
 		w.fail("O5", "batch %d ended epoch %d: %s", b.Header.Seq, before.cfg.Epoch, why)
 	}
-	if len(b.Bundles) != 1 || len(b.Bundles[0].Items) != 1 || b.Bundles[0].Items[0].Reconfig == nil {
+	if len(b.Bundles) != 1 || len(b.Bundles[0].Items) != 1 ||
+		b.Bundles[0].Items[0].Reconfig == nil {
 		fail("it is no change alone")
 		return
 	}
@@ -113,7 +114,8 @@ func (o *oracles) approved(e *era, b *message.Batch) {
 	}
 	for i, r := range e.replicas {
 		at := before.place[r]
-		if same := at >= 0 && before.cfg.Members[at].Key.Equal(e.cfg.Members[i].Key); !same && !ready[i] {
+		same := at >= 0 && before.cfg.Members[at].Key.Equal(e.cfg.Members[i].Key)
+		if !same && !ready[i] {
 			fail("a newcomer, or who has a new key, is not ready")
 		}
 	}
@@ -183,8 +185,8 @@ func (o *oracles) outside(n *node, p *packet) {
 	o.before = crypto.Digest{}
 }
 
-// oneEpoch demands at the end that all correct members are in the last epoch, and that whoever knows
-// the first one only can follow what they keep to it.
+// oneEpoch demands at the end that all correct members are in the last epoch, and that whoever
+// knows the first one only can follow what they keep to it.
 func (o *oracles) oneEpoch() {
 	w := o.w
 	last := w.newest()

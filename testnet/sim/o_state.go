@@ -115,7 +115,8 @@ func (o *oracles) fewViews() {
 	}
 	w.mark(markViewsChecked)
 	w.viewsUsed = w.topView - o.viewAtHeal
-	if limit := uint64(w.newest().cfg.Sizes.F) + 2; w.viewsUsed > limit { //nolint:gosec // not negative
+	limit := uint64(w.newest().cfg.Sizes.F) + 2 //nolint:gosec // not negative
+	if w.viewsUsed > limit {
 		w.fail("O18", "the core went from view %d to view %d after the healing; %d are enough",
 			o.viewAtHeal, w.topView, limit)
 	}

@@ -218,7 +218,8 @@ func (w *World) configure() {
 		w.signers = append(w.signers, [2]crypto.Signer{signers[i], signers[people+i]})
 	}
 	w.admin = admin{
-		keys: signers[2*people:], latest: -1, made: map[int]bool{}, asked: map[crypto.Digest]*asked{},
+		keys: signers[2*people:], latest: -1,
+		made: map[int]bool{}, asked: map[crypto.Digest]*asked{},
 	}
 	var name [8]byte
 	for i := range name {
