@@ -1,7 +1,25 @@
 package pbft
 
-// Drop names why a verified message changed nothing. Every drop is an effect, so that it can be
-// counted; none is an error of this replica.
+// Drop names why a verified message, or a part of one, is not taken for what it was sent for: no
+// vote counts, no view begins, no batch is learned and nothing is answered. Every drop is an effect,
+// so that it can be counted; none is an error of this replica.
+//
+// Not taken does not mean that nothing changes. That its sender is alive is noted of every message.
+// Besides, of what is dropped
+//
+//   - as a vote, the newest of its voter is remembered for its next start (rule R14); two that
+//     contradict each other (conflict, second) become a proof, and what contradicts the primary is
+//     passed on;
+//   - as a CHECKPOINT that is old or a second one, a wrong root or a contradiction becomes a proof;
+//   - as a bundle, its body stays where a batch names it, and the time when the primary was told of
+//     it; one with another's number becomes a proof (E9);
+//   - as a VIEW-CHANGE, a NEW-VIEW or a complaint, the certificates and statements in it were taken
+//     before, and what they contradict is a proof;
+//   - as a question of who recovers, that it does.
+//
+// What was dropped and comes again at once changes nothing more, except where the reason is one of
+// the moment (throttled, full, flood, far ahead, of another view); oracle O19 of the simulator holds
+// to that.
 type Drop string
 
 // The drops.

@@ -40,7 +40,9 @@ type operation struct {
 	op       []byte
 	request  *message.ClientRequest // of a signed client
 	register bool
-	live     bool // the liveness phase waits for it
+	live     bool  // the liveness phase waits for it
+	extra    bool  // of a client that has done its work, see [World.steady]
+	at       *node // that was asked last
 
 	invoked   int64
 	completed int64 // 0: not, or not known
@@ -82,14 +84,19 @@ func (w *World) startClients() {
 // begin asks for the next operation.
 func (c *client) begin() {
 	w := c.w
-	if c.doing != nil || w.phase >= phaseDrain || c.left == 0 && (!c.signed || c.session != 0) {
+	idle := c.left == 0 && (!c.signed || c.session != 0)
+	if c.doing != nil || w.phase >= phaseDrain || idle && !w.steady(c) {
 		return
 	}
 	o := &operation{
-		client: c, tag: len(w.tags), invoked: w.now, live: w.phase == phaseLive && c != w.liar,
+		client: c, tag: len(w.tags), invoked: w.now, live: w.phase == phaseLive && c != w.liar && !idle,
 	}
 	w.tags = append(w.tags, o)
 	c.doing = o
+	if idle {
+		o.extra = true
+		w.mark(markSteady)
+	}
 	if o.live {
 		w.pending++
 	}
@@ -100,7 +107,7 @@ func (c *client) begin() {
 		o.request = &message.ClientRequest{Seq: c.nonce}
 		w.seal(c, o.request)
 	default:
-		c.left--
+		c.left = max(0, c.left-1)
 		o.op = w.drawOp(o.tag)
 		w.ops[string(o.op)] = o
 		if c.signed {
@@ -120,7 +127,10 @@ func (o *operation) ask() {
 	w := o.client.w
 	w.later(evPatience, 300_000+w.rnd[streamClient].Int64N(700_000), int64(o.tag))
 	n := w.gateway()
-	o.asked = false
+	for k := 0; k < w.opts.N && o.extra && w.owes(n); k++ {
+		n = w.gateway() // not where somebody is kept waiting: it would wait, too
+	}
+	o.asked, o.at = false, n
 	if n == nil {
 		return
 	}

@@ -148,6 +148,9 @@ const (
 	markNamed
 	markForkNamed
 	markForkAcross
+	markAskedTogether
+	markSlow
+	markSteady
 	markCount
 )
 
@@ -294,6 +297,9 @@ func markers() [markCount]row { //nolint:funlen // a table, one row for each mar
 		markChangeChecked:      {"O5 looked at what a change rests on", false},
 		markNamed:              {"what correct nodes keep names a traitor (O21)", false},
 		markForkNamed:          {"fork found, f+1 named (--beyond-f)", true},
+		markAskedTogether:      {"O18 looked at who made a replica leave a view", false},
+		markSlow:               {"network so slow that timeouts must grow", false},
+		markSteady:             {"operation beside those that the healed core owes", false},
 		markForkAcross:         {"fork across views, f+1 named (--beyond-f)", true},
 	}
 }

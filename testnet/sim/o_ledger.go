@@ -145,6 +145,7 @@ func (o *oracles) change(n *node, m *message.ViewChange) {
 	if !o.enter(n, slot{crypto.KindViewChange, n.era().cfg.Epoch, t.NewView, 0}, content) {
 		return
 	}
+	o.together(n, t.NewView)
 	p := &o.made[n.replica]
 	if t.HighRank().Less(p.commit) {
 		o.w.fail("O7", "replica %d hides its COMMIT (%d,%d) in its VIEW-CHANGE to view %d",

@@ -27,11 +27,12 @@ func (o *oracles) convicts(n *node, p *packet) {
 	}
 }
 
-// unmoved is O19: what was dropped once and comes again changes nothing at all. (The first time it
-// may note that its sender is alive.)
+// unmoved is O19: what was dropped once and comes again at once changes nothing at all. The first
+// time it may: that its sender is alive, a proof, certificates and statements that it carries (see
+// [pbft.Drop]).
 func (o *oracles) unmoved(n *node, v message.Verified) {
 	w := o.w
-	if parts(v.Message()) || !pure(w.lastDrop) || o.prints >= printsMax ||
+	if parts(v.Message(), w.lastDrop) || !pure(w.lastDrop) || o.prints >= printsMax ||
 		w.rnd[streamSample].IntN(32) != 0 {
 		return
 	}
@@ -50,14 +51,17 @@ func (o *oracles) unmoved(n *node, v message.Verified) {
 	w.mark(markDropChecked)
 }
 
-// parts reports whether a message is made of several, of which one may be dropped and another not.
-func parts(m message.Message) bool {
+// parts reports whether a message is made of several, of which one may be dropped and another not:
+// of a pre-prepare the vote in it.
+func parts(m message.Message, why pbft.Drop) bool {
 	t := m.Type()
-	return t == message.TypeProof || t == message.TypeNewView
+	return t == message.TypeProof || t == message.TypeNewView ||
+		t == message.TypePrePrepare && why == pbft.DropVoteConflict
 }
 
-// pure reports whether a drop says that a message is of no use for ever, and not only for now. A
-// vote that comes twice is not among them: what contradicts the primary is passed on each time.
+// pure reports whether a drop says that a message is of no use for ever, and not only for now. Of
+// those that leave a proof behind the second is as good as none. A vote that comes twice is not
+// among them: what contradicts the primary is passed on each time.
 func pure(why pbft.Drop) bool {
 	switch why {
 	case pbft.DropVoteWindow, pbft.DropVoteEcho, pbft.DropPrePrepareView,
@@ -65,7 +69,10 @@ func pure(why pbft.Drop) bool {
 		pbft.DropBundleKnown, pbft.DropCheckpointOld, pbft.DropCheckpointPlace,
 		pbft.DropComplainView, pbft.DropViewChangeOld, pbft.DropNewViewOld, pbft.DropProofOld,
 		pbft.DropFenceStale, pbft.DropEvidenceKnown, pbft.DropBatchUnwanted,
-		pbft.DropDecidedUnwanted:
+		pbft.DropDecidedUnwanted, pbft.DropVoteConflict, pbft.DropCheckpointSecond,
+		pbft.DropBundleConflict, pbft.DropCheckpointEcho, pbft.DropViewChangeEcho,
+		pbft.DropHaveNotPrimary, pbft.DropFenceSilent, pbft.DropRecoverSilent,
+		pbft.DropRecoveryStale:
 		return true
 	default:
 		return false

@@ -110,7 +110,7 @@ func (o *oracles) claimed(n *node, seq uint64, root crypto.Digest) {
 func (o *oracles) fewViews() {
 	w := o.w
 	if w.opts.Params.RotateEvery > 0 || w.opts.Charged >= 0 || len(w.opts.Twins) > 0 ||
-		w.topView <= o.viewAtHeal || w.newest().cfg.Epoch != o.epochAtHeal {
+		w.opts.slow() || w.topView <= o.viewAtHeal || w.newest().cfg.Epoch != o.epochAtHeal {
 		return
 	}
 	w.mark(markViewsChecked)

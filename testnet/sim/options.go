@@ -38,6 +38,7 @@ type Options struct {
 	Twins    []int // replicas that run twice with one key
 	Charged  int   // the replica whose disk lies; -1 for none
 	Changes  []Change
+	Steady   bool // after the healing, who has nothing to do works on until all is done
 	Beyond   bool // more than f lie: the oracles flag and go on, and O21 is what is asked
 	Apart    int  // a bit for each correct replica that the network keeps from the other ones
 }
@@ -53,6 +54,7 @@ func Draw(seed uint64) Options {
 	s := newStreams(seed)
 	o := drawCluster(s[streamSwarm])
 	o.drawChanges(s[streamEpochs])
+	o.drawPace(s[streamPace])
 	return o
 }
 

@@ -24,6 +24,7 @@ type oracles struct {
 	outsiders
 	travel
 	forensics
+	urges
 }
 
 // Oracles lists the names of all oracles with what each demands.
@@ -46,7 +47,7 @@ func Oracles() [][2]string {
 		{"O15", "messages per commit stay below 2n²+c where nothing goes wrong"},
 		{"O16", "no correct replica is accused; whose contradiction was seen is"},
 		{"O17", "the same seed gives the same trace (with --twice)"},
-		{"O18", "a healed core needs few views"},
+		{"O18", "a healed core needs few views; nobody leaves one alone"},
 		{"O19", "refused input leaves the state as it is"},
 		{"O20", "messages of another cluster or epoch change nothing"},
 		{"O21", "no proof names a correct replica; a fork names f+1 of the others"},
@@ -62,6 +63,7 @@ func newOracles(w *World, off map[string]bool) *oracles {
 	o.positions.init(len(w.nodes))
 	o.travel.init()
 	o.forensics.init()
+	o.urges.init(w.opts.people())
 	return o
 }
 
@@ -84,9 +86,10 @@ func (o *oracles) sent(from *node, to int, p *packet) {
 	o.gather(epoch, m)
 	o.keep(o.w.config, m)
 	o.hear(p, epoch, m)
-	if from.correct || from.replica == o.w.opts.Charged { // a disk lies, its owner does not
+	if from.correct || from.replica == o.w.opts.Charged && len(o.w.opts.Changes) == 0 {
 		o.say(from, m)
 	}
+	o.urge(from, m)
 	if from.correct {
 		o.w.noteSent(from, m)
 	}

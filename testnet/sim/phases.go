@@ -65,6 +65,9 @@ func (w *World) bound() int64 {
 // nodes are stopped or cut off for good; traitors, and what is charged to f, go on.
 func (w *World) heal() {
 	w.phase, w.healed = phaseLive, w.now
+	if w.opts.slow() {
+		w.mark(markSlow)
+	}
 	w.tracef("phase %v", w.phase)
 	w.mendAll()
 	r := w.rnd[streamHeal]

@@ -35,6 +35,7 @@ const (
 	streamSample
 	streamEpochs
 	streamShelf
+	streamPace
 	streamCount
 )
 

@@ -66,6 +66,7 @@ func settings() []setting {
 		field("keys", func(o *Options) *int { return &o.Keys }),
 		field("safety", func(o *Options) *int64 { return &o.Safety }),
 		flag("rush", func(o *Options) *bool { return &o.Rush }),
+		flag("steady", func(o *Options) *bool { return &o.Steady }),
 		flag("beyond-f", func(o *Options) *bool { return &o.Beyond }),
 		field("apart", func(o *Options) *int { return &o.Apart }),
 		field("lying-disk", func(o *Options) *int { return &o.Charged }),
