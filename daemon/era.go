@@ -53,7 +53,7 @@ func (n *node) name() string {
 // the loop. Who was a member lately may still need what this node has, and is to be told that it
 // may go (B52), so it stays a peer for two epochs.
 func (n *node) reconfigured(now *message.Config, self int) {
-	before := n.cluster()
+	before, was := n.cluster(), n.self()
 	n.former, n.newest = former(n.loop, now.Epoch), n.loop.Newest()
 	n.in.begin(newEra(now, self))
 	n.out.members = now.Members
@@ -67,8 +67,13 @@ func (n *node) reconfigured(now *message.Config, self int) {
 		"epoch": now.Epoch, "members": now.Sizes.N, "liars": now.Sizes.F,
 	})
 	if self == pbft.Observer {
+		named := now.Member(n.opts.NetworkKey.ID()) >= 0
+		if was == pbft.Observer && !named || n.newest.Epoch > now.Epoch {
+			log.Info("the members have changed: this node follows them")
+			return
+		}
 		what := "this node is none of them any more"
-		if now.Member(n.opts.NetworkKey.ID()) >= 0 {
+		if named {
 			what = "they know this node by a signing key that its home does not have"
 		}
 		log.Warn("the members have changed: " + what)

@@ -33,6 +33,14 @@
 // are staged on disk and are checked again when they are read back. The state is put in place when
 // it is whole and durable as a snapshot, between two inputs.
 //
+// # Epochs
+//
+// A batch that changes the members ends an epoch; then the loop makes the replica of the next one
+// (epochs.go), once enough of its members are ready (handover.go). Nodes that are in another epoch,
+// or no members, are spoken to by their names (outside.go). Who is behind by more than an epoch, or
+// new, follows the proofs and goes on from a certified state of a later one (leap.go). How all of
+// that fits together is in daemon/MEMBERS.md.
+//
 // # The caller's duties
 //
 //  1. One goroutine owns the loop.
