@@ -223,4 +223,3 @@ func (w *World) late(n *node, p *packet) bool {
 	w.oracles.outside(n, p)
 	return true
 }
-
