@@ -55,4 +55,6 @@ func (t *ticker) clear() {
 	}
 }
 
-func perSecond(count int, d time.Duration) float64 { return float64(count) / max(d.Seconds(), 1e-9) }
+func perSecond(count int, d time.Duration) float64 {
+	return float64(count) / max(d.Seconds(), 1e-9)
+}

@@ -70,7 +70,8 @@ func ParseDeviations(text string) (c DeviationCase, err error) {
 			return bad()
 		}
 		for d.Kind.String() != word[len(word)-1:] {
-			if d.Kind++; d.Kind == deviationKinds {
+			d.Kind++
+			if d.Kind == deviationKinds {
 				return bad()
 			}
 		}

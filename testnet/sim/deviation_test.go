@@ -76,7 +76,9 @@ func TestDeviationNames(t *testing.T) {
 			t.Errorf("%v became %v, %v", want, got, err)
 		}
 	}
-	for _, text := range []string{"", "normal,1", "normal,x,", "normal,1,5x", "normal,1,d", "a,1,2d+"} {
+	for _, text := range []string{
+		"", "normal,1", "normal,x,", "normal,1,5x", "normal,1,d", "a,1,2d+",
+	} {
 		if c, err := ParseDeviations(text); err == nil {
 			t.Errorf("%q was read as %v", text, c)
 		}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"runtime"
@@ -99,7 +100,9 @@ func (r *DeviationReport) scenario(ctx context.Context, name string, o *Deviatio
 	r.Runs += s.Runs
 	r.Complete = r.Complete && s.Runs == s.All
 	r.Scenarios = append(r.Scenarios, s)
-	slices.SortFunc(w.failures, func(a, b numberedFailure) int { return int(a.number) - int(b.number) }) //nolint:gosec // small
+	slices.SortFunc(w.failures, func(a, b numberedFailure) int {
+		return cmp.Compare(a.number, b.number)
+	})
 	for _, f := range w.failures {
 		r.Failures = append(r.Failures, f.DeviationFailure)
 	}
@@ -148,10 +151,12 @@ func (w *deviationWork) work(ctx context.Context) {
 			s.Views++
 		}
 		if r.Failure != nil {
-			w.failures = append(w.failures, numberedFailure{DeviationFailure{c, r.Failure}, k})
+			f := DeviationFailure{c, r.Failure}
+			w.failures = append(w.failures, numberedFailure{f, k})
 		}
 		if w.o.Progress != nil {
-			w.o.Progress(s.Name, s.Runs, (w.end-w.o.From+w.o.Every-1)/w.o.Every, time.Since(w.began))
+			all := (w.end - w.o.From + w.o.Every - 1) / w.o.Every
+			w.o.Progress(s.Name, s.Runs, all, time.Since(w.began))
 		}
 		w.mu.Unlock()
 	}
@@ -161,7 +166,7 @@ func (w *deviationWork) work(ctx context.Context) {
 func choose(n, k int) uint64 {
 	ways := uint64(1)
 	for i := range k {
-		ways = ways * uint64(n-i) / uint64(i+1) //nolint:gosec // n is not below k, or the product is 0
+		ways = ways * uint64(n-i) / uint64(i+1) //nolint:gosec // 0 before it is negative
 	}
 	return ways
 }
@@ -192,7 +197,7 @@ func placement(number uint64, deliveries int) []Deviation {
 			places -= with
 			continue
 		}
-		kind := deviationKind(what % uint64(deviationKinds)) //nolint:gosec // few
+		kind := deviationKind(what % uint64(deviationKinds))
 		list = append(list, Deviation{at, kind})
 		what /= uint64(deviationKinds)
 		k--
@@ -206,7 +211,8 @@ func (r *DeviationReport) Write(out io.Writer) error {
 	p.line("%-14s %10s %10s %10s %12s %12s", "recorded run", "deliveries", "ways", "tried",
 		"view changed", "not reached")
 	for _, s := range r.Scenarios {
-		p.line("%-14s %10d %10d %10d %12d %12d", s.Name, s.Deliveries, s.All, s.Runs, s.Views, s.Idle)
+		p.line("%-14s %10d %10d %10d %12d %12d", s.Name, s.Deliveries, s.All, s.Runs, s.Views,
+			s.Idle)
 	}
 	extent := "a part of all ways"
 	if r.Complete {

@@ -125,7 +125,7 @@ type Sweep struct {
 type SweepOptions struct {
 	Scenarios []string // nil: all
 	Seed      uint64   // of the first recorded runs
-	Runs      int      // recorded runs: one for each scenario, and then with the next seed; 0: one each
+	Runs      int      // one for each scenario, and then with the next seed; 0: one each
 	// Every takes a part, if it is more than 1: each so manieth effect, with one damage in turn.
 	Every int
 	// Progress, if not nil, is told after each crash. It is called by one goroutine at a time.
@@ -148,7 +148,7 @@ func RunSweep(ctx context.Context, o SweepOptions) (*Sweep, error) {
 	}
 	var todo []SweepCrash
 	for i := range o.Runs {
-		at := o.Seed + uint64(i/len(o.Scenarios)) //nolint:gosec // not negative
+		at := o.Seed + uint64(i/len(o.Scenarios))
 		list, err := s.record(o.Scenarios[i%len(o.Scenarios)], at, max(o.Every, 1), i)
 		if err != nil {
 			return s, err
@@ -241,13 +241,7 @@ func (s *Sweep) crash(
 					panic("sim: " + err.Error()) // its scenario is known
 				}
 				mu.Lock()
-				s.Crashes++
-				for m, count := range &p.struck {
-					s.Struck[m] += count
-				}
-				if r.Failure != nil {
-					s.Failures = append(s.Failures, SweepFailure{todo[i], r.Failure})
-				}
+				s.note(todo[i], r, p)
 				if progress != nil {
 					progress(s, time.Since(began))
 				}
@@ -256,6 +250,17 @@ func (s *Sweep) crash(
 		})
 	}
 	group.Wait()
+}
+
+// note adds one crash.
+func (s *Sweep) note(c SweepCrash, r *Result, p *probe) {
+	s.Crashes++
+	for m, count := range &p.struck {
+		s.Struck[m] += count
+	}
+	if r.Failure != nil {
+		s.Failures = append(s.Failures, SweepFailure{c, r.Failure})
+	}
 }
 
 // ParseSweepCrash reads what [SweepCrash.String] wrote. The error wraps [ErrSweep].

@@ -52,8 +52,8 @@ type Limits struct {
 	// Levels ends a search by sight once it has visited every state in which the correct replicas
 	// have sent so many messages, executed so many batches and entered so many views, together.
 	Levels int
-	// Locals ends a search by sight, before memory does, at so many states of single replicas, which
-	// take about 15 kB each.
+	// Locals ends a search by sight, before memory does, at so many states of single replicas,
+	// which take about 15 kB each.
 	Locals int
 	// Progress, if not nil, is told now and then how far the search is.
 	Progress func(Report)

@@ -240,6 +240,14 @@ func (x *space) input(l *local, event int) pbft.Input {
 	return pbft.Received{Msg: x.w.said[event].in}
 }
 
+// step is one event's work.
+type step struct {
+	*space
+	l      *local
+	f      *facts
+	stable []*message.CheckpointCertificate // that it reached
+}
+
 // bodies hands the replica the batches that a certificate names, from the last one down. Those that
 // it has, or does not want, it drops.
 func (s *step) bodies(m message.Message) {
@@ -275,14 +283,6 @@ func certified(m message.Message) message.Ref {
 
 // timerStep is how far a timer event moves a clock: by the timeout of a first view.
 const timerStep = 1000
-
-// step is one event's work.
-type step struct {
-	*space
-	l      *local
-	f      *facts
-	stable []*message.CheckpointCertificate // that it reached
-}
 
 func (s *step) blame(format string, args ...any) {
 	if s.f.bad == "" {

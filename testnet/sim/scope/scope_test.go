@@ -75,7 +75,7 @@ func visible(t *testing.T, sc *Scope) []string {
 				name.WriteString("executed " + ref.Digest.Short())
 			}
 			for _, e := range f.entered {
-				name.WriteString(fmt.Sprint("entered ", e))
+				fmt.Fprint(&name, "entered ", e)
 			}
 			name.WriteString("|")
 		}
