@@ -289,7 +289,7 @@ func TestStatesAreNotBelieved(t *testing.T) {
 	if l := read(data); len(l.states) != 1 || len(l.damaged) > 0 {
 		t.Fatalf("a good one: %v", l.damages())
 	}
-	for i := 0; i < len(data); i += 1 + len(data)/400 {
+	for i := 0; i < len(data); i += 1 + len(data)/120 {
 		changed := bytes.Clone(data)
 		changed[i] ^= 0x40
 		if l := read(changed); len(l.states) > 0 {
