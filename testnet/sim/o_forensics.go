@@ -33,7 +33,7 @@ func (o *oracles) hear(p *packet, epoch uint64, m message.Message) {
 	if cfg == nil || o.off["O21"] {
 		return
 	}
-	known := false
+	var known bool
 	if p.msg != nil {
 		_, known = o.heard[m]
 		o.heard[m] = struct{}{}
