@@ -123,8 +123,8 @@ func (w *World) forked(f *judge.Forensics, fork judge.Fork) {
 	}
 }
 
-// investigate gives forensics what the correct replicas have on their disks of an epoch, and nothing
-// else.
+// investigate gives forensics what the correct replicas have on their disks of an epoch, and no
+// more.
 func (w *World) investigate(e *era) *judge.Forensics {
 	h := judge.NewHistory(e.cfg)
 	h.Numbered = true
