@@ -50,13 +50,17 @@ func TestX1IsExhaustedAndHolds(t *testing.T) {
 
 // With f+1 traitors agreement can break, and the search must say how (VERIFY §10, control C2).
 func TestControlIsFoundBroken(t *testing.T) {
-	r := Explore(t.Context(), find(t, "control"), Limits{Time: limit})
-	if r.Violation == "" || len(r.Trace) == 0 {
-		t.Fatalf("two traitors of four, and nothing was found broken: %+v", r)
-	}
-	t.Log(r.Violation)
-	for _, line := range r.Trace {
-		t.Log(line)
+	for _, sight := range []bool{false, true} {
+		sc := *find(t, "control")
+		sc.Sight = sight
+		r := Explore(t.Context(), &sc, Limits{Time: limit})
+		if r.Violation == "" || len(r.Trace) == 0 || !strings.Contains(r.Trace[0], "receives") {
+			t.Fatalf("two traitors of four, and no run that breaks anything: %+v", r)
+		}
+		t.Log(r.Violation)
+		for _, line := range r.Trace {
+			t.Log(line)
+		}
 	}
 }
 
