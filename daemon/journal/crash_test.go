@@ -547,3 +547,36 @@ func TestDamage_FilesOfAnotherHistory(t *testing.T) {
 		}
 	}
 }
+
+// Each sync in turn fails, the process ends and begins anew on what the kernel shows it, and later the
+// power goes: what was shown, and was not durable, must have been made so.
+func TestCrash_PowerCutAfterAFailedSync(t *testing.T) {
+	for failing := 1; ; failing++ {
+		m := disk.NewMemory()
+		j := mustOpen(t, m, small())
+		m.FailSync(failing)
+		acked, failed := uint64(0), false
+		for acked < 40 && !failed {
+			last := j.Append(rec(acked + 1))
+			if failed = j.Flush() != nil; !failed {
+				acked = last
+			}
+		}
+		if !failed {
+			if failing < 40 {
+				t.Fatalf("only %d syncs", failing)
+			}
+			return
+		}
+		_ = j.Close()
+		j = mustOpen(t, m, small())
+		_, last := j.Bounds()
+		write(t, j, last+20)
+		m.Crash()
+		j, err := journal.Open(m, small())
+		if err != nil {
+			t.Fatalf("sync %d failed, after record %d: %v", failing, acked, err)
+		}
+		holds(t, m, j, 1, last+20)
+	}
+}

@@ -194,7 +194,8 @@ func (j *Journal) roll() error {
 }
 
 // seal cuts a segment to its length and makes the mark at its end durable, so that nothing after
-// it can hide that it is damaged.
+// it can hide that it is damaged. It cuts also what has its length already: that may be what a cut
+// left whose sync failed, before the process began anew, and a power cut would bring back the rest.
 func (j *Journal) seal(s *segment) error {
 	w := &j.out
 	if err := j.writeMark(); err != nil {
@@ -202,13 +203,6 @@ func (j *Journal) seal(s *segment) error {
 	}
 	if err := w.mark.Sync(); err != nil {
 		return err
-	}
-	size, err := j.disk.Size(s.name)
-	if err != nil {
-		return err
-	}
-	if size == s.used {
-		return nil
 	}
 	if err := j.disk.Truncate(s.name, s.used); err != nil {
 		return err
