@@ -1,8 +1,8 @@
 package pbft
 
 // Drop names why a verified message, or a part of one, is not taken for what it was sent for: no
-// vote counts, no view begins, no batch is learned and nothing is answered. Every drop is an effect,
-// so that it can be counted; none is an error of this replica.
+// vote counts, no view begins, no batch is learned and nothing is answered. Every drop is an
+// effect, so that it can be counted; none is an error of this replica.
 //
 // Not taken does not mean that nothing changes. That its sender is alive is noted of every message.
 // Besides, of what is dropped
@@ -18,8 +18,8 @@ package pbft
 //   - as a question of who recovers, that it does.
 //
 // What was dropped and comes again at once changes nothing more, except where the reason is one of
-// the moment (throttled, full, flood, far ahead, of another view); oracle O19 of the simulator holds
-// to that.
+// the moment (throttled, full, flood, far ahead, of another view); oracle O19 of the simulator
+// holds to that.
 type Drop string
 
 // The drops.

@@ -17,6 +17,7 @@ type fence struct {
 	nonce   uint64
 	askAt   int64
 	answers quorum.Set
+	floor   uint64 // the low watermark that the journal knew
 }
 
 // Fenced reports whether this replica has just started and does not know yet whether it forgot
@@ -127,10 +128,11 @@ func (r *Replica) unknown(m *message.FenceAnswer) string {
 
 // forgot reports whether a vote of this replica's own is beyond what it remembers. In lower views
 // than its own nothing can be: a journal that knows the view has all that was recorded before it,
-// and who has recovered since outranks it (rule R15). Below the low watermark there is nothing that
-// it could contradict, and the record may have been cut off.
+// and who has recovered since outranks it (rule R15). Below the low watermark that the journal
+// knows the record may have been cut off. One that the others have told it since says nothing about
+// the journal: of yesterday's, everything that is forgotten may lie below today's watermark.
 func (r *Replica) forgot(v *message.Vote) bool {
-	if v.View < r.view || v.View == r.view && v.Seq <= r.stable.Seq {
+	if v.View < r.view || v.View == r.view && v.Seq <= r.fence.floor {
 		return false
 	}
 	last := r.said[chainOf(v.Kind)]

@@ -17,7 +17,7 @@ func (r *Replica) propose() {
 		return
 	}
 	seq := r.tip.Seq + 1
-	if seq > r.stable.Seq+r.cfg.Params.Window || !r.holds(r.tip) ||
+	if seq <= r.stable.Seq || seq > r.stable.Seq+r.cfg.Params.Window || !r.holds(r.tip) ||
 		r.tip.Seq >= r.decided.Seq+uint64(r.cfg.Params.InFlight) { //nolint:gosec // positive
 		return
 	}

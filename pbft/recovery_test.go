@@ -162,3 +162,83 @@ func TestRecoveryRaisesWhatIsShown(t *testing.T) {
 		t.Errorf("after a commit certificate of view 2 it shows %+v", last)
 	}
 }
+
+// R14: a disk from yesterday is noticed also when the others tell of a newer checkpoint first. What
+// was signed below that is forgotten all the same, and the primary of the view would lead there again
+// (byzd sim --seed 6364).
+func TestFenceKnowsOnlyTheJournalsWatermark(t *testing.T) {
+	b := newBench(t)
+	for b.Nodes[0].Replica.State().Stable == 0 {
+		b.Submit(1, "early")
+		b.Run()
+	}
+	image := len(b.Nodes[0].Records)
+	was := b.Nodes[0].Replica.State()
+	for b.Nodes[1].Replica.State().Stable == was.Stable {
+		b.Submit(1, "late")
+		b.Run()
+	}
+	b.RollBack(0, image)
+	b.sent[0] = nil
+	answers := false
+	b.Pass = func(e pbfttest.Envelope) bool {
+		_, is := e.Msg.(*message.FenceAnswer)
+		return e.To != 0 || !is || answers
+	}
+	b.Restart(0)
+	told := func() bool { return b.Nodes[0].Replica.State().Stable > was.Executed }
+	if !b.RunUntil(20_000, told) || !b.Nodes[0].Replica.State().Fenced {
+		t.Fatalf("it does not hear of a checkpoint behind its fence: %+v", b.Nodes[0].Replica.State())
+	}
+	answers = true
+	noticed := func() bool { return b.Nodes[0].Replica.State().Recovering }
+	if !b.RunUntil(2000, noticed) {
+		t.Errorf("it has not noticed: %+v", b.Nodes[0].Replica.State())
+	}
+	b.want(b.said(0), 0, "votes of who has forgotten")
+}
+
+// A primary proposes nothing below its low watermark, wherever its chain ends: others would refuse it,
+// and it may be a second word for that place.
+func TestNothingIsProposedBelowTheWatermark(t *testing.T) {
+	b := newBench(t)
+	for b.Nodes[1].Replica.State().Stable == 0 {
+		b.Submit(1, "early")
+		b.Run()
+	}
+	b.Submit(1, "in the image")
+	b.Run()
+	image := len(b.Nodes[0].Records)
+	for first := b.Nodes[1].Replica.State().Stable; b.Nodes[1].Replica.State().Stable == first; {
+		b.Submit(1, "late")
+		b.Run()
+	}
+	stable := b.Nodes[1].Replica.State().Stable
+	b.RollBack(0, image)
+	b.sent[0] = nil
+	b.Pass = func(e pbfttest.Envelope) bool {
+		switch m := e.Msg.(type) {
+		case *message.FenceAnswer:
+			m.Votes, m.Certs, m.Stable, m.Stmts = nil, nil, nil, nil // they have forgotten as well
+			return e.To != 0 || b.Nodes[0].Replica.State().Stable == stable
+		case *message.Decided, *message.BatchReply:
+			return e.To != 0
+		}
+		return true
+	}
+	b.Restart(0)
+	there := func() bool {
+		s := b.Nodes[0].Replica.State()
+		return !s.Fenced && s.Stable == stable
+	}
+	if !b.RunUntil(5000, there) || b.Nodes[0].Replica.State().Tip >= stable {
+		t.Fatalf("its chain does not end below its watermark: %+v", b.Nodes[0].Replica.State())
+	}
+	b.Submit(2, "more")
+	b.RunFor(100)
+	for _, m := range b.sent[0] {
+		if p, is := m.(*message.PrePrepare); is && p.Header.Seq <= stable {
+			t.Fatalf("it proposes batch %d below checkpoint %d", p.Header.Seq, stable)
+		}
+	}
+}

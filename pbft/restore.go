@@ -26,6 +26,7 @@ func (r *Replica) restore(st Restored) {
 	if st.Stable != nil {
 		r.stable = st.Stable
 	}
+	r.fence.floor = r.stable.Seq
 	if r.executed == r.cfg.Base {
 		r.executedKind = message.Normal // it ended the epoch before this one
 	}

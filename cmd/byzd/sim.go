@@ -33,7 +33,8 @@ func simCommand() *cli.Command {
 			&cli.StringFlag{Name: "script", Usage: "replay a kept case from `FILE`"},
 			&cli.BoolFlag{Name: "twice", Usage: "run every seed twice and compare (O17)"},
 			&cli.BoolFlag{
-				Name: "beyond-f", Usage: "one traitor too many: a fork must name f+1, nothing an innocent",
+				Name:  "beyond-f",
+				Usage: "one traitor too many: a fork must name f+1, nothing an innocent",
 			},
 			&cli.StringSliceFlag{Name: "off", Usage: "switch `ORACLE` off; may be repeated"},
 			&cli.IntFlag{Name: "failures", Value: 10, Usage: "stop after `N` failures; 0: never"},
@@ -100,8 +101,8 @@ func simulate(c *cli.Context) error {
 // simBeyond says how often one traitor too many was seen (control C2 of VERIFY §10).
 func simBeyond(c *cli.Context, sum *sim.Summary) error {
 	one, across := sum.Forks()
-	_, err := fmt.Fprintf(c.App.Writer, "f+1 traitors: %d of %d seeds flagged, %d forks named, %d of "+
-		"them across views\n", sum.Flagged, sum.Seeds, one, across)
+	_, err := fmt.Fprintf(c.App.Writer, "f+1 traitors: %d of %d seeds flagged, %d forks named, "+
+		"%d of them across views\n", sum.Flagged, sum.Seeds, one, across)
 	if err == nil && one == 0 {
 		err = failf(exitFailed, "", "no seed came to a fork")
 	}

@@ -123,8 +123,8 @@ func (c *Config) next(change *Change, base Ref) (*Config, error) {
 		return nil, errors.New("whether this is a testnet cannot be changed")
 	}
 	if was := c.Params.MaxBundleBytes; change.Params.MaxBundleBytes < was {
-		return nil, fmt.Errorf("max-bundle-bytes is %d and cannot become smaller: bundles that wait "+
-			"would be too large for ever", was)
+		return nil, fmt.Errorf("max-bundle-bytes is %d and cannot become smaller: bundles that "+
+			"wait would be too large for ever", was)
 	}
 	next := &Config{
 		Cluster: c.Cluster, Epoch: c.Epoch + 1, Base: base, Scheme: c.Scheme,

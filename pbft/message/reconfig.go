@@ -182,8 +182,8 @@ func (rc *Reconfiguration) Approved(cfg *Config, base Ref) (*Config, error) {
 }
 
 // bundleSize is how large the bundle is that holds the change, when all members of the next epoch
-// are ready. One that is too large is refused by every member: its gateway would wait for it, and all
-// members complain of each primary, for ever.
+// are ready. One that is too large is refused by every member: its gateway would wait for it, and
+// all members complain of each primary, for ever.
 func (rc *Reconfiguration) bundleSize(cfg *Config) int {
 	var w writer
 	bare := Reconfiguration{Change: rc.Change, Approvals: rc.Approvals}

@@ -14,8 +14,8 @@ type memo struct {
 }
 
 // Memo returns a scheme that gives the answers of another one and asks it each question once: in a
-// test all receivers of a broadcast ask the same one. It is not safe for concurrent use, and forgets
-// nothing.
+// test all receivers of a broadcast ask the same one. It is not safe for concurrent use, and
+// forgets nothing.
 func Memo(s crypto.Scheme) crypto.Scheme {
 	return &memo{Scheme: s, answers: map[[sha256.Size]byte]bool{}}
 }

@@ -89,7 +89,8 @@ func (c *client) begin() {
 		return
 	}
 	o := &operation{
-		client: c, tag: len(w.tags), invoked: w.now, live: w.phase == phaseLive && c != w.liar && !idle,
+		client: c, tag: len(w.tags), invoked: w.now,
+		live: w.phase == phaseLive && c != w.liar && !idle,
 	}
 	w.tags = append(w.tags, o)
 	c.doing = o

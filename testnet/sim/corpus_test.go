@@ -108,7 +108,7 @@ func (s samples) files(n *node) {
 	var stream bytes.Buffer
 	err = journal.WriteStream(&stream, func(fn func(uint64, journal.Record) error) error {
 		for k, r := range all[:min(len(all), 40)] {
-			if err := fn(uint64(k)+1, r); err != nil { //nolint:gosec // small
+			if err := fn(uint64(k)+1, r); err != nil {
 				return err
 			}
 		}

@@ -115,8 +115,8 @@ func (o *oracles) enter(n *node, s slot, content uint64) bool {
 	} else if p.epoch < s.epoch {
 		*p = vows{epoch: s.epoch}
 	} else if p.epoch > s.epoch {
-		o.w.fail("O7",
-			"replica %d signed something new of epoch %d (%v view %d number %d) in epoch %d", n.replica, s.epoch, s.kind, s.view, s.seq, p.epoch)
+		o.w.fail("O7", "replica %d signed something new in epoch %d of epoch %d: %v %d %d",
+			n.replica, p.epoch, s.epoch, s.kind, s.view, s.seq)
 	}
 	return true
 }

@@ -17,6 +17,7 @@ type oracles struct {
 	execution
 	certificates
 	ledger
+	words
 	positions
 	durability
 	bounds
@@ -86,7 +87,11 @@ func (o *oracles) sent(from *node, to int, p *packet) {
 	o.gather(epoch, m)
 	o.keep(o.w.config, m)
 	o.hear(p, epoch, m)
-	if from.correct || from.replica == o.w.opts.Charged && len(o.w.opts.Changes) == 0 {
+	switch {
+	case from.correct:
+		o.say(from, m)
+	case from.replica == o.w.opts.Charged && len(o.w.opts.Changes) == 0:
+		o.speak(p, m)
 		o.say(from, m)
 	}
 	o.urge(from, m)
@@ -109,6 +114,7 @@ func (o *oracles) accepted(n *node, p *packet) {
 // delivered is called when the replica has seen it; dropped says whether that changed nothing.
 func (o *oracles) delivered(n *node, p *packet, v message.Verified, dropped bool) {
 	o.w.noteDelivered(n, p)
+	o.listen(n, p)
 	if dropped && n.correct {
 		o.convicts(n, p)
 		o.unmoved(n, v)
@@ -137,6 +143,9 @@ func (o *oracles) refused(n *node, p *packet) {
 func (o *oracles) observed(n *node, e pbft.Observed) {
 	if e.Event == pbft.EventInstalled || !n.correct && e.Event == pbft.EventExecuted {
 		n.top = executed{e.Batch.Seq, e.Batch.Digest}
+	}
+	if e.Event == pbft.EventFence && n.replica == o.w.opts.Charged {
+		o.remind(n)
 	}
 	if !n.correct {
 		return

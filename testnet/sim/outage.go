@@ -181,8 +181,8 @@ const (
 	LoneFlapping Lone = "behind links that come and go"
 )
 
-// DrillLone lets the last member be down, or its links come and go every 10 ms, for 20 s; clients ask
-// the others.
+// DrillLone lets the last member be down, or its links come and go every 10 ms, for 20 s; clients
+// ask the others.
 func DrillLone(seed uint64, fares Lone) *Drill {
 	w := startDrill(seed, drillOptions(4, 0))
 	d := &Drill{Name: "4 members, one of them " + string(fares)}
