@@ -86,7 +86,7 @@ func (n *node) reconfigured(now *message.Config, self int) {
 	n.learners = 0
 	n.enroll()
 	n.rearm()
-	n.begun = n.loop.Staged()
+	n.begun, n.eraAt = n.loop.Staged(), w.now
 	who := uint64(uint8(n.index))<<8 ^ uint64(uint8(self)) //nolint:gosec // bits
 	w.hash = mix(w.hash, now.Epoch<<32^who)
 	w.tracef("%s is in epoch %d, member %d of %d", n.name(), now.Epoch, self, now.Sizes.N)
@@ -206,10 +206,14 @@ func (w *World) meet(n *node, p *packet) bool {
 	return true
 }
 
+// lateFor is for how long, in µs, after its epoch began a node may still find messages in its queue
+// that were verified before.
+const lateFor = 300_000
+
 // late lets a message come that was verified before the node's epoch began, and waited since.
 func (w *World) late(n *node, p *packet) bool {
 	e := n.era()
-	if e.cfg.Epoch == 0 || p.epoch != e.cfg.Epoch-1 || n.liar != nil ||
+	if e.cfg.Epoch == 0 || w.now > n.eraAt+lateFor || p.epoch != e.cfg.Epoch-1 || n.liar != nil ||
 		w.rnd[streamEpochs].IntN(2) == 0 {
 		return false
 	}

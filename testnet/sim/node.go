@@ -68,6 +68,7 @@ type node struct {
 	peers    uint64 // replicas that it talks to
 	learners uint64 // those whom an announced change names
 	begun    uint64 // LSN that is durable when its epoch is
+	eraAt    int64  // when its epoch began
 
 	top executed // of this boot
 }
