@@ -36,14 +36,14 @@ const (
 )
 
 // announce takes a change that was ordered and can be made in this epoch.
-func (l *Loop) announce(rc *message.Reconfiguration) {
+func (l *Loop) announce(rc *message.Reconfiguration) (approved bool) {
 	next, err := rc.Approved(l.exec.cfg, message.Ref{})
 	if err != nil {
-		return
+		return false
 	}
 	digest := rc.Change.Digest()
 	if l.handover.rc != nil && l.handover.digest == digest {
-		return
+		return true
 	}
 	l.handover = handover{
 		rc:   &message.Reconfiguration{Change: rc.Change, Approvals: rc.Approvals},
@@ -52,6 +52,15 @@ func (l *Loop) announce(rc *message.Reconfiguration) {
 	}
 	if l.cfg.Announced != nil {
 		l.cfg.Announced(next)
+	}
+	return true
+}
+
+// onAnnouncement takes a change from a member that says that it was announced, unless the log says
+// already what counts.
+func (l *Loop) onAnnouncement(from crypto.NodeID, m *message.Announcement) {
+	if l.handover.rc == nil && l.heeds(from) && !l.announce(m.Reconfig) {
+		l.lied(from)
 	}
 }
 
@@ -133,17 +142,19 @@ func (l *Loop) tellChange() {
 }
 
 // onReady takes a word that somebody is ready, whoever passes it on.
-func (l *Loop) onReady(m *message.Ready) {
+func (l *Loop) onReady(from crypto.NodeID, m *message.Ready) {
 	h := &l.handover
-	if h.rc == nil || m.Change != h.digest || m.Member >= len(h.next.Members) {
+	if h.rc == nil || !l.heeds(from) || m.Change != h.digest || m.Member >= len(h.next.Members) {
 		return
 	}
 	if old := h.ready[m.Member]; old != nil && old.Header.TimeMS >= m.Header.TimeMS {
 		return
 	}
-	if m.Holds(l.cfg.Cluster, h.next, h.digest) {
-		h.ready[m.Member] = m
+	if !m.Holds(l.cfg.Cluster, h.next, h.digest) {
+		l.lied(from)
+		return
 	}
+	h.ready[m.Member] = m
 }
 
 // readied returns the change with everybody's word, if a batch that was made now would end the

@@ -66,11 +66,11 @@ func (l *Loop) ahead(from crypto.NodeID, epoch uint64, m message.Message) {
 	case *message.StatePart:
 		l.takeState(from, m)
 	case *message.EpochProof:
-		if epoch == l.epochs.last().Epoch && l.mayLie(from) && !l.learnEpoch(m) {
+		if epoch == l.epochs.last().Epoch && l.heeds(from) && !l.learnEpoch(m) {
 			l.lied(from)
 		}
 	case *message.Offer:
-		if l.epochs.last().Epoch > l.cfg.Cluster.Epoch && l.mayLie(from) {
+		if l.epochs.last().Epoch > l.cfg.Cluster.Epoch && l.heeds(from) {
 			l.takeOffer(from, epoch, m)
 		}
 	}
@@ -97,9 +97,9 @@ func (l *Loop) learnEpoch(p *message.EpochProof) bool {
 	return true
 }
 
-// mayLie reports whether a node is listened to. What does not hold cost signature checks, so
+// heeds reports whether a node is listened to. What does not hold cost signature checks, so
 // whoever sends it is not listened to for a while.
-func (l *Loop) mayLie(from crypto.NodeID) bool {
+func (l *Loop) heeds(from crypto.NodeID) bool {
 	o := l.outsider(from)
 	return o.liedAt == 0 || l.now >= o.liedAt+lieAgain
 }

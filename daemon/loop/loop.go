@@ -200,11 +200,9 @@ func (l *Loop) receive(v message.Verified) {
 	case *message.StatePart:
 		l.takeState(l.cfg.Cluster.Members[v.From()].Node, m)
 	case *message.Ready:
-		l.onReady(m)
+		l.onReady(l.cfg.Cluster.Members[v.From()].Node, m)
 	case *message.Announcement:
-		if l.handover.rc == nil { // else the log says what counts
-			l.announce(m.Reconfig)
-		}
+		l.onAnnouncement(l.cfg.Cluster.Members[v.From()].Node, m)
 	case *message.EpochProof:
 		l.step(pbft.Received{Msg: v})
 		l.learnEnd(m)

@@ -44,7 +44,7 @@ func (l *Loop) Outside(from crypto.NodeID, epoch uint64, m message.Message) {
 	switch m := m.(type) {
 	case *message.Ready:
 		if epoch == l.cfg.Cluster.Epoch {
-			l.onReady(m)
+			l.onReady(from, m)
 		}
 		return
 	case *message.FetchDecided:
