@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"fmt"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -77,20 +75,5 @@ func replayDeviations(c *cli.Context, text string) error {
 	if err != nil {
 		return usageError(err)
 	}
-	out := bufio.NewWriter(c.App.Writer)
-	r, err := one.Run(sim.Setup{Trace: out})
-	if err != nil {
-		return usageError(err)
-	}
-	if _, err := fmt.Fprintf(out, "hash %016x, %d events\n", r.Hash, r.Events); err != nil {
-		return err
-	}
-	if err := out.Flush(); err != nil {
-		return err
-	}
-	if r.Failure != nil {
-		say(c, "byzd: %v\n%s", r.Failure, r.Failure.Stack)
-		return silent(exitBroken)
-	}
-	return nil
+	return replayRun(c, one.Run)
 }

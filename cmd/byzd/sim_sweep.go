@@ -78,8 +78,13 @@ func replaySweep(c *cli.Context, text string) error {
 	if err != nil {
 		return usageError(err)
 	}
+	return replayRun(c, crash.Run)
+}
+
+// replayRun repeats one variant of a recorded run, and prints its events.
+func replayRun(c *cli.Context, run func(sim.Setup) (*sim.Result, error)) error {
 	out := bufio.NewWriter(c.App.Writer)
-	r, err := crash.Run(sim.Setup{Trace: out})
+	r, err := run(sim.Setup{Trace: out})
 	if err != nil {
 		return usageError(err)
 	}
