@@ -67,7 +67,7 @@ func TestCompletion_InTheShells(t *testing.T) {
 		t.Run(shell, func(t *testing.T) {
 			path, err := exec.LookPath(shell)
 			if err != nil {
-				t.Skip(err)
+				t.Skipf("%v: the completion is not tried in it (Debian: apt-get install zsh fish)", err)
 			}
 			script := must(t, "completion", shell)
 			if err := os.WriteFile("script", []byte(script), 0o600); err != nil {
