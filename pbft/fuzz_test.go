@@ -124,7 +124,7 @@ func FuzzStepFrame(f *testing.F) {
 			return
 		}
 		switch m.(type) {
-		case *message.FetchState, *message.StatePart, *message.Ready:
+		case *message.FetchState, *message.StatePart, *message.Ready, *message.Announcement:
 			return // the loop's own, which no replica gets to see
 		}
 		if sealed {

@@ -177,9 +177,7 @@ func (k frames) SendNode(to crypto.NodeID, t message.Type, frame []byte) {
 		w.mark(markOutsideTold)
 	}
 	p := &packet{from: k.n.replica, typ: t, frame: frame}
-	w.sends++
-	w.oracles.sent(k.n, r, p)
-	w.traceSend(k.n, r, p)
+	w.leave(k.n, r, p)
 	for _, n := range w.nodes {
 		if n.replica == r && r != p.from {
 			w.route(k.n, n, p)

@@ -64,20 +64,25 @@ func (*World) decode(p *packet) error {
 // copy is the packet for a receiver that shares nothing with the others.
 func (p *packet) copy() *packet { return &packet{from: p.from, typ: p.typ, frame: p.frame} }
 
+// leave lets everybody who watches see what leaves a node.
+func (w *World) leave(from *node, to int, p *packet) {
+	w.sends++
+	w.oracles.sent(from, to, p)
+	w.traceSend(from, to, p)
+	if w.tap != nil && p.frame != nil {
+		w.tap(p.frame)
+	}
+}
+
 // send gives a packet to the network.
 func (w *World) send(from *node, to int, p *packet) {
-	w.sends++
 	if from.twin && w.nodes[from.replica].up {
 		w.mark(markTwinBoth)
 	}
 	e := from.era()
-	w.oracles.sent(from, to, p)
+	w.leave(from, to, p)
 	if from.aim != 0 {
 		w.aimed(from, p.typ)
-	}
-	w.traceSend(from, to, p)
-	if w.tap != nil && p.frame != nil {
-		w.tap(p.frame)
 	}
 	reached := 0
 	for _, n := range w.nodes {
